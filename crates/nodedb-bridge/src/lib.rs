@@ -1,0 +1,1 @@
+//! nodedb-bridge (being written).

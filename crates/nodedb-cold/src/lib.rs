@@ -1,0 +1,1 @@
+//! nodedb-cold (being written).

@@ -1,0 +1,1 @@
+//! nodedb-control (being written).

@@ -1,0 +1,1 @@
+//! nodedb-crdt (being written).

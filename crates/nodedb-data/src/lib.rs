@@ -1,0 +1,1 @@
+//! nodedb-data (being written).

@@ -1,0 +1,1 @@
+//! nodedb-document (being written).

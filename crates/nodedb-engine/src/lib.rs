@@ -1,0 +1,1 @@
+//! nodedb-engine (being written).

@@ -1,0 +1,1 @@
+//! nodedb-testkit (being written).

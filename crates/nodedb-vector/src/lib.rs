@@ -1,0 +1,1 @@
+//! nodedb-vector (being written).

@@ -1,0 +1,1 @@
+//! nodedb-wal (being written).

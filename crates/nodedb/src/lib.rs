@@ -1,0 +1,1 @@
+//! nodedb (being written).
