@@ -1,0 +1,155 @@
+//! What the senders share with one core.
+
+use crate::{
+    Envelope, Priority, TicketError,
+    bell::Bell,
+    lane::{Lane, Waiting},
+};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The queues of one core, the wake beside them, and how they end.
+///
+/// Ending has two steps. `closing`: senders are refused, the core goes on with what waits. `retired`:
+/// the core takes nothing more. A sender that passed the first check may still leave a request after
+/// the core's last look; so it checks `retired` after it left the request and then empties the queue
+/// itself. The core sets `retired` before its own emptying, so one of the two sees every request.
+pub(crate) struct CoreQueue<Q, A> {
+    foreground: Lane<Q, A>,
+    background: Lane<Q, A>,
+    pub(crate) bell: Bell,
+    woken: AtomicBool,
+    closing: AtomicBool,
+    retired: AtomicBool,
+}
+
+/// Why an envelope was not taken.
+pub(crate) enum Refusal {
+    Full,
+    Closed,
+}
+
+impl<Q, A> CoreQueue<Q, A> {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self {
+            foreground: Lane::new(capacity),
+            background: Lane::new(capacity),
+            bell: Bell::new(),
+            woken: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+            retired: AtomicBool::new(false),
+        }
+    }
+
+    /// Leaves a request for the core, or gives it back with the reason. Never blocks.
+    pub(crate) fn push(
+        &self,
+        envelope: Envelope<Q, A>,
+        forwarded: bool,
+    ) -> Result<(), (Refusal, Envelope<Q, A>)> {
+        if self.is_closing() {
+            return Err((Refusal::Closed, envelope));
+        }
+        self.leave(envelope, forwarded)
+            .map_err(|envelope| (Refusal::Full, envelope))
+    }
+
+    /// Leaves it after the first check, however much later that is.
+    fn leave(&self, envelope: Envelope<Q, A>, forwarded: bool) -> Result<(), Envelope<Q, A>> {
+        let lane = self.lane(envelope.priority);
+        let waiting = Waiting {
+            envelope,
+            forwarded,
+        };
+        lane.push(waiting).map_err(|waiting| waiting.envelope)?;
+        if self.retired.load(Ordering::SeqCst) {
+            self.refuse_all();
+        }
+        self.bell.ring();
+        Ok(())
+    }
+
+    pub(crate) const fn lane(&self, priority: Priority) -> &Lane<Q, A> {
+        match priority {
+            Priority::Foreground => &self.foreground,
+            Priority::Background => &self.background,
+        }
+    }
+
+    /// How many requests wait.
+    pub(crate) fn len(&self) -> usize {
+        self.foreground.len() + self.background.len()
+    }
+
+    pub(crate) fn wake(&self) {
+        self.woken.store(true, Ordering::SeqCst);
+        self.bell.ring();
+    }
+
+    /// Takes the wake, if there is one.
+    pub(crate) fn take_wake(&self) -> bool {
+        self.woken.load(Ordering::SeqCst) && self.woken.swap(false, Ordering::SeqCst)
+    }
+
+    pub(crate) fn close(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+        self.bell.ring();
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
+    }
+
+    /// Ends the queue for good: whatever waits, or still arrives, is refused as `Closed`.
+    pub(crate) fn retire(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+        self.retired.store(true, Ordering::SeqCst);
+        self.refuse_all();
+    }
+
+    fn refuse_all(&self) {
+        for lane in [&self.foreground, &self.background] {
+            while let Some(waiting) = lane.pop() {
+                // `Closed` promises that nothing was done, which holds only where no core began.
+                let error = if waiting.forwarded {
+                    TicketError::Cancelled
+                } else {
+                    TicketError::Closed
+                };
+                waiting.envelope.reply.refuse(error);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Reply, slot::Slot};
+    use nodedb_types::{RequestId, TenantId, VshardId};
+    use std::{sync::Arc, task::Waker, time::Duration};
+
+    /// The core retires between the two steps of a sender. Nobody looks into the queue after that,
+    /// so it is the sender who must empty it.
+    #[test]
+    fn what_is_left_after_the_cores_last_look_is_refused() {
+        for (forwarded, expected) in [(false, TicketError::Closed), (true, TicketError::Cancelled)]
+        {
+            let queue = CoreQueue::<(), ()>::new(1);
+            let slot = Arc::new(Slot::new());
+            let envelope = Envelope {
+                id: RequestId::new(1),
+                tenant: TenantId::DEFAULT,
+                vshard: VshardId::new(0),
+                op: (),
+                deadline: Duration::MAX,
+                priority: Priority::Background,
+                reply: Reply::new(Arc::clone(&slot)),
+            };
+            queue.retire();
+            assert!(queue.leave(envelope, forwarded).is_ok());
+            let nobody = crate::slot::Waiter::Task(Waker::noop().clone());
+            assert_eq!(slot.take_or_wait(nobody), Some(Err(expected)));
+            assert_eq!(queue.len(), 0);
+        }
+    }
+}

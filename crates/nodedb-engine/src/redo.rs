@@ -1,0 +1,348 @@
+//! Physical redo: what a log record of an engine says.
+
+use crate::{CatalogChange, RecordKind};
+use bytes::Bytes;
+use nodedb_types::{ByteReader, CollectionId, DecodeError, IndexId, Lsn, put_bytes};
+
+/// One change, with resulting values and ids only. Applying it twice changes nothing.
+///
+/// Its bytes are described in `docs/formats/redo.md`.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Redo {
+    /// A key has this value from now on.
+    Put {
+        /// Where.
+        collection: CollectionId,
+        /// Which key.
+        key: Bytes,
+        /// The stored bytes: canonical JSON text, or raw bytes.
+        value: Bytes,
+        /// The vectors that the collection's indexes take from it; absent where the field is.
+        vectors: Vec<VectorChange>,
+    },
+    /// A key is gone.
+    Delete {
+        /// Where.
+        collection: CollectionId,
+        /// Which key.
+        key: Bytes,
+        /// The indexes that lose it.
+        vectors: Vec<IndexId>,
+        /// The rows of a CRDT document that go with it.
+        crdt: Option<CrdtRows>,
+    },
+    /// A CRDT update was merged; its import has succeeded before it was logged.
+    CrdtMerge {
+        /// Where.
+        collection: CollectionId,
+        /// Which document.
+        key: Bytes,
+        /// The update as received.
+        update: Bytes,
+        /// The rows that make up the document so far, without this one.
+        earlier: CrdtRows,
+    },
+    /// The rows of a CRDT document are replaced by one snapshot of the same state.
+    CrdtSnapshot {
+        /// Where.
+        collection: CollectionId,
+        /// Which document.
+        key: Bytes,
+        /// Full-history snapshot.
+        snapshot: Bytes,
+        /// The rows that it replaces.
+        replaced: CrdtRows,
+    },
+    /// A change of the catalog.
+    Catalog(CatalogChange),
+}
+
+/// What a vector index learns from a written document.
+#[derive(Clone, PartialEq, Debug)]
+pub struct VectorChange {
+    /// Which index.
+    pub index: IndexId,
+    /// The vector, or `None` where the document has none in that field.
+    pub vector: Option<Vec<f32>>,
+}
+
+/// The stored rows of a CRDT document.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct CrdtRows {
+    /// Whether there is a snapshot row.
+    pub snapshot: bool,
+    /// The positions whose updates are stored, ascending.
+    pub updates: Vec<Lsn>,
+}
+
+impl CrdtRows {
+    /// Appends the bytes of this list.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.push(u8::from(self.snapshot));
+        put_count(out, self.updates.len());
+        for lsn in &self.updates {
+            out.extend_from_slice(&lsn.get().to_le_bytes());
+        }
+    }
+
+    /// Reads what [`CrdtRows::encode`] wrote.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for anything else.
+    pub fn decode(reader: &mut ByteReader<'_>) -> Result<Self, DecodeError> {
+        let snapshot = flag(reader, "crdt snapshot flag")?;
+        let count = count(reader, "crdt update count", 8)?;
+        let updates = (0..count)
+            .map(|_| reader.lsn("crdt update lsn"))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { snapshot, updates })
+    }
+}
+
+impl Redo {
+    /// The kind of record that carries it.
+    pub const fn kind(&self) -> RecordKind {
+        match self {
+            Self::Put { .. } => RecordKind::Put,
+            Self::Delete { .. } => RecordKind::Delete,
+            Self::CrdtMerge { .. } => RecordKind::CrdtMerge,
+            Self::CrdtSnapshot { .. } => RecordKind::CrdtSnapshot,
+            Self::Catalog(_) => RecordKind::Catalog,
+        }
+    }
+
+    /// The collection it changes, or `None` of the catalog.
+    pub const fn collection(&self) -> Option<CollectionId> {
+        match self {
+            Self::Put { collection, .. }
+            | Self::Delete { collection, .. }
+            | Self::CrdtMerge { collection, .. }
+            | Self::CrdtSnapshot { collection, .. } => Some(*collection),
+            Self::Catalog(_) => None,
+        }
+    }
+
+    /// The record's payload.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = vec![FORMAT];
+        match self {
+            Self::Put {
+                collection,
+                key,
+                value,
+                vectors,
+            } => {
+                put_head(&mut out, *collection, key);
+                put_bytes(&mut out, value);
+                put_vectors(&mut out, vectors);
+            }
+            Self::Delete {
+                collection,
+                key,
+                vectors,
+                crdt,
+            } => {
+                put_head(&mut out, *collection, key);
+                put_count(&mut out, vectors.len());
+                for index in vectors {
+                    out.extend_from_slice(&index.get().to_le_bytes());
+                }
+                out.push(u8::from(crdt.is_some()));
+                if let Some(rows) = crdt {
+                    rows.encode(&mut out);
+                }
+            }
+            Self::CrdtMerge {
+                collection,
+                key,
+                update: blob,
+                earlier: rows,
+            }
+            | Self::CrdtSnapshot {
+                collection,
+                key,
+                snapshot: blob,
+                replaced: rows,
+            } => {
+                put_head(&mut out, *collection, key);
+                put_bytes(&mut out, blob);
+                rows.encode(&mut out);
+            }
+            Self::Catalog(change) => change.encode(&mut out),
+        }
+        out
+    }
+
+    /// Reads a payload that [`Redo::encode`] wrote.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for any other bytes, and for a housekeeping kind, which no engine applies.
+    pub fn decode(kind: RecordKind, payload: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = ByteReader::new(payload);
+        let format = reader.u8("redo format")?;
+        if format != FORMAT {
+            return Err(DecodeError::OutOfRange {
+                field: "redo format",
+                value: u64::from(format),
+            });
+        }
+        let redo = match kind {
+            RecordKind::Put => {
+                let (collection, key) = head(&mut reader)?;
+                let value = blob(&mut reader, "value")?;
+                Self::Put {
+                    collection,
+                    key,
+                    value,
+                    vectors: vectors(&mut reader)?,
+                }
+            }
+            RecordKind::Delete => delete(&mut reader)?,
+            RecordKind::CrdtMerge => {
+                let (collection, key) = head(&mut reader)?;
+                let update = blob(&mut reader, "crdt update")?;
+                Self::CrdtMerge {
+                    collection,
+                    key,
+                    update,
+                    earlier: CrdtRows::decode(&mut reader)?,
+                }
+            }
+            RecordKind::CrdtSnapshot => {
+                let (collection, key) = head(&mut reader)?;
+                let snapshot = blob(&mut reader, "crdt snapshot")?;
+                let replaced = CrdtRows::decode(&mut reader)?;
+                Self::CrdtSnapshot {
+                    collection,
+                    key,
+                    snapshot,
+                    replaced,
+                }
+            }
+            RecordKind::Catalog => Self::Catalog(CatalogChange::decode(&mut reader)?),
+            RecordKind::Checkpoint | RecordKind::RestorePoint => {
+                let value = u64::from(kind.code());
+                return Err(DecodeError::OutOfRange {
+                    field: "redo kind",
+                    value,
+                });
+            }
+        };
+        reader.finish()?;
+        Ok(redo)
+    }
+}
+
+/// Version of the payload bytes.
+const FORMAT: u8 = 1;
+
+fn put_head(out: &mut Vec<u8>, collection: CollectionId, key: &[u8]) {
+    out.extend_from_slice(&collection.get().to_le_bytes());
+    put_bytes(out, key);
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "limits keep every list far below 4 billion entries"
+)]
+pub(crate) fn put_count(out: &mut Vec<u8>, count: usize) {
+    let count = u32::try_from(count).expect("lists are shorter than 2^32");
+    out.extend_from_slice(&count.to_le_bytes());
+}
+
+fn put_vectors(out: &mut Vec<u8>, vectors: &[VectorChange]) {
+    put_count(out, vectors.len());
+    for change in vectors {
+        out.extend_from_slice(&change.index.get().to_le_bytes());
+        out.push(u8::from(change.vector.is_some()));
+        if let Some(vector) = &change.vector {
+            put_count(out, vector.len());
+            out.extend(vector.iter().flat_map(|x| x.to_le_bytes()));
+        }
+    }
+}
+
+fn head(reader: &mut ByteReader<'_>) -> Result<(CollectionId, Bytes), DecodeError> {
+    let collection = CollectionId::new(reader.u32("collection id")?);
+    Ok((collection, blob(reader, "key")?))
+}
+
+fn blob(reader: &mut ByteReader<'_>, field: &'static str) -> Result<Bytes, DecodeError> {
+    reader.bytes(field).map(Bytes::copy_from_slice)
+}
+
+/// A flag byte, which is 0 or 1.
+pub(crate) fn flag(reader: &mut ByteReader<'_>, field: &'static str) -> Result<bool, DecodeError> {
+    match reader.u8(field)? {
+        0 => Ok(false),
+        1 => Ok(true),
+        other => Err(DecodeError::OutOfRange {
+            field,
+            value: u64::from(other),
+        }),
+    }
+}
+
+/// The length of a list whose entries take at least `entry_bytes` each. A length that the rest of
+/// the input cannot hold is refused before anything is allocated.
+pub(crate) fn count(
+    reader: &mut ByteReader<'_>,
+    field: &'static str,
+    entry_bytes: usize,
+) -> Result<usize, DecodeError> {
+    let value = reader.u32(field)?;
+    let count = usize::try_from(value)
+        .ok()
+        .filter(|&n| n <= reader.left() / entry_bytes.max(1));
+    count.ok_or(DecodeError::OutOfRange {
+        field,
+        value: u64::from(value),
+    })
+}
+
+fn delete(reader: &mut ByteReader<'_>) -> Result<Redo, DecodeError> {
+    let (collection, key) = head(reader)?;
+    let count = count(reader, "vector index count", 4)?;
+    let vectors = (0..count)
+        .map(|_| reader.u32("vector index id").map(IndexId::new))
+        .collect::<Result<_, _>>()?;
+    let crdt = if flag(reader, "crdt flag")? {
+        Some(CrdtRows::decode(reader)?)
+    } else {
+        None
+    };
+    Ok(Redo::Delete {
+        collection,
+        key,
+        vectors,
+        crdt,
+    })
+}
+
+fn vectors(reader: &mut ByteReader<'_>) -> Result<Vec<VectorChange>, DecodeError> {
+    let changes = count(reader, "vector count", 5)?;
+    (0..changes)
+        .map(|_| {
+            let index = IndexId::new(reader.u32("vector index id")?);
+            let vector = if flag(reader, "vector flag")? {
+                Some(vector(reader)?)
+            } else {
+                None
+            };
+            Ok(VectorChange { index, vector })
+        })
+        .collect()
+}
+
+fn vector(reader: &mut ByteReader<'_>) -> Result<Vec<f32>, DecodeError> {
+    let length = count(reader, "vector length", 4)?;
+    let bytes = reader.take("vector", length * 4)?;
+    let (numbers, _) = bytes.as_chunks::<4>();
+    Ok(numbers
+        .iter()
+        .map(|number| f32::from_le_bytes(*number))
+        .collect())
+}
+
+#[cfg(test)]
+mod tests;
