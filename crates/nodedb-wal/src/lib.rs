@@ -1,1 +1,86 @@
-//! nodedb-wal (being written).
+//! A segmented write-ahead log: group commit, recovery by evidence, truncation by proof.
+//!
+//! Records get dense numbers (LSNs) when they are appended to a staging buffer; one thread writes and
+//! syncs what is staged, so one sync serves everybody who waits. Segments are allocated, zero-filled
+//! and synced before they are needed, and appends are positioned writes into them.
+//!
+//! It is *not* a queue and not a store: payloads are opaque, there are no keys, and nothing is removed
+//! except from the old end. It does *not* replicate, compress or encrypt. One process opens it at a time.
+//!
+//! # Invariants
+//! - Records are dense: what can be read is exactly `oldest ..= written`, without a gap.
+//! - `durable <= written <= appended`; each only grows while a log is open.
+//! - A record reported durable is there after every crash, with its group whole and its bytes unaltered.
+//! - A failed write or sync poisons the log until it is opened again: nothing is acknowledged, synced,
+//!   recorded or deleted after it.
+//! - Recovery cuts a tail only if nothing in it is proven to have been durable; every batch header
+//!   carries the durable position known when it was written, and that is the evidence. Where evidence
+//!   outlives the records, opening fails and changes no byte.
+//! - An LSN that was lost with a tail is used again only in a later epoch: `(epoch, lsn)` is unique.
+//! - Segments are removed only by a [`TruncationPlan`], never above what both slots of CONTROL allow.
+//!
+//! The byte layout is described in `docs/formats/wal.md`.
+//!
+//! # Example
+//! ```
+//! use nodedb_env::Env;
+//! use nodedb_types::{Durability, TenantId, VshardId};
+//! use nodedb_wal::{AppendClass, LogOptions, ReadLimit, Record, Wal};
+//! use std::time::Duration;
+//!
+//! let dir = tempfile::tempdir()?;
+//! let env = Env::real();
+//! let options = LogOptions { segment_bytes: 64 << 10, ..LogOptions::default() };
+//! let wal = Wal::create(&env, dir.path(), options.clone())?;
+//! let record = Record {
+//!     tenant: TenantId::DEFAULT,
+//!     vshard: VshardId::new(0),
+//!     kind: 1,
+//!     payload: b"hello",
+//! };
+//! let range = wal.append(&[record], Durability::Sync, AppendClass::User)?;
+//! let deadline = env.clock.now() + Duration::from_secs(10);
+//! wal.wait_durable(range.start(), deadline)?;
+//! wal.close()?;
+//!
+//! let (wal, report) = Wal::open(&env, dir.path(), options)?;
+//! assert_eq!(report.last, range.last());
+//! let mut reader = wal.reader(wal.oldest(), ReadLimit::Durable)?;
+//! let batch = reader.next_batch()?.ok_or("one batch")?;
+//! assert_eq!(batch.records().next().ok_or("one record")?.payload, "hello");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod batch;
+mod builder;
+mod control;
+mod core;
+mod error;
+mod flusher;
+mod format;
+mod future;
+mod handle;
+pub mod inspect;
+mod options;
+mod preparer;
+mod reader;
+mod record;
+mod recovery;
+mod segment;
+mod stage;
+mod truncation;
+mod wal;
+
+pub use builder::{LogBuilder, StoredRecord};
+pub use control::Control;
+pub use core::DurabilityListener;
+pub use error::{AppendError, Evidence, PoisonCause, ReadError, WaitError, WalError};
+pub use future::DurableFuture;
+pub use options::LogOptions;
+pub use reader::{Batch, ReadLimit, Reader, Records, decode_records};
+pub use record::{GroupFlags, Record, RecordView, SKIPPABLE};
+pub use recovery::RecoveryReport;
+pub use segment::SegmentInfo;
+pub use stage::AppendClass;
+pub use truncation::{Hold, RetentionPin, Truncated, TruncationPlan};
+pub use wal::{LogHealth, Wal};

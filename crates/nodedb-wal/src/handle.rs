@@ -1,0 +1,165 @@
+//! The life of an open log: its lock, its threads, its end.
+
+use crate::{
+    LogOptions, WalError,
+    control::ControlFile,
+    core::{Birth, Core},
+    flusher::Flusher,
+    preparer,
+    segment::{Segment, SegmentSet, SegmentWriter, Spare, name},
+    stage::Stage,
+};
+use nodedb_env::{Env, FileLock, Thread};
+use nodedb_types::Lsn;
+use parking_lot::Mutex;
+use std::{collections::VecDeque, io, path::Path, sync::Arc};
+
+/// What ends with the last clone.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    core: Arc<Core>,
+    running: Mutex<Option<Running>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    threads: Vec<Box<dyn Thread>>,
+    // Held until the threads have ended: who opens next must find nobody writing.
+    _lock: Box<dyn FileLock>,
+}
+
+/// What creating and opening have in common.
+pub(crate) struct Parts {
+    pub(crate) control: ControlFile,
+    pub(crate) segments: Vec<Arc<Segment>>,
+    pub(crate) writer: SegmentWriter,
+    pub(crate) ready: VecDeque<Spare>,
+    pub(crate) next_spare: u64,
+    pub(crate) commit_ms: u64,
+    pub(crate) last: Option<Lsn>,
+    pub(crate) lock: Box<dyn FileLock>,
+}
+
+/// Locks a directory for this process.
+pub(crate) fn lock(env: &Env, dir: &Path) -> Result<Box<dyn FileLock>, WalError> {
+    let path = dir.join(name::LOCK);
+    env.files.lock(&path).map_err(|error| {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            let dir = dir.to_owned();
+            WalError::Locked { dir }
+        } else {
+            WalError::io("lock", &path)(error)
+        }
+    })
+}
+
+/// Refuses a directory that holds anything but the lock.
+pub(crate) fn check_empty(env: &Env, dir: &Path) -> Result<(), WalError> {
+    let entries = env.files.list(dir).map_err(WalError::io("list", dir))?;
+    if entries.iter().any(|entry| entry.name != name::LOCK) {
+        let dir = dir.to_owned();
+        return Err(WalError::NotEmpty { dir });
+    }
+    Ok(())
+}
+
+impl Handle {
+    /// Starts the threads of a log.
+    pub(crate) fn start(
+        env: &Env,
+        dir: &Path,
+        options: LogOptions,
+        parts: Parts,
+    ) -> Result<Arc<Self>, WalError> {
+        let writer = parts.writer;
+        let segments = SegmentSet::new(parts.segments);
+        let active = segments.newest();
+        let bytes_max = options.staging_bytes_max;
+        let segment_bytes = parts.control.state().segment_bytes;
+        let next = Lsn::after(parts.last);
+        let mut stage = Stage::new(segment_bytes, bytes_max, next, writer.offset());
+        stage.ready = parts.ready;
+        let core = Arc::new(Core::new(Birth {
+            env: env.clone(),
+            dir: dir.to_owned(),
+            options,
+            control: parts.control,
+            segments,
+            stage,
+            commit_ms: parts.commit_ms,
+            log_offset: writer.log_offset(),
+            next_spare: parts.next_spare,
+        }));
+        let threads =
+            spawn(env, &core, writer, active).map_err(WalError::io("start a thread for", dir))?;
+        let running = Mutex::new(Some(Running {
+            threads,
+            _lock: parts.lock,
+        }));
+        Ok(Arc::new(Self { core, running }))
+    }
+
+    pub(crate) const fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    pub(crate) fn close(&self) -> Result<(), WalError> {
+        // Held throughout: a second closer returns when the log is closed, not before.
+        let mut running = self.running.lock();
+        let Some(mut run) = running.take() else {
+            return self.core.check_healthy();
+        };
+        self.core.stage.lock().closing = true;
+        self.core.wake_all();
+        for thread in run.threads.drain(..) {
+            if thread.join().is_err() {
+                // It has poisoned the log on its way out.
+                tracing::error!("a thread of the log panicked");
+            }
+        }
+        let wakers = std::mem::take(&mut self.core.stage.lock().wakers);
+        wakers.into_values().for_each(std::task::Waker::wake);
+        let durable = self.core.durable();
+        self.core.change_control(|control| {
+            control.write_both(|state| {
+                state.durable = durable;
+                state.clean_shutdown = true;
+            })
+        })
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            tracing::warn!(%error, "log not closed in order");
+        }
+    }
+}
+
+fn spawn(
+    env: &Env,
+    core: &Arc<Core>,
+    writer: SegmentWriter,
+    active: Arc<Segment>,
+) -> io::Result<Vec<Box<dyn Thread>>> {
+    let flusher = Flusher::new(Arc::clone(core), writer, active);
+    let for_preparer = Arc::clone(core);
+    let prepare = Box::new(move || preparer::run(&for_preparer));
+    let preparer = env.threads.spawn("wal-prepare", prepare)?;
+    match env
+        .threads
+        .spawn("wal-flush", Box::new(move || flusher.run()))
+    {
+        Ok(flusher) => Ok(vec![flusher, preparer]),
+        Err(error) => {
+            // No thread may outlive a failed open.
+            core.stage.lock().closing = true;
+            core.wake_all();
+            if preparer.join().is_err() {
+                tracing::error!("a thread of the log panicked");
+            }
+            Err(error)
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The thread that keeps prepared files ready.
+
+use crate::{core::Core, segment::Spare};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+/// Time between two attempts while they fail, as on a full disk. A truncation ends the wait early.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// Prepares files until the log is closed or poisoned. A failure here is no reason to poison: nothing
+/// was written into the log yet, and each attempt takes a new file.
+pub(crate) fn run(core: &Arc<Core>) {
+    while wait_for_shortage(core) {
+        let number = core.next_spare.fetch_add(1, Ordering::Relaxed);
+        let prepared = Spare::prepare(&core.env, &core.dir, number, core.segment_bytes);
+        let mut stage = core.stage.lock();
+        match prepared {
+            Ok(spare) => {
+                stage.ready.push_back(spare);
+                stage.starved = false;
+                drop(stage);
+                core.room.notify_all();
+            }
+            Err(error) => {
+                stage.starved = true;
+                tracing::warn!(%error, "no prepared segment");
+                // Who waits for room learns that it is the disk.
+                core.room.notify_all();
+                if !stage.closing {
+                    let _timeout = core.shortage.wait_for(&mut stage, RETRY);
+                }
+            }
+        }
+    }
+}
+
+/// Sleeps until a file is missing; false when the log has ended.
+fn wait_for_shortage(core: &Core) -> bool {
+    // One more than for users: the one that is held back.
+    let target = core.options.spares + 1;
+    let mut stage = core.stage.lock();
+    while stage.ready.len() >= target && !stage.closing && stage.poison.is_none() {
+        core.shortage.wait(&mut stage);
+    }
+    !stage.closing && stage.poison.is_none()
+}

@@ -1,0 +1,199 @@
+//! The list of live segments.
+
+use super::{SegmentHeader, SegmentLink, map::SegmentMap};
+use nodedb_env::{Env, Open};
+use nodedb_types::{LogEpoch, Lsn};
+use parking_lot::Mutex;
+use std::{
+    io,
+    path::PathBuf,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// One segment, for reports.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SegmentInfo {
+    /// Its number; dense.
+    pub number: u64,
+    /// Its file.
+    pub path: PathBuf,
+    /// The first record that is in it or would be.
+    pub first_lsn: Lsn,
+    /// The last record in it; `None` if it holds none.
+    pub last_lsn: Option<Lsn>,
+    /// Bytes in use, header included.
+    pub bytes: u64,
+    /// Byte position of its beginning in the whole log.
+    pub base_offset: u64,
+    /// The life of the log in which it was started.
+    pub epoch: LogEpoch,
+    /// Whether a later segment follows.
+    pub sealed: bool,
+    /// When it was started, in milliseconds since 1970.
+    pub created_unix_ms: u64,
+}
+
+/// A live segment.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) number: u64,
+    pub(crate) path: PathBuf,
+    pub(crate) header: SegmentHeader,
+    pub(crate) first_lsn: Lsn,
+    base_offset: u64,
+    /// Whether this handle started it, so that it knows of every map of it.
+    own: bool,
+    end: AtomicU64,
+    map: Mutex<Weak<SegmentMap>>,
+}
+
+impl Segment {
+    pub(crate) fn new(path: PathBuf, header: &SegmentHeader, link: &SegmentLink, end: u64) -> Self {
+        Self {
+            number: header.identity.segment,
+            path,
+            header: *header,
+            first_lsn: Lsn::after(link.prev_last),
+            base_offset: link.base_offset,
+            own: true,
+            end: AtomicU64::new(end),
+            map: Mutex::default(),
+        }
+    }
+
+    /// The same, found on disk: a reader of an earlier handle may still have it mapped.
+    pub(crate) fn found(self) -> Self {
+        Self { own: false, ..self }
+    }
+
+    /// Bytes in use.
+    pub(crate) fn end(&self) -> u64 {
+        self.end.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn grow_to(&self, end: u64) {
+        self.end.store(end, Ordering::Release);
+    }
+
+    /// The shared view of the file, mapped if that is possible.
+    pub(crate) fn view(&self, env: &Env) -> io::Result<Arc<SegmentMap>> {
+        let mut cached = self.map.lock();
+        if let Some(map) = cached.upgrade() {
+            return Ok(map);
+        }
+        let map = Arc::new(SegmentMap::mapped(env.files.open(&self.path, Open::Read)?)?);
+        *cached = Arc::downgrade(&map);
+        Ok(map)
+    }
+
+    /// A view that reads by position and is not shared.
+    pub(crate) fn unmapped(&self, env: &Env) -> io::Result<Arc<SegmentMap>> {
+        let file = env.files.open(&self.path, Open::Read)?;
+        Ok(Arc::new(SegmentMap::unmapped(file)))
+    }
+
+    /// Whether the file may be written anew: nobody looks at it. True for good once the segment is off
+    /// the list and only the caller holds it, for a view is only made through a held segment.
+    pub(crate) fn is_reusable(self: &Arc<Self>) -> bool {
+        self.own && Arc::strong_count(self) == 1 && self.map.lock().strong_count() == 0
+    }
+}
+
+/// All live segments, oldest first. Never empty.
+#[derive(Debug)]
+pub(crate) struct SegmentSet {
+    segments: Mutex<Vec<Arc<Segment>>>,
+}
+
+impl SegmentSet {
+    pub(crate) fn new(segments: Vec<Arc<Segment>>) -> Self {
+        assert!(!segments.is_empty(), "a log has at least one segment");
+        let segments = Mutex::new(segments);
+        Self { segments }
+    }
+
+    pub(crate) fn push(&self, segment: Arc<Segment>) {
+        self.segments.lock().push(segment);
+    }
+
+    /// The segment that holds a record, or will.
+    ///
+    /// # Errors
+    /// The oldest record there is, if `lsn` lies before it.
+    pub(crate) fn locate(&self, lsn: Lsn) -> Result<Arc<Segment>, Lsn> {
+        let segments = self.segments.lock();
+        // Segments without records share their first LSN with the next one, which is then the one.
+        let after = segments.partition_point(|segment| segment.first_lsn <= lsn);
+        match after.checked_sub(1).and_then(|index| segments.get(index)) {
+            Some(segment) => Ok(Arc::clone(segment)),
+            None => Err(first_lsn(&segments)),
+        }
+    }
+
+    /// The one that is being written.
+    #[expect(clippy::expect_used, reason = "a log has at least one segment")]
+    pub(crate) fn newest(&self) -> Arc<Segment> {
+        let segments = self.segments.lock();
+        Arc::clone(segments.last().expect("a log has at least one segment"))
+    }
+
+    /// The first record that is there or would be.
+    pub(crate) fn oldest(&self) -> Lsn {
+        first_lsn(&self.segments.lock())
+    }
+
+    /// Reports on all segments; `written` is the last record of the last one.
+    pub(crate) fn infos(&self, written: Option<Lsn>) -> Vec<SegmentInfo> {
+        let segments = self.segments.lock().clone();
+        let successors = segments.iter().skip(1).map(Some).chain([None]);
+        segments
+            .iter()
+            .zip(successors)
+            .map(|(segment, next)| {
+                let last = next.map_or(written, |next| next.first_lsn.previous());
+                SegmentInfo {
+                    number: segment.number,
+                    path: segment.path.clone(),
+                    first_lsn: segment.first_lsn,
+                    last_lsn: last.filter(|last| *last >= segment.first_lsn),
+                    bytes: segment.end(),
+                    base_offset: segment.base_offset,
+                    epoch: segment.header.epoch,
+                    sealed: next.is_some(),
+                    created_unix_ms: segment.header.created_unix_ms,
+                }
+            })
+            .collect()
+    }
+
+    /// Takes every segment off whose records all lie before `horizon`; never the last one.
+    pub(crate) fn split_off_before(&self, horizon: Lsn) -> Vec<Arc<Segment>> {
+        let mut segments = self.segments.lock();
+        let count = segments
+            .iter()
+            .skip(1)
+            .take_while(|next| next.first_lsn <= horizon)
+            .count();
+        segments.drain(..count).collect()
+    }
+
+    /// The oldest segment that would stay if everything before `horizon` went.
+    pub(crate) fn oldest_kept(&self, horizon: Lsn) -> u64 {
+        let segments = self.segments.lock();
+        let kept = segments
+            .iter()
+            .rev()
+            .find(|segment| segment.first_lsn <= horizon);
+        kept.or(segments.first())
+            .map_or(0, |segment| segment.number)
+    }
+}
+
+#[expect(clippy::expect_used, reason = "a log has at least one segment")]
+fn first_lsn(segments: &[Arc<Segment>]) -> Lsn {
+    let first = segments.first().expect("a log has at least one segment");
+    first.first_lsn
+}

@@ -1,0 +1,265 @@
+//! The staging buffer: where records get their place in the log before the flusher writes them.
+
+use crate::{
+    AppendError, PoisonCause, Record,
+    format::{BATCH_ALIGN, BATCH_HEADER, FIRST_RECORDS, batch_len, body_max, records_end},
+    record::{self, GroupFlags},
+    segment::Spare,
+};
+use nodedb_types::{Lsn, LsnRange};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    mem,
+    task::Waker,
+    time::Duration,
+};
+
+/// Who appends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AppendClass {
+    /// Data of users. Refused while only the held-back segment is left.
+    User,
+    /// Checkpoints and what else frees space. May use the held-back segment.
+    Housekeeping,
+}
+
+/// A batch whose place is decided and whose header is not written yet.
+#[derive(Debug)]
+pub(crate) struct StagedBatch {
+    /// Room for the header, then the body.
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) first_lsn: Lsn,
+    pub(crate) records: u32,
+    /// Whether it begins the next segment.
+    pub(crate) opens_segment: bool,
+    /// Where in its segment it starts.
+    pub(crate) offset: u64,
+}
+
+/// What waits for the flusher, and all that must change together with it.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    segment_bytes: u64,
+    bytes_max: usize,
+    batches: Vec<StagedBatch>,
+    staged_bytes: usize,
+    flight_bytes: usize,
+    free: Vec<Vec<u8>>,
+    next_lsn: Lsn,
+    /// Segments that staged batches will open, beyond the one that is being written.
+    ahead: usize,
+    /// Where the open batch starts, or else the next one will, in the last of those segments.
+    offset: u64,
+    /// Prepared files.
+    pub(crate) ready: VecDeque<Spare>,
+    /// Whether the last attempt to prepare a file failed, which is nearly always for want of space.
+    pub(crate) starved: bool,
+    /// Somebody waits for this record to be durable.
+    pub(crate) sync_wanted: Option<Lsn>,
+    /// When a `Periodic` append must be synced.
+    pub(crate) sync_due: Option<Duration>,
+    /// The last record of the pass that is being written.
+    pub(crate) flight: Option<Lsn>,
+    /// Number of the pass in flight, or else of the next one.
+    pub(crate) pass: usize,
+    pub(crate) poison: Option<PoisonCause>,
+    pub(crate) closing: bool,
+    /// Futures by the record they wait for.
+    pub(crate) wakers: BTreeMap<(Lsn, u64), Waker>,
+}
+
+/// Where a group goes.
+#[derive(Clone, Copy)]
+enum Place {
+    OpenBatch,
+    NextBatch,
+    NextSegment,
+}
+
+impl Stage {
+    /// Nothing staged; the segment being written ends at `offset`.
+    pub(crate) fn new(segment_bytes: u64, bytes_max: usize, next_lsn: Lsn, offset: u64) -> Self {
+        Self {
+            segment_bytes,
+            bytes_max,
+            batches: Vec::new(),
+            staged_bytes: 0,
+            flight_bytes: 0,
+            free: Vec::new(),
+            next_lsn,
+            ahead: 0,
+            offset,
+            ready: VecDeque::new(),
+            starved: false,
+            sync_wanted: None,
+            sync_due: None,
+            flight: None,
+            pass: 0,
+            poison: None,
+            closing: false,
+            wakers: BTreeMap::new(),
+        }
+    }
+
+    /// Largest group that is ever accepted.
+    pub(crate) fn group_max(&self) -> usize {
+        body_max(self.segment_bytes).min(self.bytes_max) / 8 * 8
+    }
+
+    /// The last record that has a place.
+    pub(crate) fn appended(&self) -> Option<Lsn> {
+        self.next_lsn.previous()
+    }
+
+    /// Whether nothing waits to be written.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.batches.is_empty()
+    }
+
+    /// Whether a group of so many bytes would be taken now.
+    ///
+    /// # Errors
+    /// Why not; every reason is found here, before an LSN is assigned.
+    pub(crate) fn admit(&self, bytes: usize, class: AppendClass) -> Result<(), AppendError> {
+        self.place(bytes, class).map(|_| ())
+    }
+
+    fn place(&self, bytes: usize, class: AppendClass) -> Result<Place, AppendError> {
+        if let Some(cause) = &self.poison {
+            return Err(AppendError::Poisoned(cause.clone()));
+        }
+        if self.closing {
+            return Err(AppendError::Closed);
+        }
+        let limit = self.group_max();
+        if bytes > limit {
+            return Err(AppendError::TooLarge { bytes, limit });
+        }
+        if self.staged_bytes + self.flight_bytes + bytes > self.bytes_max {
+            return Err(AppendError::Backpressure);
+        }
+        let end = records_end(self.segment_bytes);
+        if let Some(open) = self.batches.last() {
+            let body = open.bytes.len() - BATCH_HEADER + bytes;
+            if self.offset + batch_len(body) <= end {
+                return Ok(Place::OpenBatch);
+            }
+        } else if self.offset + batch_len(bytes) <= end {
+            return Ok(Place::NextBatch);
+        }
+        let held_back = match class {
+            AppendClass::User => 1,
+            AppendClass::Housekeeping => 0,
+        };
+        if self.ahead + held_back < self.ready.len() {
+            return Ok(Place::NextSegment);
+        }
+        Err(if self.starved {
+            AppendError::NoSpace
+        } else {
+            AppendError::Backpressure
+        })
+    }
+
+    /// Takes a whole atomic group, or nothing. `crcs` are the checksums of the payloads.
+    ///
+    /// # Errors
+    /// As [`Stage::admit`]; no LSN is taken then.
+    pub(crate) fn append(
+        &mut self,
+        records: &[Record<'_>],
+        crcs: &[u32],
+        class: AppendClass,
+    ) -> Result<LsnRange, AppendError> {
+        let bytes = records.iter().map(Record::encoded_len).sum();
+        match self.place(bytes, class)? {
+            Place::OpenBatch => {}
+            Place::NextBatch => self.open_batch(self.offset, false),
+            Place::NextSegment => {
+                self.ahead += 1;
+                self.open_batch(FIRST_RECORDS, true);
+            }
+        }
+        let range = LsnRange::starting_at(self.next_lsn, records.len() as u64);
+        self.encode(records, crcs);
+        self.next_lsn = range.end();
+        self.staged_bytes += bytes;
+        Ok(range)
+    }
+
+    fn open_batch(&mut self, offset: u64, opens_segment: bool) {
+        let mut bytes = self.free.pop().unwrap_or_default();
+        bytes.clear();
+        bytes.resize(BATCH_HEADER, 0);
+        self.offset = offset;
+        self.batches.push(StagedBatch {
+            bytes,
+            first_lsn: self.next_lsn,
+            records: 0,
+            opens_segment,
+            offset,
+        });
+    }
+
+    #[expect(clippy::expect_used, reason = "the caller has just opened a batch")]
+    fn encode(&mut self, records: &[Record<'_>], crcs: &[u32]) {
+        let batch = self.batches.last_mut().expect("a batch is open");
+        for (index, (record, crc)) in records.iter().zip(crcs).enumerate() {
+            let lsn = self.next_lsn.advance(index as u64);
+            let group = GroupFlags::at(index, records.len());
+            record::encode(&mut batch.bytes, record, lsn, group, *crc);
+        }
+        batch.records += crate::format::on_disk(records.len());
+    }
+
+    /// Takes everything staged, as one pass of the flusher.
+    pub(crate) fn take_pass(&mut self) -> Vec<StagedBatch> {
+        if let Some(last) = self.batches.last() {
+            self.offset += batch_len(last.bytes.len() - BATCH_HEADER);
+        }
+        self.flight = self.appended();
+        self.flight_bytes = mem::take(&mut self.staged_bytes);
+        mem::take(&mut self.batches)
+    }
+
+    /// Reserves the place of a `SyncPoint`; nothing may be staged or in flight. Answers where it goes.
+    pub(crate) fn take_sync_point(&mut self) -> u64 {
+        assert!(
+            self.batches.is_empty(),
+            "a SyncPoint follows all that is staged"
+        );
+        assert_eq!(self.ahead, 0, "all segments with staged batches are open");
+        let offset = self.offset;
+        self.offset += BATCH_ALIGN;
+        offset
+    }
+
+    /// Takes the file for the next segment, which admission has counted on.
+    #[expect(
+        clippy::expect_used,
+        reason = "admission counts prepared files, only rotation takes one"
+    )]
+    pub(crate) fn take_spare(&mut self) -> Spare {
+        assert!(self.ahead > 0, "only a staged batch opens a segment");
+        self.ahead -= 1;
+        self.ready.pop_front().expect("admission counted this file")
+    }
+
+    /// Gives the buffers of a finished pass back.
+    pub(crate) fn end_pass(&mut self, buffers: impl Iterator<Item = Vec<u8>>) {
+        const KEEP: usize = 4 << 20;
+        self.flight = None;
+        self.flight_bytes = 0;
+        self.pass += 1;
+        let kept = 2_usize.saturating_sub(self.free.len());
+        let reusable = buffers.filter(|buffer| buffer.capacity() <= KEEP);
+        self.free.extend(reusable.take(kept));
+    }
+
+    /// Which of the two condition variables a waiter for this record sleeps on: the one of the pass in
+    /// flight if that will cover it, else the one of the next. So a finished pass wakes only its own.
+    pub(crate) fn turnstile(&self, lsn: Lsn) -> usize {
+        let later = self.flight.is_some_and(|last| lsn > last);
+        (self.pass + usize::from(later)) % 2
+    }
+}

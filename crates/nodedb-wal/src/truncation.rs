@@ -1,0 +1,208 @@
+//! What holds the log, and the one way to remove some of it.
+
+use crate::{
+    WalError,
+    core::Core,
+    segment::{Segment, SegmentInfo, Spare, name::spare_path},
+};
+use nodedb_types::Lsn;
+use parking_lot::Mutex;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
+
+/// A named reason to keep the log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Hold {
+    /// Who needs it, for people to read.
+    pub name: String,
+    /// The first record that must stay.
+    pub lsn: Lsn,
+}
+
+/// The pins of one open log.
+#[derive(Debug, Default)]
+pub(crate) struct Pins {
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    next: u64,
+    pins: BTreeMap<u64, Hold>,
+}
+
+impl Pins {
+    pub(crate) fn pin(self: &Arc<Self>, name: &str, lsn: Lsn) -> RetentionPin {
+        let mut held = self.held.lock();
+        let id = held.next;
+        held.next += 1;
+        let name = name.to_owned();
+        held.pins.insert(id, Hold { name, lsn });
+        drop(held);
+        let pins = Arc::clone(self);
+        RetentionPin { pins, id }
+    }
+
+    pub(crate) fn holds(&self) -> Vec<Hold> {
+        self.held.lock().pins.values().cloned().collect()
+    }
+}
+
+/// Keeps the log from a record on, until dropped. Lives in memory only: it does not survive a reopen.
+#[derive(Debug)]
+pub struct RetentionPin {
+    pins: Arc<Pins>,
+    id: u64,
+}
+
+impl RetentionPin {
+    /// The first record that stays.
+    pub fn lsn(&self) -> Lsn {
+        let held = self.pins.held.lock();
+        held.pins.get(&self.id).map_or(Lsn::FIRST, |hold| hold.lsn)
+    }
+
+    /// Gives up the records before `lsn`. Never moves back.
+    pub fn advance(&self, lsn: Lsn) {
+        if let Some(hold) = self.pins.held.lock().pins.get_mut(&self.id) {
+            hold.lsn = hold.lsn.max(lsn);
+        }
+    }
+}
+
+impl Drop for RetentionPin {
+    fn drop(&mut self) {
+        self.pins.held.lock().pins.remove(&self.id);
+    }
+}
+
+/// What may be removed, and who holds the rest. Made by `Wal::plan_truncation` only.
+#[derive(Clone, Debug)]
+pub struct TruncationPlan {
+    log_id: [u8; 16],
+    horizon: Lsn,
+    holds: Vec<Hold>,
+    segments: Vec<SegmentInfo>,
+}
+
+impl TruncationPlan {
+    /// The first record that must stay: the minimum of all holds.
+    pub const fn horizon(&self) -> Lsn {
+        self.horizon
+    }
+
+    /// Every hold, the lowest first.
+    pub fn holds(&self) -> &[Hold] {
+        &self.holds
+    }
+
+    /// The segments that will go, oldest first.
+    pub fn segments(&self) -> &[SegmentInfo] {
+        &self.segments
+    }
+}
+
+/// What a truncation did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Truncated {
+    /// Segments taken off the log.
+    pub segments: usize,
+    /// How many of their files were kept as prepared ones.
+    pub recycled: usize,
+    /// The oldest record there is now, or would be.
+    pub oldest: Lsn,
+}
+
+/// The plan for these holds, the pins, and what recovery needs.
+pub(crate) fn plan(core: &Core, holds: &[Hold]) -> TruncationPlan {
+    let redo = core.control.lock().state().redo;
+    let name = "redo".to_owned();
+    let mut all = vec![Hold { name, lsn: redo }];
+    all.extend(core.pins.holds());
+    all.extend_from_slice(holds);
+    all.sort_by_key(|hold| hold.lsn);
+    let horizon = all.iter().map(|hold| hold.lsn).min().unwrap_or(redo);
+    let mut segments = core.segments.infos(core.written());
+    let kept = core.segments.oldest_kept(horizon);
+    segments.retain(|segment| segment.number < kept);
+    TruncationPlan {
+        log_id: core.log_id,
+        horizon,
+        holds: all,
+        segments,
+    }
+}
+
+/// Removes what the plan allows.
+///
+/// Order: both slots of CONTROL name the new oldest segment, then the files go, the oldest first, then
+/// the directory is synced. A crash anywhere leaves a gap-free log and perhaps files below its oldest
+/// segment, which the next open sweeps.
+pub(crate) fn truncate(core: &Core, plan: &TruncationPlan) -> Result<Truncated, WalError> {
+    assert_eq!(plan.log_id, core.log_id, "a plan is for its own log");
+    let gone = {
+        // Held throughout, so that no pin is taken on a record that is just going.
+        let held = core.pins.held.lock();
+        let pinned = held.pins.values().map(|hold| hold.lsn).min();
+        let horizon = pinned.map_or(plan.horizon, |pinned| pinned.min(plan.horizon));
+        let oldest = core.segments.oldest_kept(horizon);
+        core.change_control(|control| {
+            assert!(
+                horizon <= control.state().redo,
+                "recovery needs its records"
+            );
+            if control.state().oldest_segment >= oldest {
+                return Ok(());
+            }
+            control.write_both(|state| state.oldest_segment = oldest)
+        })?;
+        core.segments.split_off_before(horizon)
+    };
+    let segments = gone.len();
+    let mut retired = Vec::new();
+    for segment in gone {
+        // A failure only postpones: the file lies below the oldest segment and the next open sweeps it.
+        match retire(core, &segment) {
+            Ok(spare) => retired.extend(spare),
+            Err(error) => tracing::warn!(%error, "a truncated segment file stays for now"),
+        }
+    }
+    if segments > 0 {
+        core.env.files.sync_dir(&core.dir).map_err(|error| {
+            let cause = crate::PoisonCause::new("sync directory", &core.dir, error);
+            core.poison(&cause);
+            WalError::Poisoned(cause)
+        })?;
+    }
+    let recycled = retired.len();
+    core.stage.lock().ready.extend(retired);
+    core.room.notify_all();
+    core.shortage.notify_all();
+    Ok(Truncated {
+        segments,
+        recycled,
+        oldest: core.segments.oldest(),
+    })
+}
+
+/// Makes a spare of a segment that nobody reads while spares are missing, else removes its file.
+fn retire(core: &Core, segment: &Arc<Segment>) -> Result<Option<Spare>, WalError> {
+    let missing = core.stage.lock().ready.len() <= core.options.spares;
+    // A viewed file is left to its readers: they keep the inode, writing anew would change their bytes.
+    if core.options.recycle && missing && segment.is_reusable() {
+        let number = core.next_spare.fetch_add(1, Ordering::Relaxed);
+        let path = spare_path(&core.dir, number);
+        core.env
+            .files
+            .rename(&segment.path, &path)
+            .map_err(WalError::io("rename", &segment.path))?;
+        return Spare::adopt(&core.env, path).map(Some);
+    }
+    core.env
+        .files
+        .remove_file(&segment.path)
+        .map_err(WalError::io("remove", &segment.path))?;
+    Ok(None)
+}

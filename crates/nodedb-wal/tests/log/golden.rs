@@ -1,0 +1,142 @@
+//! The bytes of format version 1, which every later version must read.
+
+use crate::common::{dir, lsn, options, record, segment};
+use nodedb_env::{Env, Files, Random, RealThreads};
+use nodedb_testkit::{ManualClock, SimFiles};
+use nodedb_types::{Durability, Lsn, TenantId, VshardId, from_hex, to_hex};
+use nodedb_wal::{AppendClass, GroupFlags, ReadLimit, Record, SKIPPABLE, Wal, inspect};
+use std::{fmt::Write, io, path::Path, sync::Arc, time::Duration};
+
+const GOLDEN: &str = include_str!("golden-v1.hex");
+
+/// The same bytes at every run.
+#[derive(Debug)]
+struct Fixed;
+
+impl Random for Fixed {
+    fn fill(&self, buffer: &mut [u8]) -> io::Result<()> {
+        buffer.fill(0xa7);
+        Ok(())
+    }
+}
+
+fn env(disk: &SimFiles) -> Env {
+    Env {
+        files: Arc::new(disk.clone()),
+        clock: Arc::new(ManualClock::new()),
+        random: Arc::new(Fixed),
+        threads: Arc::new(RealThreads),
+    }
+}
+
+/// Two groups, one commit each, and an orderly end.
+fn write() -> SimFiles {
+    let disk = SimFiles::new(1);
+    disk.create_dir(dir()).expect("empty disk");
+    let wal = Wal::create(&env(&disk), dir(), options()).expect("empty directory");
+    let other = Record {
+        tenant: TenantId::SYSTEM,
+        vshard: VshardId::new(0x0102),
+        kind: 0x0304 | SKIPPABLE,
+        payload: b"",
+    };
+    for group in [vec![record(b"hello")], vec![record(b"wor"), other]] {
+        let range = wal
+            .append(&group, Durability::Sync, AppendClass::User)
+            .expect("taken");
+        wal.wait_durable(range.start(), Duration::from_secs(20))
+            .expect("durable");
+    }
+    wal.close().expect("no fault");
+    disk
+}
+
+/// Lines `name offset hex` of all 32-byte rows that are not zero.
+fn dump(disk: &SimFiles) -> String {
+    let mut text = String::new();
+    for (name, path) in [("segment", segment(1)), ("control", dir().join("CONTROL"))] {
+        let bytes = disk.read(&path).expect("there");
+        for (row, bytes) in bytes.chunks(32).enumerate() {
+            if bytes.iter().any(|byte| *byte != 0) {
+                writeln!(text, "{name} {:05x} {}", row * 32, to_hex(bytes)).expect("a String");
+            }
+        }
+    }
+    text
+}
+
+fn load(text: &str) -> SimFiles {
+    let mut segment_bytes = vec![0; 65536];
+    let mut control_bytes = vec![0; 8192];
+    for line in text.lines() {
+        let fields: Vec<_> = line.split(' ').collect();
+        let [name, offset, hex] = fields[..] else {
+            panic!("three fields: {line}");
+        };
+        let file = if name == "segment" {
+            &mut segment_bytes
+        } else {
+            &mut control_bytes
+        };
+        let at = usize::from_str_radix(offset, 16).expect("an offset");
+        file[at..at + 32].copy_from_slice(&from_hex(hex).expect("a row"));
+    }
+    let disk = SimFiles::new(1);
+    disk.plant(segment(1), &segment_bytes);
+    disk.plant(dir().join("CONTROL"), &control_bytes);
+    disk
+}
+
+#[test]
+fn the_golden_log_opens_with_its_records() {
+    let disk = load(GOLDEN);
+    let report = inspect::verify(&disk.env(), dir()).expect("sound");
+    assert_eq!((report.records, report.last), (3, Some(lsn(3))));
+    assert!(report.clean_shutdown);
+    let (wal, _) = Wal::open(&disk.env(), dir(), options()).expect("sound");
+    let mut reader = wal.reader(Lsn::FIRST, ReadLimit::Durable).expect("there");
+    let mut records = Vec::new();
+    while let Some(batch) = reader.next_batch().expect("intact") {
+        assert_eq!(batch.commit_ms, 1_767_225_600_000);
+        records.extend(batch.records());
+    }
+    let payloads: Vec<_> = records
+        .iter()
+        .map(|record| record.payload.as_ref())
+        .collect();
+    assert_eq!(payloads, [b"hello".as_slice(), b"wor", b""]);
+    assert_eq!(records[2].kind, 0x0304 | SKIPPABLE);
+    assert_eq!(
+        (records[2].tenant, records[2].vshard.get()),
+        (TenantId::SYSTEM, 0x0102)
+    );
+    assert_eq!(
+        records[0].group,
+        GroupFlags {
+            first: true,
+            last: true
+        }
+    );
+    assert_eq!(
+        records[1].group,
+        GroupFlags {
+            first: true,
+            last: false
+        }
+    );
+}
+
+/// With `BLESS_GOLDEN` set it writes the file instead, which only a new format version may do.
+#[test]
+fn the_same_writes_give_the_same_bytes() {
+    let written = dump(&write());
+    if std::env::var_os("BLESS_GOLDEN").is_some() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/log/golden-v1.hex");
+        Env::real()
+            .files
+            .replace(&path, written.as_bytes())
+            .expect("written");
+        return;
+    }
+    assert_eq!(written, GOLDEN);
+}

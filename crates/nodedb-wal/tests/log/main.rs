@@ -1,0 +1,11 @@
+//! The log on a simulated disk, and a little on a real one.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test ends by a panic")]
+
+mod builder;
+mod common;
+mod crashes;
+mod golden;
+mod reading;
+mod recovery;
+mod writing;
