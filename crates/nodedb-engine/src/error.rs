@@ -45,6 +45,15 @@ pub enum EngineError {
         /// The position.
         lsn: Lsn,
     },
+    /// An earlier sync or rename in an engine's directory failed. Which names a power cut leaves there is
+    /// unknown, and a later sync that says "done" would prove nothing (protocol rule P1).
+    #[error(
+        "an earlier switch in {path} failed midway, its names are in doubt: reopen the database"
+    )]
+    InDoubt {
+        /// Which directory.
+        path: PathBuf,
+    },
     /// An earlier flush of this engine panicked, so its state in memory is not trusted any more.
     #[error("an earlier flush of the {} engine panicked: reopen the database", engine.name())]
     FlushPanicked {
@@ -90,7 +99,7 @@ impl EngineError {
             Self::Io { .. } => ErrorKind::Io,
             Self::Corrupt { .. } | Self::Redo { .. } => ErrorKind::Corrupt,
             Self::UnsupportedFormat { .. } => ErrorKind::UnsupportedFormat,
-            Self::NotDurable { .. } => ErrorKind::Poisoned,
+            Self::NotDurable { .. } | Self::InDoubt { .. } => ErrorKind::Poisoned,
             Self::FlushPanicked { .. } => ErrorKind::Internal,
         }
     }

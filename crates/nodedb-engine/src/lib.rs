@@ -32,6 +32,8 @@ mod catalog;
 mod catalog_change;
 mod catalog_engine;
 mod collection;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod engine;
 mod error;
 mod floors;

@@ -14,6 +14,7 @@ use std::{
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 const MANIFEST: &str = "MANIFEST";
+const TEMPORARY: &str = "MANIFEST.tmp";
 
 /// Proof that an engine's files hold everything up to a floor.
 ///
@@ -44,6 +45,9 @@ pub struct ManifestDir {
     dir: PathBuf,
     kind: EngineKind,
     current: Manifest,
+    /// Set by a failed rename or directory sync, for ever: the kernel may have dropped what it could
+    /// not write, so that the next sync says "done" of names that are not on disk.
+    in_doubt: bool,
 }
 
 impl ManifestDir {
@@ -71,6 +75,7 @@ impl ManifestDir {
                 dir: dir.to_owned(),
                 kind,
                 current,
+                in_doubt: false,
             },
             Flushed {
                 engine: kind,
@@ -112,6 +117,7 @@ impl ManifestDir {
                 dir: dir.to_owned(),
                 kind,
                 current,
+                in_doubt: false,
             },
             flushed,
         ))
@@ -160,6 +166,12 @@ impl ManifestDir {
         &self.current
     }
 
+    /// Whether a switch failed midway, so that nobody knows which manifest a power cut leaves. Nothing
+    /// is proved here any more, and no file may be removed.
+    pub const fn is_in_doubt(&self) -> bool {
+        self.in_doubt
+    }
+
     /// The directory.
     pub fn path(&self) -> &Path {
         &self.dir
@@ -170,7 +182,7 @@ impl ManifestDir {
     ///
     /// # Errors
     /// [`EngineError::Io`]. The file is then not used and is written again under another name or
-    /// replaced; it is never synced twice.
+    /// replaced; it is never synced twice. [`EngineError::InDoubt`] after a switch that failed midway.
     ///
     /// # Panics
     /// If the manifest names a file of that name: files are immutable.
@@ -179,25 +191,8 @@ impl ManifestDir {
             self.current.files.iter().all(|file| file.name != name),
             "engine files are never rewritten: {name}"
         );
-        let path = self.dir.join(name);
-        if self
-            .files
-            .entry(&path)
-            .map_err(EngineError::io("looking at", &path))?
-            .is_some()
-        {
-            self.files
-                .remove_file(&path)
-                .map_err(EngineError::io("removing", &path))?;
-        }
-        let file = self
-            .files
-            .open(&path, Open::CreateNew)
-            .map_err(EngineError::io("creating", &path))?;
-        file.write_all_at(bytes, 0)
-            .map_err(EngineError::io("writing", &path))?;
-        file.sync_data()
-            .map_err(EngineError::io("syncing", &path))?;
+        self.check_doubt()?;
+        self.write_new(&self.dir.join(name), bytes)?;
         Ok(FileRef {
             name: name.to_owned(),
             bytes: bytes.len() as u64,
@@ -213,8 +208,9 @@ impl ManifestDir {
     /// before leaves as litter.
     ///
     /// # Errors
-    /// [`EngineError::Io`] or [`EngineError::NotDurable`]; the old or the new manifest is then there,
-    /// whole. After an I/O error of the switch itself the directory must be opened again.
+    /// [`EngineError::NotDurable`] or [`EngineError::Io`]; the old or the new manifest is then there,
+    /// whole, and the switch may be tried again. Unless it failed in the middle, by a rename or a sync
+    /// of the directory: then it is [`EngineError::InDoubt`] from the next time on.
     ///
     /// # Panics
     /// If the floor would fall.
@@ -223,9 +219,8 @@ impl ManifestDir {
             next.floor >= self.current.floor,
             "the floor of an engine never falls"
         );
-        self.files
-            .sync_dir(&self.dir)
-            .map_err(EngineError::io("syncing", &self.dir))?;
+        self.check_doubt()?;
+        self.sync_names()?;
         if let Some(lsn) = next.floor {
             log.wait_durable(lsn)
                 .map_err(|NotDurable| EngineError::NotDurable { lsn })?;
@@ -234,10 +229,7 @@ impl ManifestDir {
                 "WAL before data: {lsn} is not durable"
             );
         }
-        let path = self.dir.join(MANIFEST);
-        self.files
-            .replace(&path, &next.encode(self.kind))
-            .map_err(EngineError::io("writing", path))?;
+        self.replace_manifest(&next)?;
         let flushed = Flushed {
             engine: self.kind,
             floor: next.floor,
@@ -245,6 +237,53 @@ impl ManifestDir {
         self.current = next;
         self.sweep()?;
         Ok(flushed)
+    }
+
+    /// As `Files::replace`, but it tells a failure that leaves everything as it was, such as a full
+    /// disk, from one that leaves the name in doubt.
+    fn replace_manifest(&mut self, next: &Manifest) -> Result<(), EngineError> {
+        let temporary = self.dir.join(TEMPORARY);
+        self.write_new(&temporary, &next.encode(self.kind))?;
+        let path = self.dir.join(MANIFEST);
+        if let Err(error) = self.files.rename(&temporary, &path) {
+            self.in_doubt = true;
+            return Err(EngineError::io("renaming", path)(error));
+        }
+        self.sync_names()
+    }
+
+    fn sync_names(&mut self) -> Result<(), EngineError> {
+        let result = self.files.sync_dir(&self.dir);
+        self.in_doubt |= result.is_err();
+        result.map_err(EngineError::io("syncing", &self.dir))
+    }
+
+    fn check_doubt(&self) -> Result<(), EngineError> {
+        if self.in_doubt {
+            let path = self.dir.clone();
+            return Err(EngineError::InDoubt { path });
+        }
+        Ok(())
+    }
+
+    /// Writes and syncs a file in the place of a leftover of that name.
+    fn write_new(&self, path: &Path, bytes: &[u8]) -> Result<(), EngineError> {
+        let leftover = self.files.entry(path);
+        if leftover
+            .map_err(EngineError::io("looking at", path))?
+            .is_some()
+        {
+            self.files
+                .remove_file(path)
+                .map_err(EngineError::io("removing", path))?;
+        }
+        let file = self
+            .files
+            .open(path, Open::CreateNew)
+            .map_err(EngineError::io("creating", path))?;
+        file.write_all_at(bytes, 0)
+            .map_err(EngineError::io("writing", path))?;
+        file.sync_data().map_err(EngineError::io("syncing", path))
     }
 
     /// Removes files that the manifest does not name. Directories are left alone.

@@ -1,1 +1,52 @@
-//! nodedb (being written).
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod archive;
+mod batch;
+mod checkpoint;
+mod collection;
+mod crdt;
+mod database;
+mod directory;
+mod document;
+mod error;
+mod identity;
+mod import;
+mod log;
+mod open;
+mod options;
+mod pending;
+mod requests;
+mod restore;
+mod restore_point;
+mod scan;
+mod sealed_file;
+mod search;
+mod status;
+mod tenant;
+mod verify;
+
+pub use batch::{BatchOp, BatchWritten};
+pub use checkpoint::{CheckpointOutcome, CheckpointReport, CheckpointRequest};
+pub use collection::Collection;
+pub use database::Database;
+pub use document::{Document, Expect, Hit, Merged, Written};
+pub use error::Error;
+pub use import::{Deleted, ImportOptions, ImportProgress, ImportReport, LineError, OnError};
+pub use options::{ArchiveOptions, ArchivePolicy, CreateOptions, OpenOptions};
+pub use pending::Pending;
+pub use requests::{Near, NewCollection, ScanOptions, SearchOptions, VectorField, WriteOptions};
+pub use restore::{
+    RestoreProgress, RestoreReport, RestoreRequest, RestoreTarget, plan_restore, restore,
+};
+pub use restore_point::RestorePoint;
+pub use scan::Scan;
+pub use status::{ArchiveStatus, EngineStatus, Health, HoldStatus, Status, VshardStatus};
+pub use tenant::{CollectionInfo, IndexInfo, Tenant};
+pub use verify::{Checked, Problem, VerifyReport, log_segments, verify_archive, verify_database};
+
+pub use nodedb_cold::VerifyLevel;
+pub use nodedb_crdt::loro;
+pub use nodedb_engine::{CollectionKind, Metric};
+pub use nodedb_types::{DatabaseId, Durability, ErrorKind, Lsn, Name, Version};
+pub use nodedb_wal::SegmentInfo;

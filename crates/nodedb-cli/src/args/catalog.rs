@@ -1,0 +1,102 @@
+//! Words of `init` and `collection`.
+
+use super::values::{parse_durability, parse_vector_field};
+use clap::{Args, Subcommand, ValueEnum};
+use nodedb::{ArchivePolicy, CollectionKind, Durability, VectorField};
+
+/// Words of `init`.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct InitArgs {
+    /// Number of vshards, fixed for ever. Default: 8.
+    #[arg(long, value_name = "N")]
+    pub(crate) vshards: Option<u16>,
+    /// Bytes of one log segment, a multiple of 4096. Default: 67108864.
+    #[arg(long, value_name = "N")]
+    pub(crate) segment_bytes: Option<u64>,
+    /// Where the log is archived, such as `file:///backup/db`. Default: nowhere.
+    #[arg(long, value_name = "URL")]
+    pub(crate) archive: Option<String>,
+    /// Whether unarchived log may be deleted. Default: required, it never is.
+    #[arg(long, value_name = "POLICY", requires = "archive")]
+    pub(crate) archive_policy: Option<PolicyName>,
+    /// When a write is answered: sync, buffered or periodic:MS. Default: sync.
+    #[arg(long, value_name = "WHEN", value_parser = parse_durability)]
+    pub(crate) durability: Option<Durability>,
+}
+
+/// Policies that are built.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PolicyName {
+    /// Nothing unarchived is ever deleted.
+    Required,
+    /// Nothing is archived.
+    Disabled,
+}
+
+impl From<PolicyName> for ArchivePolicy {
+    fn from(name: PolicyName) -> Self {
+        match name {
+            PolicyName::Required => Self::Required,
+            PolicyName::Disabled => Self::Disabled,
+        }
+    }
+}
+
+/// Words of `collection`.
+#[derive(Subcommand, Debug)]
+pub(crate) enum CollectionCommand {
+    /// Create a collection.
+    #[command(after_help = "Example: nodedb --dir ./db collection create words --vector \
+                            embedding:384:cosine")]
+    Create(CreateArgs),
+    /// Name all collections.
+    #[command(after_help = "Example: nodedb --dir ./db collection list")]
+    List,
+    /// Drop a collection with all its documents.
+    #[command(after_help = "Example: nodedb --dir ./db collection drop words")]
+    Drop(DropArgs),
+}
+
+/// Words of `collection create`.
+#[derive(Args, Debug)]
+pub(crate) struct CreateArgs {
+    /// Its name: 1 to 64 of a-z A-Z 0-9 _ - .
+    pub(crate) name: String,
+    /// What it holds.
+    #[arg(long, value_name = "KIND", default_value = "document")]
+    pub(crate) kind: Kind,
+    /// Over how many vshards its keys are spread. Default: all.
+    #[arg(long, value_name = "N")]
+    pub(crate) partitions: Option<u16>,
+    /// A vector index over a top-level field, FIELD:DIM:cosine|l2|dot. May be repeated.
+    #[arg(long, value_name = "FIELD:DIM:METRIC", value_parser = parse_vector_field)]
+    pub(crate) vector: Vec<VectorField>,
+}
+
+/// Kinds of collections.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// JSON documents.
+    Document,
+    /// Raw bytes.
+    Bytes,
+    /// CRDT documents, which replicas edit apart and merge.
+    Crdt,
+}
+
+impl From<Kind> for CollectionKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Document => Self::Document,
+            Kind::Bytes => Self::Bytes,
+            Kind::Crdt => Self::Crdt,
+        }
+    }
+}
+
+/// Words of `collection drop`.
+#[derive(Args, Debug)]
+pub(crate) struct DropArgs {
+    /// Its name.
+    pub(crate) name: String,
+}

@@ -1,0 +1,99 @@
+//! Texts of options as values.
+
+use jiff::Timestamp;
+use nodedb::{Durability, Expect, Lsn, Metric, Name, VectorField, Version};
+use std::{str::FromStr, time::Duration};
+
+/// `absent`, or the version of an earlier answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Expected(pub(crate) Expect);
+
+impl FromStr for Expected {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "absent" {
+            return Ok(Self(Expect::Absent));
+        }
+        let version = Version::parse(text).map_err(|error| error.to_string())?;
+        Ok(Self(Expect::Version(version)))
+    }
+}
+
+/// `latest`, `lsn:N`, `time:RFC3339` or `point:NAME`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    Latest,
+    Lsn(Lsn),
+    /// Milliseconds since 1970.
+    Time(u64),
+    Point(Name),
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = |why: &str| format!("{why}: give latest, lsn:N, time:RFC3339 or point:NAME");
+        match text.split_once(':') {
+            None if text == "latest" => Ok(Self::Latest),
+            Some(("lsn", number)) => number
+                .parse()
+                .ok()
+                .and_then(Lsn::from_u64)
+                .map(Self::Lsn)
+                .ok_or_else(|| wrong(&format!("`{number}` is no record number from 1 on"))),
+            Some(("time", time)) => {
+                let time: Timestamp = time.parse().map_err(|error| wrong(&format!("{error}")))?;
+                let ms = u64::try_from(time.as_millisecond());
+                ms.map(Self::Time).or(Err(wrong("the time lies before 1970")))
+            }
+            Some(("point", name)) => {
+                Name::new(name).map(Self::Point).map_err(|error| wrong(&error.to_string()))
+            }
+            _ => Err(wrong("unknown target")),
+        }
+    }
+}
+
+/// `sync`, `buffered` or `periodic:MS`.
+pub(crate) fn parse_durability(text: &str) -> Result<Durability, String> {
+    match text.split_once(':') {
+        None if text == "sync" => Ok(Durability::Sync),
+        None if text == "buffered" => Ok(Durability::Buffered),
+        Some(("periodic", ms)) => match ms.parse() {
+            Ok(ms @ 1..=3_600_000) => {
+                Ok(Durability::Periodic { every: Duration::from_millis(ms) })
+            }
+            _ => Err(format!("`{ms}` is no period: give 1 to 3600000 milliseconds")),
+        },
+        _ => Err("give sync, buffered or periodic:MS".to_owned()),
+    }
+}
+
+/// `FIELD:DIM:cosine|l2|dot[:f32]`. The field may hold colons itself.
+pub(crate) fn parse_vector_field(text: &str) -> Result<VectorField, String> {
+    let wrong = |why: &str| format!("{why}: give FIELD:DIM:cosine|l2|dot[:f32]");
+    let rest = match text.rsplit_once(':') {
+        Some((rest, "f32")) => rest,
+        Some((_, storage @ ("bf16" | "i8"))) => {
+            return Err(wrong(&format!("storage as {storage} is not built, f32 is")));
+        }
+        _ => text,
+    };
+    let (rest, metric) = rest.rsplit_once(':').ok_or_else(|| wrong("parts are missing"))?;
+    let metric = match metric {
+        "cosine" => Metric::Cosine,
+        "l2" => Metric::L2,
+        "dot" => Metric::Dot,
+        other => return Err(wrong(&format!("`{other}` is no metric"))),
+    };
+    let (field, dimensions) = rest.rsplit_once(':').ok_or_else(|| wrong("parts are missing"))?;
+    let dimensions = dimensions
+        .parse()
+        .or(Err(wrong(&format!("`{dimensions}` is no number of dimensions"))))?;
+    if field.is_empty() {
+        return Err(wrong("the field is empty"));
+    }
+    Ok(VectorField { field: field.to_owned(), dimensions, metric })
+}

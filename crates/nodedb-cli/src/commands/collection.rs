@@ -1,0 +1,89 @@
+//! `collection create`, `collection list`, `collection drop`.
+
+use crate::{
+    answer::Answer,
+    args::{CollectionCommand, CreateArgs},
+    context::Context,
+    failure::Failure,
+};
+use nodedb::{CollectionInfo, NewCollection};
+use serde::Serialize;
+use std::fmt::Write;
+
+#[derive(Serialize)]
+struct Collections {
+    collections: Vec<Described>,
+}
+
+#[derive(Serialize)]
+struct Described {
+    name: String,
+    kind: &'static str,
+    partitions: u16,
+    documents: u64,
+    indexes: Vec<Index>,
+}
+
+#[derive(Serialize)]
+struct Index {
+    field: String,
+    dimensions: u32,
+    metric: &'static str,
+}
+
+#[derive(Serialize)]
+struct Dropped {
+    lsn: u64,
+}
+
+pub(super) fn run(command: &CollectionCommand, context: &mut Context) -> Result<Answer, Failure> {
+    match command {
+        CollectionCommand::Create(args) => create(args, context),
+        CollectionCommand::List => {
+            let collections = context.tenant()?.collections()?;
+            answer(collections.into_iter().map(describe).collect())
+        }
+        CollectionCommand::Drop(args) => {
+            let lsn = context.tenant()?.drop_collection(&args.name)?.get();
+            Answer::new(&Dropped { lsn }, format!("dropped {}, lsn {lsn}", args.name))
+        }
+    }
+}
+
+fn create(args: &CreateArgs, context: &mut Context) -> Result<Answer, Failure> {
+    let created = context.tenant()?.create_collection(NewCollection {
+        name: args.name.clone(),
+        kind: args.kind.into(),
+        partitions: args.partitions,
+        vectors: args.vector.clone(),
+    })?;
+    answer(vec![describe(created)])
+}
+
+fn describe(info: CollectionInfo) -> Described {
+    let indexes = info.indexes.into_iter().map(|index| Index {
+        field: index.field,
+        dimensions: index.dimensions,
+        metric: index.metric.name(),
+    });
+    Described {
+        name: info.name,
+        kind: info.kind.name(),
+        partitions: info.partitions,
+        documents: info.documents,
+        indexes: indexes.collect(),
+    }
+}
+
+fn answer(collections: Vec<Described>) -> Result<Answer, Failure> {
+    let mut text = String::from("NAME  KIND  PARTITIONS  DOCUMENTS  INDEXES");
+    for one in &collections {
+        let Described { name, kind, partitions, documents, indexes } = one;
+        let shown = |index: &Index| format!("{}:{}:{}", index.field, index.dimensions, index.metric);
+        let indexes: Vec<_> = indexes.iter().map(shown).collect();
+        let indexes = if indexes.is_empty() { "-".to_owned() } else { indexes.join(",") };
+        write!(text, "\n{name}  {kind}  {partitions}  {documents}  {indexes}")
+            .map_err(|error| Failure::Internal { message: error.to_string() })?;
+    }
+    Answer::new(&Collections { collections }, text)
+}

@@ -1,0 +1,81 @@
+//! Collections and tenants.
+
+use crate::harness::Database;
+use serde_json::json;
+
+#[test]
+fn collections_are_created_listed_and_dropped() {
+    let database = Database::new();
+    let words = ["collection", "create", "words", "--vector", "v:3:cosine", "--partitions", "2"];
+    let created = database.json(&words);
+    let wanted = json!({
+        "name": "words", "kind": "document", "partitions": 2, "documents": 0,
+        "indexes": [{"field": "v", "dimensions": 3, "metric": "cosine"}],
+    });
+    assert_eq!(created["collections"], json!([wanted]));
+    database.json(&["collection", "create", "raw", "--kind", "bytes"]);
+    database.json(&["collection", "create", "notes", "--kind", "crdt"]);
+    let listed = database.json(&["collection", "list"]);
+    let names: Vec<_> = listed["collections"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|one| (one["name"].as_str().expect("a name"), one["kind"].as_str().expect("a kind")))
+        .collect();
+    assert_eq!(names, [("words", "document"), ("raw", "bytes"), ("notes", "crdt")]);
+    database.json(&["put", "words", "k", "{}"]);
+    let listed = database.json(&["collection", "list"]);
+    assert_eq!(listed["collections"][0]["documents"], 1);
+    assert!(database.json(&["collection", "drop", "words"])["lsn"].is_u64());
+    database.refused(&["get", "words", "k"], "NotFound", 3);
+    database.json(&["collection", "create", "words"]);
+    database.refused(&["get", "words", "k"], "NotFound", 3);
+}
+
+#[test]
+fn wrong_collections_are_refused() {
+    let database = Database::with_collection();
+    database.refused(&["collection", "create", "c"], "AlreadyExists", 1);
+    database.refused(&["collection", "create", "a/b"], "InvalidInput", 1);
+    database.refused(&["collection", "create", "d", "--partitions", "9"], "InvalidInput", 1);
+    database.refused(&["collection", "create", "d", "--vector", "v:0:dot"], "InvalidInput", 1);
+    database.refused(&["collection", "drop", "d"], "NotFound", 3);
+    let crdt = ["collection", "create", "d", "--kind", "crdt", "--vector", "v:3:dot"];
+    database.refused(&crdt, "InvalidInput", 1);
+}
+
+#[test]
+fn an_unknown_collection_is_not_found_by_every_command() {
+    let database = Database::new();
+    let empty = database.write("empty", "");
+    let empty = empty.to_str().expect("a path");
+    for words in [
+        &["put", "x", "k", "1"][..],
+        &["get", "x", "k"],
+        &["delete", "x", "k"],
+        &["delete", "x", "--filter", "a = 1"],
+        &["batch", r#"[{"put": {"collection": "x", "key": "k", "value": 1}}]"#],
+        &["import", "x", empty, "--key", "id"],
+        &["export", "x"],
+        &["scan", "x"],
+        &["search", "x", "--field", "v", "--vector", "[1]"],
+        &["crdt", "export", "x", "k", "/dev/null"],
+        &["crdt", "merge", "x", "k", empty],
+    ] {
+        let message = database.refused(words, "NotFound", 3);
+        assert!(message.contains("`x`"), "{words:?}: {message}");
+    }
+}
+
+#[test]
+fn no_tenant_sees_what_another_has() {
+    let database = Database::with_collection();
+    database.json(&["put", "c", "k", "1"]);
+    database.refused(&["get", "c", "k", "--tenant", "acme"], "NotFound", 3);
+    database.json(&["--tenant", "acme", "collection", "create", "c"]);
+    database.refused(&["get", "c", "k", "--tenant", "acme"], "NotFound", 3);
+    database.json(&["put", "c", "k", "2", "--tenant", "acme"]);
+    assert_eq!(database.text(&["get", "c", "k"]), "1\n");
+    assert_eq!(database.text(&["get", "c", "k", "--tenant", "acme"]), "2\n");
+    database.refused(&["get", "c", "k", "--tenant", "a b"], "InvalidInput", 1);
+}

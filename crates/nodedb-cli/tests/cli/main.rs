@@ -1,0 +1,17 @@
+//! The built binary, as scripts drive it: words, fields, exit codes, error kinds.
+#![expect(clippy::disallowed_methods, reason = "tests look at real files and real time")]
+#![expect(clippy::panic, reason = "a test that fails panics")]
+
+mod archive;
+mod bulk;
+mod catalog;
+mod crdt;
+mod documents;
+mod full_data;
+mod harness;
+mod lifecycle;
+mod quickstart;
+mod search;
+mod settings;
+mod shell;
+mod usage;

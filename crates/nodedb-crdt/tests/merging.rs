@@ -1,0 +1,254 @@
+//! What replicas may rely on, whatever order updates come in.
+#![expect(
+    clippy::expect_used,
+    reason = "a failed expectation is the result of a test"
+)]
+
+use loro::{ExportMode, LoroDoc};
+use nodedb_crdt::{CrdtDocument, CrdtError, loro, version_from_hex, version_to_hex};
+use nodedb_types::{ErrorKind, limits};
+use proptest::prelude::*;
+
+const NONE: [&[u8]; 0] = [];
+
+fn insert(document: &mut CrdtDocument, peer: u64, text: &str) -> Vec<u8> {
+    let update = document.edit(peer, |doc| doc.get_text("t").insert(0, text));
+    let update = update.expect("an edit");
+    assert!(document.import(&update).expect("own update").changed);
+    update
+}
+
+/// A document with three updates by two peers, each building on the one before.
+fn history() -> (CrdtDocument, [Vec<u8>; 3]) {
+    let mut document = CrdtDocument::new();
+    let first = insert(&mut document, 1, "one ");
+    let second = insert(&mut document, 2, "two ");
+    let third = insert(&mut document, 1, "three ");
+    (document, [first, second, third])
+}
+
+fn state(document: &CrdtDocument) -> (String, Vec<u8>) {
+    let json = document.value_json().expect("a value");
+    (json, document.export_all().expect("a history"))
+}
+
+#[test]
+fn two_replicas_merge_to_the_same_text_in_either_order() {
+    let mut base = CrdtDocument::new();
+    let start = insert(&mut base, 9, "shared");
+    let left = base.edit(1, |doc| doc.get_text("t").insert(0, "left "));
+    let right = base.edit(2, |doc| {
+        doc.get_text("t").insert(6, " right")?;
+        doc.get_map("m").insert("who", "right")
+    });
+    let (left, right) = (left.expect("an edit"), right.expect("an edit"));
+    let forth = CrdtDocument::load(None, [&start, &left, &right].into_iter());
+    let back = CrdtDocument::load(None, [&start, &right, &left].into_iter());
+    let forth = forth.expect("loads").value_json().expect("a value");
+    assert_eq!(forth, back.expect("loads").value_json().expect("a value"));
+    assert_eq!(forth, r#"{"m":{"who":"right"},"t":"left shared right"}"#);
+}
+
+#[test]
+fn importing_again_changes_nothing() {
+    let (mut document, updates) = history();
+    let before = state(&document);
+    for update in &updates {
+        assert!(!document.import(update).expect("known").changed);
+    }
+    let snapshot = document.snapshot().expect("a snapshot");
+    assert!(!document.import(&snapshot).expect("known").changed);
+    assert_eq!(state(&document), before);
+    let loaded = CrdtDocument::load(Some(&snapshot), updates.iter()).expect("loads");
+    assert_eq!(state(&loaded).0, before.0);
+}
+
+#[test]
+fn missing_dependencies_are_refused_by_name_and_change_nothing() {
+    let (_, [first, second, third]) = history();
+    for known in [&NONE[..], &[&first]] {
+        let mut replica = CrdtDocument::load(None, known.iter()).expect("loads");
+        let before = state(&replica);
+        let lacking = if known.is_empty() { &second } else { &third };
+        let error = replica
+            .import(lacking)
+            .expect_err("builds on what is missing");
+        let CrdtError::MissingDependencies { missing } = &error else {
+            panic!("{error}");
+        };
+        let expected = if known.is_empty() {
+            "1: 0..4"
+        } else {
+            "2: 0..4"
+        };
+        assert_eq!(missing, expected);
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        assert_eq!(state(&replica), before);
+        // Nothing waited: what was missing brings back only itself.
+        let brought = if known.is_empty() { &first } else { &second };
+        assert!(replica.import(brought).expect("complete").changed);
+        let json = replica.value_json().expect("a value");
+        assert_eq!(json.contains("two"), !known.is_empty());
+        assert!(!json.contains("three"));
+        assert!(replica.import(lacking).expect("complete now").changed);
+    }
+}
+
+#[test]
+fn a_half_importable_update_is_refused_whole() {
+    // One blob with a change that fits and one that lacks its dependency.
+    let mut left = CrdtDocument::new();
+    insert(&mut left, 1, "known");
+    let known = left.version().expect("a version");
+    let mut other = CrdtDocument::new();
+    let foreign = insert(&mut other, 2, "foreign");
+    left.import(&foreign).expect("independent");
+    let skipped = left.export_since(&known).expect("a history");
+    insert(&mut left, 3, "on top of both");
+    let mut replica = CrdtDocument::new();
+    insert(&mut replica, 4, "own");
+    let before = state(&replica);
+    let blob = left
+        .export_since(&other.version().expect("a version"))
+        .expect("a history");
+    assert!(matches!(
+        replica.import(&blob),
+        Err(CrdtError::MissingDependencies { missing }) if missing.starts_with("2: 0..7")
+    ));
+    assert_eq!(state(&replica), before);
+    replica.import(&skipped).expect("independent");
+    assert!(replica.import(&blob).expect("complete now").changed);
+}
+
+#[test]
+fn damaged_blobs_are_refused_and_change_nothing() {
+    let (document, updates) = history();
+    let snapshot = document.snapshot().expect("a snapshot");
+    let mut replica = CrdtDocument::load(None, updates.iter().take(1)).expect("loads");
+    let before = state(&replica);
+    for blob in [&snapshot, &updates[1]] {
+        for cut in 0..blob.len() {
+            let error = replica.import(&blob[..cut]).expect_err("cut");
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{cut}: {error}");
+        }
+        for at in 0..blob.len() {
+            let mut flipped = blob.clone();
+            flipped[at] ^= 1 << (at % 8);
+            let error = replica.import(&flipped).expect_err("flipped");
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{at}: {error}");
+        }
+    }
+    assert_eq!(state(&replica), before);
+    assert!(replica.import(&snapshot).expect("whole").changed);
+}
+
+#[test]
+fn damaged_rows_are_corruption_by_name() {
+    let (document, [first, second, third]) = history();
+    let mut snapshot = document.snapshot().expect("a snapshot");
+    let last = snapshot.len() - 1;
+    snapshot[last] ^= 1;
+    let error = CrdtDocument::load(Some(&snapshot), NONE.into_iter()).expect_err("flipped");
+    assert!(matches!(&error, CrdtError::Corrupt { part, .. } if part == "snapshot"));
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    let error = CrdtDocument::load(None, [&first, &third, &second].into_iter());
+    let error = error.expect_err("a row is missing");
+    assert!(matches!(error, CrdtError::Corrupt { part, .. } if part == "update 1"));
+}
+
+#[test]
+fn limits_and_shallow_snapshots() {
+    let mut document = CrdtDocument::new();
+    let huge = vec![0; limits::VALUE_BYTES_MAX + 1];
+    let error = document.import(&huge).expect_err("too large");
+    assert!(matches!(error, CrdtError::TooLarge { .. }));
+    let (full, _) = history();
+    let doc = LoroDoc::from_snapshot(&full.snapshot().expect("a snapshot")).expect("whole");
+    let shallow = doc.export(ExportMode::shallow_snapshot(&doc.oplog_frontiers()));
+    let error = document
+        .import(&shallow.expect("exported"))
+        .expect_err("shallow");
+    assert!(matches!(error, CrdtError::InvalidUpdate { .. }), "{error}");
+    assert_eq!(document.value_json().expect("a value"), "{}");
+    insert(&mut document, 1, "still alive");
+}
+
+#[test]
+fn versions_travel_as_text_and_select_what_is_new() {
+    let (document, [first, ..]) = history();
+    let mut replica = CrdtDocument::load(None, [&first].into_iter()).expect("loads");
+    let text = version_to_hex(&replica.version().expect("a version"));
+    let version = version_from_hex(&text).expect("a version");
+    let news = document.export_since(&version).expect("a history");
+    assert!(news.len() < document.export_all().expect("a history").len());
+    assert!(replica.import(&news).expect("complete").changed);
+    assert_eq!(state(&replica).0, state(&document).0);
+    for bad in ["xyz", "0", "ffffff"] {
+        let error = version_from_hex(bad).expect_err(bad);
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    }
+    assert!(matches!(
+        document.export_since(&[255; 100]),
+        Err(CrdtError::InvalidVersion { version }) if version.len() == 80
+    ));
+}
+
+#[test]
+fn a_refused_edit_changes_nothing() {
+    let (document, _) = history();
+    let before = state(&document);
+    let error = document.edit(5, |doc| {
+        doc.get_text("t").insert(0, "x")?;
+        doc.get_text("t").delete(0, 1000)
+    });
+    assert!(matches!(error, Err(CrdtError::InvalidEdit { .. })));
+    assert_eq!(state(&document), before);
+}
+
+#[test]
+fn a_panic_ends_the_document_not_the_process() {
+    let (mut document, updates) = history();
+    let error = document.edit(5, |_| panic!("in the library"));
+    assert_eq!(error, Err(CrdtError::Panicked { action: "editing" }));
+    assert!(matches!(
+        document.value_json(),
+        Err(CrdtError::Panicked { .. })
+    ));
+    assert!(matches!(
+        document.import(&updates[0]),
+        Err(CrdtError::Panicked { .. })
+    ));
+    drop(document);
+    CrdtDocument::load(None, updates.iter()).expect("the rows are as they were");
+}
+
+proptest! {
+    #[test]
+    fn replicas_converge_in_any_order(
+        edits in proptest::collection::vec((0_u64..3, "[a-z]{1,4}"), 1..12),
+        order in any::<proptest::sample::Index>(),
+    ) {
+        let mut peers: Vec<_> = (0..3).map(|_| CrdtDocument::new()).collect();
+        let mut updates = Vec::new();
+        for (peer, text) in &edits {
+            let editor = &mut peers[usize::try_from(*peer).expect("small")];
+            updates.push(insert(editor, peer + 1, text));
+        }
+        let expected = CrdtDocument::load(None, updates.iter()).expect("loads");
+        // Peers never saw each other, so any order that keeps each peer's own is complete; retrying
+        // the refused ones completes every other.
+        let at = order.index(updates.len());
+        updates.rotate_left(at);
+        let mut replica = CrdtDocument::new();
+        while !updates.is_empty() {
+            let before = updates.len();
+            updates.retain(|update| match replica.import(update) {
+                Ok(_) => false,
+                Err(CrdtError::MissingDependencies { .. }) => true,
+                Err(error) => panic!("{error}"),
+            });
+            prop_assert!(updates.len() < before);
+        }
+        prop_assert_eq!(replica.value_json(), expected.value_json());
+    }
+}

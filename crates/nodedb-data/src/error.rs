@@ -1,0 +1,344 @@
+//! What can go wrong, by situation.
+
+use nodedb_bridge::TicketError;
+use nodedb_crdt::CrdtError;
+use nodedb_document::DocumentError;
+use nodedb_engine::{CatalogError, EngineError, EngineKind, SnapshotExpired};
+use nodedb_types::{CollectionId, CoreId, DecodeError, ErrorKind, IndexId, Lsn, Stamp, VshardId};
+use nodedb_wal::{AppendError, ReadError};
+use std::{io, path::PathBuf, sync::Arc};
+
+/// Failure of a request, or of starting and stopping the data plane.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// An option is out of range.
+    #[error("{reason}")]
+    InvalidOptions {
+        /// Which, and what it should be.
+        reason: &'static str,
+    },
+    /// A request that makes no sense; nothing was done.
+    #[error("{reason}")]
+    InvalidRequest {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// There is no such vshard.
+    #[error("vshard {vshard} does not exist: the database has {vshards}")]
+    NoSuchVshard {
+        /// What was asked for.
+        vshard: VshardId,
+        /// How many there are.
+        vshards: u16,
+    },
+    /// Too many requests wait for this core; nothing was done.
+    #[error("the inbox of core {core} is full: try again later")]
+    InboxFull {
+        /// Which core.
+        core: CoreId,
+    },
+    /// Too many requests wait for a vshard that an atomic batch visits; nothing was done.
+    #[error("vshard {vshard} waits for an atomic batch and its queue is full: try again later")]
+    PausedFull {
+        /// Which vshard.
+        vshard: VshardId,
+    },
+    /// A vshard holds as many unflushed bytes as it may; nothing was done.
+    #[error("vshard {vshard} holds {bytes} bytes that are not flushed yet: try again later")]
+    MemtableFull {
+        /// Which vshard.
+        vshard: VshardId,
+        /// How many bytes.
+        bytes: usize,
+    },
+    /// The log takes nothing at the moment; nothing was done.
+    #[error("the log is busy: try again later")]
+    LogBusy,
+    /// The disk is full; nothing was done.
+    #[error("no space is left for the log: free space and try again")]
+    LogFull,
+    /// The redo of the request does not fit into the log; nothing was done.
+    #[error("the request takes {bytes} bytes of log, {limit} are the limit: make it smaller")]
+    TooLarge {
+        /// What it takes.
+        bytes: usize,
+        /// What the log takes at once.
+        limit: usize,
+    },
+    /// The log takes nothing until it is opened again; nothing was done.
+    #[error("the log is poisoned: {cause}; nothing was done, reopen the database")]
+    Poisoned {
+        /// The first failure.
+        cause: String,
+    },
+    /// The log was poisoned before what the answer rests on became durable.
+    #[error("the log is poisoned: {cause}; whether the request survives shows after a reopen")]
+    OutcomeUnknown {
+        /// The first failure.
+        cause: String,
+    },
+    /// The data plane is closed or closing; nothing was done.
+    #[error("the database is being closed: nothing was done")]
+    Closed,
+    /// The thread of the vshard has ended by a defect.
+    #[error("core {core} has ended by a defect: reopen the database")]
+    CoreDied {
+        /// Which core.
+        core: CoreId,
+    },
+    /// The deadline passed before anything was done.
+    #[error("the deadline passed before the request was served: nothing was done")]
+    TimedOut,
+    /// The answer did not come; see the source for what is known.
+    #[error(transparent)]
+    Unanswered(#[from] TicketError),
+    /// Some threads did not end in time. They hold nothing that a reopen needs.
+    #[error("{threads} threads did not end before the deadline")]
+    CloseTimedOut {
+        /// How many.
+        threads: usize,
+    },
+    /// A precondition did not hold; nothing was done.
+    #[error("the key was changed meanwhile: read it again and decide")]
+    Conflict {
+        /// Which write is there; `None` if there is no such key.
+        found: Option<Stamp>,
+    },
+    /// The tenant has no such collection, or it was dropped meanwhile; nothing was done.
+    #[error("there is no collection with id {collection}: it may have been dropped")]
+    NoSuchCollection {
+        /// Its id.
+        collection: CollectionId,
+    },
+    /// The collection has no such index, or a write does not cover its indexes; nothing was done.
+    #[error("collection {collection} has other indexes than the request names (index {index})")]
+    WrongIndex {
+        /// Which collection.
+        collection: CollectionId,
+        /// The index that is missing or too much.
+        index: IndexId,
+    },
+    /// The operation does not go with what the collection holds; nothing was done.
+    #[error("a {kind} collection does not take {operation}")]
+    WrongKind {
+        /// What the collection holds.
+        kind: &'static str,
+        /// What was asked.
+        operation: &'static str,
+    },
+    /// The change does not fit the catalog; nothing was done.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// A CRDT document could not be merged, read or exported; nothing was done.
+    #[error(transparent)]
+    Crdt(#[from] CrdtError),
+    /// The snapshot of a scan was given up; start the scan again.
+    #[error(transparent)]
+    SnapshotExpired(#[from] SnapshotExpired),
+    /// An engine failed.
+    #[error("vshard {vshard}: {source}")]
+    Engine {
+        /// Of which vshard.
+        vshard: VshardId,
+        /// What happened.
+        source: Arc<EngineError>,
+    },
+    /// An engine's own floor lies below what was proven: an older generation of its files was put
+    /// back. Nothing was changed.
+    #[error(
+        "the {} files of vshard {vshard} end at record {}, though {} was proven: \
+         an older generation was put back; restore from the archive",
+        engine.name(), Lsn::encode(*own), Lsn::encode(*proven)
+    )]
+    FloorFellBack {
+        /// Which vshard.
+        vshard: VshardId,
+        /// Which engine.
+        engine: EngineKind,
+        /// What its files prove.
+        own: Option<Lsn>,
+        /// What they proved once.
+        proven: Option<Lsn>,
+    },
+    /// An engine's files are ahead of the log. Nothing was changed.
+    #[error(
+        "the {} files of vshard {vshard} hold record {own}, but the log ends at {}: \
+         they belong to another history; restore from the archive",
+        engine.name(), Lsn::encode(*last)
+    )]
+    FloorAhead {
+        /// Which vshard.
+        vshard: VshardId,
+        /// Which engine.
+        engine: EngineKind,
+        /// What its files prove.
+        own: Lsn,
+        /// The last record of the log.
+        last: Option<Lsn>,
+    },
+    /// A document or a filter cannot be understood.
+    #[error(transparent)]
+    Document(Arc<DocumentError>),
+    /// The log cannot be read.
+    #[error("reading the log failed")]
+    Log(#[source] Arc<ReadError>),
+    /// A record of a kind that this version does not know.
+    #[error("record {lsn} of the log has kind {kind}: use a newer version")]
+    UnknownRecord {
+        /// Its position.
+        lsn: Lsn,
+        /// Its kind.
+        kind: u16,
+    },
+    /// A record names a vshard that the database does not have.
+    #[error("record {lsn} of the log names vshard {vshard}, which does not exist")]
+    ForeignVshard {
+        /// Its position.
+        lsn: Lsn,
+        /// The vshard.
+        vshard: VshardId,
+    },
+    /// A record names a collection that nobody created.
+    #[error("record {lsn} of the log names collection {collection}, which never existed")]
+    UnknownCollection {
+        /// Its position.
+        lsn: Lsn,
+        /// The collection.
+        collection: CollectionId,
+    },
+    /// A record is no redo.
+    #[error("record {lsn} of the log cannot be decoded; restore from the archive")]
+    Undecodable {
+        /// Its position.
+        lsn: Lsn,
+        /// How it shows.
+        #[source]
+        source: DecodeError,
+    },
+    /// The system failed.
+    #[error("{action} {} failed", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Arc<io::Error>,
+    },
+}
+
+impl DataError {
+    /// How a caller reacts to it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::InvalidOptions { .. }
+            | Self::InvalidRequest { .. }
+            | Self::NoSuchVshard { .. }
+            | Self::TooLarge { .. }
+            | Self::WrongIndex { .. }
+            | Self::WrongKind { .. } => ErrorKind::InvalidInput,
+            Self::InboxFull { .. }
+            | Self::PausedFull { .. }
+            | Self::MemtableFull { .. }
+            | Self::LogBusy => ErrorKind::Busy,
+            Self::LogFull => ErrorKind::NoSpace,
+            Self::Poisoned { .. } | Self::OutcomeUnknown { .. } => ErrorKind::Poisoned,
+            Self::Closed => ErrorKind::Closed,
+            Self::CoreDied { .. } => ErrorKind::Internal,
+            Self::TimedOut | Self::CloseTimedOut { .. } => ErrorKind::Timeout,
+            Self::Unanswered(error) => error.kind(),
+            Self::Conflict { .. } => ErrorKind::Conflict,
+            Self::NoSuchCollection { .. } => ErrorKind::NotFound,
+            Self::Catalog(error) => catalog_kind(error),
+            Self::Crdt(error) => error.kind(),
+            Self::SnapshotExpired(_) => ErrorKind::SnapshotExpired,
+            Self::Engine { source, .. } => source.kind(),
+            Self::FloorFellBack { .. }
+            | Self::FloorAhead { .. }
+            | Self::ForeignVshard { .. }
+            | Self::UnknownCollection { .. }
+            | Self::Undecodable { .. } => ErrorKind::Corrupt,
+            Self::Document(source) => source.kind(),
+            Self::Log(source) => source.kind(),
+            Self::UnknownRecord { .. } => ErrorKind::UnsupportedFormat,
+            Self::Io { .. } => ErrorKind::Io,
+        }
+    }
+
+    /// Whether it follows from applied state that a crash may still take back. Such an answer waits
+    /// until that state is durable.
+    pub(crate) const fn rests_on_state(&self) -> bool {
+        matches!(
+            self,
+            Self::Conflict { .. }
+                | Self::NoSuchCollection { .. }
+                | Self::WrongIndex { .. }
+                | Self::WrongKind { .. }
+                | Self::Catalog(_)
+                | Self::Crdt(_)
+        )
+    }
+
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io {
+            action,
+            path,
+            source: Arc::new(source),
+        }
+    }
+
+    pub(crate) fn engine(vshard: VshardId) -> impl Fn(EngineError) -> Self {
+        move |source| Self::Engine {
+            vshard,
+            source: Arc::new(source),
+        }
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "all others are about the text of a document or a filter"
+    )]
+    pub(crate) fn document(vshard: VshardId) -> impl Fn(DocumentError) -> Self {
+        move |error| match error {
+            DocumentError::SnapshotExpired(expired) => Self::SnapshotExpired(expired),
+            DocumentError::Engine(source) => Self::engine(vshard)(source),
+            other => Self::Document(Arc::new(other)),
+        }
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "all others are limits of what a request may ask"
+)]
+fn catalog_kind(error: &CatalogError) -> ErrorKind {
+    match error {
+        CatalogError::Exists { .. } => ErrorKind::AlreadyExists,
+        CatalogError::Missing { .. } => ErrorKind::NotFound,
+        _ => ErrorKind::InvalidInput,
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "an unknown refusal of the log is one where nothing was appended, so trying again is safe"
+)]
+impl From<AppendError> for DataError {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::NoSpace => Self::LogFull,
+            AppendError::TooLarge { bytes, limit } => Self::TooLarge { bytes, limit },
+            AppendError::Poisoned(cause) => Self::Poisoned {
+                cause: cause.to_string(),
+            },
+            AppendError::Closed => Self::Closed,
+            _ => Self::LogBusy,
+        }
+    }
+}

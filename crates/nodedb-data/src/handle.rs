@@ -1,0 +1,207 @@
+//! The handle through which requests reach the cores.
+
+use crate::{
+    Answer, Change, DataError, Group, Op, VshardFloors,
+    group::{GroupPart, GroupVisit, Place},
+    shared::Shared,
+    task::Task,
+};
+use nodedb_bridge::{Priority, Request, SendError, Ticket};
+use nodedb_engine::{Catalog, Snapshot, Snapshots};
+use nodedb_types::{Lsn, TenantId, VshardId};
+use nodedb_wal::WaitError;
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+/// Sends requests to the vshards. Cheap to clone; `Send` and `Sync`.
+///
+/// Deadlines are in time of [`nodedb_env::Clock::now`]. A request whose deadline passes before it is
+/// served is [`DataError::TimedOut`] or [`nodedb_bridge::TicketError::Timeout`] without any effect;
+/// once a write is in the log, a timeout means that its outcome is unknown.
+#[derive(Clone)]
+pub struct DataHandle {
+    shared: Arc<Shared>,
+}
+
+impl DataHandle {
+    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Leaves a request for a vshard. Never blocks.
+    ///
+    /// Dropping the ticket before the core has received the request cancels it; later it cancels only
+    /// the answer.
+    ///
+    /// # Errors
+    /// Nothing was done:
+    /// - [`DataError::InboxFull`]: too many requests wait.
+    /// - [`DataError::NoSuchVshard`], [`DataError::InvalidRequest`].
+    /// - [`DataError::Closed`], [`DataError::CoreDied`].
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "for whom, where, what, until when and how urgent: each of another type"
+    )]
+    pub fn send(
+        &self,
+        tenant: TenantId,
+        vshard: VshardId,
+        op: Op,
+        deadline: Duration,
+        priority: Priority,
+    ) -> Result<Ticket<Answer>, DataError> {
+        if let Op::Write(write) = &op
+            && matches!(write.change, Change::Catalog(_))
+        {
+            let reason = "a catalog change goes to every vshard as one group";
+            return Err(DataError::InvalidRequest { reason });
+        }
+        self.push(Request {
+            tenant,
+            vshard,
+            op: Task::Op(op),
+            deadline,
+            priority,
+        })
+    }
+
+    /// Leaves an atomic batch, which visits its vshards in ascending order. Never blocks.
+    ///
+    /// # Errors
+    /// As [`DataHandle::send`]; a group without writes, and one whose catalog changes do not go to
+    /// every vshard alike, is [`DataError::InvalidRequest`].
+    pub fn send_group(
+        &self,
+        tenant: TenantId,
+        group: Group,
+        deadline: Duration,
+    ) -> Result<Ticket<Answer>, DataError> {
+        let vshards = self.shared.vshards;
+        check_catalog_changes(&group, vshards)?;
+        let mut parts: BTreeMap<VshardId, GroupPart> = BTreeMap::new();
+        let mut index = 0;
+        for part in group.parts {
+            if part.vshard.get() >= vshards {
+                let vshard = part.vshard;
+                return Err(DataError::NoSuchVshard { vshard, vshards });
+            }
+            for write in part.writes {
+                let merged = parts.entry(part.vshard).or_default();
+                merged.writes.push((Place::new(index), write));
+                index += 1;
+            }
+        }
+        let visit = GroupVisit::new(parts, index, group.durability);
+        let Some(first) = visit.vshard() else {
+            let reason = "a group has at least one write";
+            return Err(DataError::InvalidRequest { reason });
+        };
+        self.push(Request {
+            tenant,
+            vshard: first,
+            op: Task::Visit(Box::new(visit)),
+            deadline,
+            priority: Priority::Foreground,
+        })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    fn push(&self, request: Request<Task>) -> Result<Ticket<Answer>, DataError> {
+        let vshard = request.vshard;
+        let vshards = self.shared.vshards;
+        if vshard.get() >= vshards {
+            return Err(DataError::NoSuchVshard { vshard, vshards });
+        }
+        let core = vshard.core(self.shared.cores);
+        match self.shared.bridge.send(core, request) {
+            Ok(ticket) => Ok(ticket),
+            Err(SendError::Busy { .. }) => Err(DataError::InboxFull { core }),
+            Err(_) => Err(DataError::Closed),
+        }
+    }
+
+    /// What is known of every vshard's floors, ascending, also of silent ones: the board keeps the
+    /// last proofs. Never waits for a core.
+    pub fn floors(&self) -> Vec<VshardFloors> {
+        self.shared.board.all()
+    }
+
+    /// The registry of scan snapshots.
+    pub fn snapshots(&self) -> &Arc<Snapshots> {
+        &self.shared.snapshots
+    }
+
+    /// Opens a snapshot that holds everything acknowledged so far, at whatever level: asks for the
+    /// sync of what was acknowledged weakly and waits for it. `None` while nothing is durable.
+    ///
+    /// # Errors
+    /// [`DataError::TimedOut`], [`DataError::Poisoned`] or [`DataError::Closed`]; nothing was done.
+    pub fn snapshot_for_scan(&self, deadline: Duration) -> Result<Option<Snapshot>, DataError> {
+        let wal = &self.shared.wal;
+        if let Some(target) = self.shared.weak_acked()
+            && wal.durable() < Some(target)
+        {
+            wal.request_sync(target);
+            wal.wait_durable(target, deadline).map_err(refused_wait)?;
+        }
+        // Sampled under the registry's mutex (protocol rule P3), so that no memtable above it is
+        // ingested between the sampling and the registration.
+        Ok(self.shared.snapshots.register(|| wal.durable()))
+    }
+
+    /// The catalog as of the last change that is durable and applied in every vshard.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.shared.catalog.get()
+    }
+
+    /// The last durable record of the log.
+    pub fn durable(&self) -> Option<Lsn> {
+        self.shared.wal.durable()
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a wait that ends without time and without poison ends with the log"
+)]
+fn refused_wait(error: WaitError) -> DataError {
+    match error {
+        WaitError::Timeout => DataError::TimedOut,
+        WaitError::Poisoned(cause) => DataError::Poisoned {
+            cause: cause.to_string(),
+        },
+        _ => DataError::Closed,
+    }
+}
+
+/// A catalog change that reached only some vshards would make their copies differ for ever.
+fn check_catalog_changes(group: &Group, vshards: u16) -> Result<(), DataError> {
+    let mut changes: BTreeMap<VshardId, Vec<_>> = BTreeMap::new();
+    for part in &group.parts {
+        for write in &part.writes {
+            if let Change::Catalog(change) = &write.change {
+                changes.entry(part.vshard).or_default().push(change);
+            }
+        }
+    }
+    let Some(first) = changes.values().next() else {
+        return Ok(());
+    };
+    if changes.len() == usize::from(vshards) && changes.values().all(|other| other == first) {
+        return Ok(());
+    }
+    let reason = "catalog changes of a group go to every vshard alike";
+    Err(DataError::InvalidRequest { reason })
+}
+
+impl fmt::Debug for DataHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DataHandle")
+            .field("vshards", &self.shared.vshards)
+            .field("cores", &self.shared.cores)
+            .finish_non_exhaustive()
+    }
+}

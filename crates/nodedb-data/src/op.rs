@@ -1,0 +1,175 @@
+//! What a vshard can be asked to do.
+
+use bytes::Bytes;
+use nodedb_document::Filter;
+use nodedb_engine::{CatalogChange, Metric, VectorChange};
+use nodedb_types::{CollectionId, Durability, IndexId, Lsn, Stamp, VshardId};
+use std::{path::PathBuf, sync::Arc};
+
+/// A request to one vshard.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Op {
+    /// Reads one key. Of a CRDT collection it answers the JSON value of the document.
+    Get {
+        /// Where.
+        collection: CollectionId,
+        /// Which key.
+        key: Bytes,
+        /// How fresh.
+        consistency: Consistency,
+    },
+    /// One write.
+    Write(Write),
+    /// One page of the rows with a prefix, in ascending order of their keys, as of a snapshot.
+    Scan(Scan),
+    /// How many rows a collection has in this vshard, as of a snapshot.
+    Count {
+        /// Where.
+        collection: CollectionId,
+        /// As of which record; the caller holds the snapshot open.
+        snapshot: Lsn,
+    },
+    /// The nearest rows by an index. Answered once everything that it read is durable.
+    Search(Search),
+    /// Merges a CRDT update into a document. It is tried before it is logged.
+    CrdtMerge {
+        /// Where; a CRDT collection.
+        collection: CollectionId,
+        /// Which document; made by the first merge.
+        key: Bytes,
+        /// The update as received.
+        update: Bytes,
+        /// When it is answered.
+        durability: Durability,
+    },
+    /// Exports the updates of a CRDT document. Answered once everything that it read is durable.
+    CrdtExport {
+        /// Where; a CRDT collection.
+        collection: CollectionId,
+        /// Which document.
+        key: Bytes,
+        /// The version vector that the receiver has; `None` for everything.
+        since: Option<Vec<u8>>,
+    },
+    /// Flushes every engine up to a durable barrier. Answered with the proofs.
+    Flush {
+        /// The barrier, which the caller has seen durable.
+        barrier: Lsn,
+    },
+    /// Links the immutable files of the vshard into a new directory.
+    Image {
+        /// The directory, which must not exist; its parent must.
+        into: PathBuf,
+    },
+    /// How the vshard is.
+    Status,
+}
+
+/// How fresh a read is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum Consistency {
+    /// Sees everything that was acknowledged before it was asked, and nothing that can be lost.
+    #[default]
+    Strong,
+    /// Sees what is applied now, at once. A crash may take it back.
+    Eventual,
+}
+
+/// One page of a scan.
+#[derive(Clone, Debug)]
+pub struct Scan {
+    /// Where.
+    pub collection: CollectionId,
+    /// Which keys; empty for all.
+    pub prefix: Bytes,
+    /// Only keys above this one: the `next` of the page before.
+    pub after: Option<Bytes>,
+    /// Most rows of the page.
+    pub rows: usize,
+    /// About the most bytes of the page; one row may exceed it.
+    pub bytes: usize,
+    /// Which rows. With a filter a page examines 4,096 rows at most, so it may come back short.
+    pub filter: Option<Arc<Filter>>,
+    /// As of which record; the caller holds the snapshot open.
+    pub snapshot: Lsn,
+}
+
+/// A nearest-neighbour search.
+#[derive(Clone, Debug)]
+pub struct Search {
+    /// Where.
+    pub collection: CollectionId,
+    /// By which index.
+    pub index: IndexId,
+    /// Near what; as long as the index has dimensions.
+    pub vector: Vec<f32>,
+    /// The metric of the index.
+    pub metric: Metric,
+    /// Most hits.
+    pub k: usize,
+    /// Only among these rows.
+    pub filter: Option<Arc<Filter>>,
+}
+
+/// One write.
+#[derive(Clone, Debug)]
+pub struct Write {
+    /// Where; not looked at for catalog changes.
+    pub collection: CollectionId,
+    /// What changes.
+    pub change: Change,
+    /// What must hold before.
+    pub expect: Option<Expect>,
+    /// When it is answered; in a group the group's own counts.
+    pub durability: Durability,
+}
+
+/// What a write changes. Its values are checked by the caller against the limits and the schema.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// The key has this value from now on. Refused for CRDT collections.
+    Put {
+        /// Which key.
+        key: Bytes,
+        /// Canonical JSON text, or raw bytes.
+        value: Bytes,
+        /// What the collection's vector indexes learn: one entry for each of them.
+        vectors: Vec<VectorChange>,
+    },
+    /// The key is gone from now on. Of a missing key nothing is logged.
+    Delete {
+        /// Which key.
+        key: Bytes,
+    },
+    /// The catalog changes; only in a group that carries the same to every vshard.
+    Catalog(CatalogChange),
+}
+
+/// A precondition on a key, judged against the state before the request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Expect {
+    /// There is no such key.
+    Absent,
+    /// The key's value was written by exactly this write.
+    Stamp(Stamp),
+}
+
+/// An atomic batch: all of it happens or nothing.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// What happens where, in any order; parts of one vshard are taken together.
+    pub parts: Vec<Part>,
+    /// When it is answered. It is never answered before it is applied everywhere.
+    pub durability: Durability,
+}
+
+/// The share of one vshard in a group.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Which vshard.
+    pub vshard: VshardId,
+    /// Its writes, in order.
+    pub writes: Vec<Write>,
+}

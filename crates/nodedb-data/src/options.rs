@@ -1,0 +1,92 @@
+//! What the owner of a data plane may choose.
+
+use crate::DataError;
+use nodedb_bridge::BridgeOptions;
+use std::time::Duration;
+
+/// What the owner of a data plane may choose. Nothing on disk depends on it.
+#[derive(Clone, Debug)]
+pub struct DataOptions {
+    /// Threads that own the vshards, 1 to 1024; more than there are vshards would idle, so that
+    /// many are started at most. Default 2.
+    pub cores: u16,
+    /// Unflushed bytes of a vshard at which it flushes by itself. Default 16 MiB.
+    pub memtable_bytes: usize,
+    /// Unflushed bytes of a vshard, frozen ones included, at which writes meet `Busy`. Default 64 MiB.
+    pub memtable_bytes_max: usize,
+    /// Requests that may wait for a vshard while a group visits it; beyond it `Busy`. Default 256.
+    pub paused_requests_max: usize,
+    /// Requests that a core serves before it looks at its timers and finished flushes. Default 64.
+    pub turn_requests_max: usize,
+    /// Longest time that a flush waits for the log to become durable. Default 30 s.
+    pub durable_wait: Duration,
+    /// Live CRDT documents that a vshard keeps in memory. Default 256.
+    pub crdt_documents_max: usize,
+    /// The inboxes of the cores.
+    pub bridge: BridgeOptions,
+}
+
+impl Default for DataOptions {
+    fn default() -> Self {
+        Self {
+            cores: 2,
+            memtable_bytes: 16 << 20,
+            memtable_bytes_max: 64 << 20,
+            paused_requests_max: 256,
+            turn_requests_max: 64,
+            durable_wait: Duration::from_secs(30),
+            crdt_documents_max: 256,
+            bridge: BridgeOptions::default(),
+        }
+    }
+}
+
+impl DataOptions {
+    /// Checks the values against each other.
+    ///
+    /// # Errors
+    /// [`DataError::InvalidOptions`] naming the first that is out of range.
+    pub fn validate(&self) -> Result<(), DataError> {
+        let refuse = |reason| Err(DataError::InvalidOptions { reason });
+        if !(1..=1024).contains(&self.cores) {
+            return refuse("cores must lie between 1 and 1024");
+        }
+        if self.memtable_bytes == 0 || self.memtable_bytes_max < self.memtable_bytes {
+            return refuse("memtable_bytes must be at least 1 and not above memtable_bytes_max");
+        }
+        if self.paused_requests_max == 0 || self.turn_requests_max == 0 {
+            return refuse("paused_requests_max and turn_requests_max must be at least 1");
+        }
+        if self.crdt_documents_max == 0 {
+            return refuse("crdt_documents_max must be at least 1");
+        }
+        if self.bridge.capacity == 0 || self.bridge.foreground_run == 0 {
+            return refuse("the bridge's capacity and foreground_run must be at least 1");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid_and_each_limit_is_checked() {
+        assert!(DataOptions::default().validate().is_ok());
+        let breaks: [fn(&mut DataOptions); 6] = [
+            |options| options.cores = 0,
+            |options| options.cores = 1025,
+            |options| options.memtable_bytes_max = options.memtable_bytes - 1,
+            |options| options.paused_requests_max = 0,
+            |options| options.turn_requests_max = 0,
+            |options| options.crdt_documents_max = 0,
+        ];
+        for spoil in breaks {
+            let mut options = DataOptions::default();
+            spoil(&mut options);
+            let error = options.validate().expect_err("out of range");
+            assert!(matches!(error, DataError::InvalidOptions { .. }), "{error}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What a vshard answers.
+
+use crate::DataError;
+use bytes::Bytes;
+use nodedb_engine::{Dirty, EngineKind, Floor};
+use nodedb_types::{Lsn, LsnRange, Stamp, VshardId};
+use std::path::PathBuf;
+
+/// The answer to a request.
+pub type Answer = Result<Outcome, DataError>;
+
+/// What a request came to.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Of a get: the row, if there is one.
+    Value(Option<Row>),
+    /// Of a write.
+    Written(Written),
+    /// Of a group.
+    GroupWritten(GroupWritten),
+    /// Of a scan.
+    Page(Page),
+    /// Of a count: rows.
+    Count(u64),
+    /// Of a search, nearest first.
+    Hits(Vec<Hit>),
+    /// Of a CRDT merge.
+    Merged(Merged),
+    /// Of a CRDT export; `None` of a missing document.
+    Exported(Option<Exported>),
+    /// Of a flush: what is proven now, at or above the barrier for every engine.
+    Flushed(VshardFloors),
+    /// Of an image.
+    Image(Image),
+    /// Of a status request.
+    Status(VshardStatus),
+}
+
+/// A stored row.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Row {
+    /// Its key.
+    pub key: Bytes,
+    /// Which write it is from.
+    pub stamp: Stamp,
+    /// The stored bytes; of a CRDT document its JSON text.
+    pub value: Bytes,
+}
+
+/// What a write came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Written {
+    /// Which write it was; `None` of a delete whose key was not there: then nothing was logged.
+    pub stamp: Option<Stamp>,
+}
+
+/// What a group came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GroupWritten {
+    /// Its records; `None` if it consists of deletes of missing keys only.
+    pub lsns: Option<LsnRange>,
+    /// What each write came to, in the order of the parts and writes as they were sent.
+    pub writes: Vec<Written>,
+}
+
+/// One page of a scan.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Page {
+    /// Its rows by ascending key; may be empty though `next` is set.
+    pub rows: Vec<Row>,
+    /// Where the next page goes on; `None` at the end.
+    pub next: Option<Bytes>,
+}
+
+/// A search result.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Hit {
+    /// Its key.
+    pub key: Bytes,
+    /// Its distance by the metric of the index; smaller is nearer.
+    pub distance: f32,
+    /// Which write it is from.
+    pub stamp: Stamp,
+    /// The stored bytes.
+    pub value: Bytes,
+}
+
+/// What a CRDT merge came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Merged {
+    /// Which write it was; `None` if the document had everything already and nothing was logged.
+    pub stamp: Option<Stamp>,
+    /// Whether the document changed.
+    pub changed: bool,
+}
+
+/// What a replica lacks of a CRDT document.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Exported {
+    /// The last write of the document.
+    pub stamp: Stamp,
+    /// The updates, as a merge takes them.
+    pub update: Bytes,
+    /// The version vector of the document, for the `since` of the next export.
+    pub version: Vec<u8>,
+}
+
+/// The files of a vshard, linked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Image {
+    /// The floors that go with these files.
+    pub floors: [(EngineKind, Floor); EngineKind::ALL.len()],
+    /// No record above this one is in the files.
+    pub ceiling: Option<Lsn>,
+    /// The files, relative to the image's directory, ascending.
+    pub files: Vec<PathBuf>,
+}
+
+/// What is known of a vshard's floors, also while it is silent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VshardFloors {
+    /// Which vshard.
+    pub vshard: VshardId,
+    /// The highest proofs so far.
+    pub floors: [(EngineKind, Floor); EngineKind::ALL.len()],
+    /// What its files do not hold yet, over all engines; `None` of an idle vshard.
+    pub dirty: Option<Dirty>,
+    /// Why its last flush failed, or its core ended; cleared by the next successful flush.
+    pub failure: Option<String>,
+}
+
+/// How a vshard is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VshardStatus {
+    /// Its floors.
+    pub floors: VshardFloors,
+    /// The last record that it has applied.
+    pub applied: Option<Lsn>,
+    /// Live CRDT documents in memory.
+    pub crdt_documents: usize,
+}

@@ -1,0 +1,78 @@
+//! What handles and cores share.
+
+use crate::{Answer, board::Board, published::PublishedCatalog, release::ReleaseQueue, task::Task};
+use nodedb_bridge::Bridge;
+use nodedb_engine::Snapshots;
+use nodedb_env::Env;
+use nodedb_types::{CoreId, Lsn};
+use nodedb_wal::{DurabilityListener, PoisonCause, Wal};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// The parts that every handle and every core reaches.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) env: Env,
+    pub(crate) wal: Wal,
+    pub(crate) bridge: Bridge<Task, Answer>,
+    pub(crate) vshards: u16,
+    pub(crate) cores: u16,
+    pub(crate) board: Arc<Board>,
+    pub(crate) snapshots: Arc<Snapshots>,
+    pub(crate) catalog: Arc<PublishedCatalog>,
+    /// The highest record acknowledged, or about to be, below `Sync` in any vshard; 0 for none.
+    pub(crate) weak: AtomicU64,
+}
+
+impl Shared {
+    /// Notes that a record may be acknowledged before it is durable. Called before the answer is
+    /// parked, so whoever has seen the answer finds the mark.
+    pub(crate) fn note_weak(&self, lsn: Lsn) {
+        // Sequentially consistent: the acknowledgement happens after it, a snapshot reads it after
+        // that acknowledgement.
+        self.weak.fetch_max(lsn.get(), Ordering::SeqCst);
+    }
+
+    /// The highest record noted so.
+    pub(crate) fn weak_acked(&self) -> Option<Lsn> {
+        Lsn::from_u64(self.weak.load(Ordering::SeqCst))
+    }
+}
+
+/// Hears from the log's flusher and releases the parked answers of all cores.
+pub(crate) struct Listener {
+    pub(crate) queues: Box<[Arc<ReleaseQueue>]>,
+    pub(crate) bridge: Bridge<Task, Answer>,
+}
+
+impl DurabilityListener for Listener {
+    fn durable(&self, durable: Lsn) {
+        self.queues.iter().for_each(|queue| queue.durable(durable));
+    }
+
+    fn written(&self, written: Lsn) {
+        self.queues.iter().for_each(|queue| queue.written(written));
+    }
+
+    fn poisoned(&self, error: &PoisonCause) {
+        let cause = error.to_string();
+        for (core, queue) in (0..).map(CoreId::new).zip(&self.queues) {
+            queue.poison(&cause);
+            // So that it drops the live CRDT documents that hold what may be lost.
+            self.bridge.wake(core);
+        }
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener")
+            .field("cores", &self.queues.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,70 @@
+//! What travels through the bridge.
+
+use crate::{Answer, Op, group::GroupVisit};
+use nodedb_bridge::Envelope;
+
+/// What a core is asked to do.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// One request to one vshard.
+    Op(Op),
+    /// The next stop of an atomic batch.
+    Visit(Box<GroupVisit>),
+    /// A defect, for tests of what it does to others.
+    #[cfg(test)]
+    Panic,
+    /// Keeps the core busy, for tests of what waits for it.
+    #[cfg(test)]
+    Hold(std::sync::Arc<std::sync::Barrier>),
+}
+
+/// A task in the hands of a core.
+pub(crate) type TaskEnvelope = Envelope<Task, Answer>;
+
+/// Who asked, where and until when, without the task.
+pub(crate) type Caller = Envelope<(), Answer>;
+
+/// Takes the task out of its envelope.
+pub(crate) fn open(envelope: TaskEnvelope) -> (Caller, Task) {
+    let TaskEnvelope {
+        id,
+        tenant,
+        vshard,
+        op,
+        deadline,
+        priority,
+        reply,
+    } = envelope;
+    let caller = Caller {
+        id,
+        tenant,
+        vshard,
+        op: (),
+        deadline,
+        priority,
+        reply,
+    };
+    (caller, op)
+}
+
+/// Puts a task into an envelope of the same caller.
+pub(crate) fn seal(caller: Caller, op: Task) -> TaskEnvelope {
+    let Caller {
+        id,
+        tenant,
+        vshard,
+        op: (),
+        deadline,
+        priority,
+        reply,
+    } = caller;
+    TaskEnvelope {
+        id,
+        tenant,
+        vshard,
+        op,
+        deadline,
+        priority,
+        reply,
+    }
+}

@@ -1,0 +1,205 @@
+//! CRDT documents.
+
+use super::world::{DRAWINGS, NOTES, World, at, delete, get, options, put, text, value, vshard};
+use crate::{Consistency, DataError, Exported, Merged, Op, Outcome, Scan, Write};
+use bytes::Bytes;
+use nodedb_crdt::CrdtDocument;
+use nodedb_engine::RecordKind;
+use nodedb_types::{CollectionId, Durability, ErrorKind};
+use nodedb_wal::ReadLimit;
+
+fn edit(document: &mut CrdtDocument, text: &str) -> Bytes {
+    let update = document.edit(1, |doc| doc.get_text("t").insert(0, text));
+    let update = update.expect("an edit");
+    document.import(&update).expect("an import");
+    update.into()
+}
+
+fn merge_op(update: Bytes) -> Op {
+    Op::CrdtMerge {
+        collection: DRAWINGS,
+        key: Bytes::from_static(b"d"),
+        update,
+        durability: Durability::Sync,
+    }
+}
+
+fn merge(world: &World, update: Bytes) -> Merged {
+    match world.ask(vshard(0), merge_op(update)).expect("a merge") {
+        Outcome::Merged(merged) => merged,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn export(world: &World, since: Option<Vec<u8>>) -> Option<Exported> {
+    let op = Op::CrdtExport {
+        collection: DRAWINGS,
+        key: Bytes::from_static(b"d"),
+        since,
+    };
+    match world.ask(vshard(0), op).expect("an export") {
+        Outcome::Exported(exported) => exported,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn json(world: &World) -> Option<String> {
+    let op = get(DRAWINGS, "d", Consistency::Strong);
+    value(world.ask(vshard(0), op)).map(|row| text(&row))
+}
+
+#[test]
+fn merges_are_read_exported_and_survive_a_kill() {
+    let world = World::new(1, options(1));
+    assert_eq!((json(&world), export(&world, None)), (None, None));
+    let mut mine = CrdtDocument::new();
+    let first = edit(&mut mine, "a");
+    assert!(merge(&world, first.clone()).changed);
+    let again = merge(&world, first);
+    assert_eq!((again.changed, again.stamp), (false, None));
+    assert_eq!(json(&world).as_deref(), Some(r#"{"t":"a"}"#));
+    let known = export(&world, None).expect("it is there").version;
+    let stamp = merge(&world, edit(&mut mine, "b")).stamp;
+    let since = export(&world, Some(known)).expect("it is there");
+    assert_eq!(Some(since.stamp), stamp);
+    let all = export(&world, None).expect("it is there").update;
+    let copy = CrdtDocument::load(None, [&*all].into_iter()).expect("loads");
+    assert_eq!(copy.value_json().expect("json"), r#"{"t":"ba"}"#);
+    let world = world.kill(1);
+    assert_eq!(json(&world).as_deref(), Some(r#"{"t":"ba"}"#));
+    let snapshot = world.wal.durable().expect("durable");
+    let scan = Scan {
+        collection: DRAWINGS,
+        prefix: Bytes::new(),
+        after: None,
+        rows: 10,
+        bytes: 1 << 20,
+        filter: None,
+        snapshot,
+    };
+    let Ok(Outcome::Page(page)) = world.ask(vshard(0), Op::Scan(scan)) else {
+        panic!("a page");
+    };
+    assert_eq!(text(&page.rows[0]), r#"{"t":"ba"}"#);
+}
+
+#[test]
+fn an_update_that_lacks_what_it_builds_on_is_refused_and_not_logged() {
+    let world = World::new(1, options(1));
+    let mut mine = CrdtDocument::new();
+    let first = edit(&mut mine, "a");
+    let second = edit(&mut mine, "b");
+    let before = world.wal.appended();
+    let error = world.ask(vshard(0), merge_op(second.clone()));
+    let error = error.expect_err("the first is missing");
+    assert!(matches!(error, DataError::Crdt(_)), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    let garbage = world.ask(vshard(0), merge_op(Bytes::from_static(b"garbage")));
+    assert_eq!(
+        garbage.expect_err("garbage").kind(),
+        ErrorKind::InvalidInput
+    );
+    assert_eq!(world.wal.appended(), before);
+    assert_eq!(json(&world), None);
+    merge(&world, first);
+    merge(&world, second);
+    assert_eq!(json(&world).as_deref(), Some(r#"{"t":"ba"}"#));
+}
+
+#[test]
+fn many_updates_become_a_snapshot_that_replays() {
+    let world = World::new(1, options(1));
+    let mut mine = CrdtDocument::new();
+    for _ in 0..150 {
+        let update = edit(&mut mine, "x");
+        merge(&world, update);
+    }
+    let mut reader = world
+        .wal
+        .reader(world.wal.oldest(), ReadLimit::Durable)
+        .expect("a reader");
+    let mut snapshots = 0;
+    while let Some(batch) = reader.next_batch().expect("reads") {
+        let code = RecordKind::CrdtSnapshot.code();
+        snapshots += batch.records().filter(|record| record.kind == code).count();
+    }
+    assert_eq!(snapshots, 2, "at every 64 rows");
+    let expected = mine.value_json().expect("json");
+    assert_eq!(json(&world).as_ref(), Some(&expected));
+    let world = world.kill(1);
+    assert_eq!(json(&world).as_ref(), Some(&expected));
+    world.flush(0).expect("flushed");
+    let world = world.kill(1);
+    assert_eq!(json(&world).as_ref(), Some(&expected));
+}
+
+#[test]
+fn a_delete_takes_all_rows_and_a_new_document_starts_anew() {
+    let world = World::new(1, options(1));
+    let mut mine = CrdtDocument::new();
+    for _ in 0..70 {
+        let update = edit(&mut mine, "x");
+        merge(&world, update);
+    }
+    let gone = Write {
+        collection: DRAWINGS,
+        ..delete("d")
+    };
+    let answer = world.ask(vshard(0), at(gone.clone(), Durability::Sync));
+    assert!(super::world::written(answer).stamp.is_some());
+    let answer = world.ask(vshard(0), at(gone, Durability::Sync));
+    assert_eq!(super::world::written(answer).stamp, None);
+    assert_eq!((json(&world), export(&world, None)), (None, None));
+    let mut other = CrdtDocument::new();
+    merge(&world, edit(&mut other, "new"));
+    let world = world.kill(1);
+    assert_eq!(json(&world).as_deref(), Some(r#"{"t":"new"}"#));
+}
+
+#[test]
+fn operations_of_the_other_kind_of_collection_are_refused() {
+    let world = World::new(1, options(1));
+    let wrong_put = Write {
+        collection: DRAWINGS,
+        ..put("d", "{}")
+    };
+    let merge_into = |collection: CollectionId| Op::CrdtMerge {
+        collection,
+        key: Bytes::from_static(b"d"),
+        update: Bytes::new(),
+        durability: Durability::Sync,
+    };
+    for op in [at(wrong_put, Durability::Sync), merge_into(NOTES)] {
+        let error = world.ask(vshard(0), op).expect_err("the other kind");
+        assert!(matches!(error, DataError::WrongKind { .. }), "{error}");
+    }
+    let error = world.ask(vshard(0), merge_into(CollectionId::new(9)));
+    assert_eq!(error.expect_err("missing").kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn only_the_documents_used_lately_stay_live() {
+    let world = World::new(
+        1,
+        crate::DataOptions {
+            crdt_documents_max: 2,
+            ..options(1)
+        },
+    );
+    let mut documents: Vec<_> = (0..3).map(|_| CrdtDocument::new()).collect();
+    for round in 0..3 {
+        for (number, document) in documents.iter_mut().enumerate() {
+            let update = edit(document, "x");
+            let op = Op::CrdtMerge {
+                collection: DRAWINGS,
+                key: format!("{number}").into(),
+                update,
+                durability: Durability::Sync,
+            };
+            assert!(world.ask(vshard(0), op).is_ok(), "round {round}");
+        }
+    }
+    assert_eq!(world.status(0).crdt_documents, 2);
+    let row = world.get_from(0, DRAWINGS, "0", Consistency::Strong);
+    assert_eq!(text(&row.expect("it is stored")), r#"{"t":"xxx"}"#);
+}

@@ -1,0 +1,337 @@
+//! Flushes, floors and images.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests put older files back by hand"
+)]
+
+use super::world::{
+    TENANT, World, at, copy_tree, data_dir, effective, log_options, options, proven, put, vshard,
+    wal_dir,
+};
+use crate::{DataError, DataOptions, DataPlane, Image, Op, Outcome, Priority, vshard_dir};
+use nodedb_engine::{EngineKind, Floor};
+use nodedb_types::{Durability, ErrorKind, Lsn};
+use nodedb_wal::{AppendClass, Record, Wal};
+use std::{fs, sync::atomic::Ordering};
+
+fn own(floors: &crate::VshardFloors, engine: EngineKind) -> Option<Lsn> {
+    let found = floors.floors.iter().find(|(kind, _)| *kind == engine);
+    found.and_then(|(_, floor)| floor.own())
+}
+
+#[test]
+fn an_idle_core_reports_the_barrier_without_writing() {
+    let world = World::new(2, options(2));
+    world.flush(1).expect("flushed");
+    let before = own(&world.data.floors()[1], EngineKind::Documents);
+    world.put(0, "a", "1");
+    let barrier = world.wal.durable();
+    let floors = world.flush(1).expect("flushed");
+    assert!(effective(&floors).iter().all(|floor| *floor == barrier));
+    assert_eq!(
+        own(&floors, EngineKind::Documents),
+        before,
+        "nothing was written"
+    );
+    assert_eq!(floors.dirty, None);
+}
+
+#[test]
+fn a_silent_core_is_counted_at_its_last_proof() {
+    let world = World::new(2, options(2));
+    let proof = world.flush(1).expect("flushed");
+    world.put(1, "b", "1");
+    let held = world.hold(1);
+    let asked = world.send(
+        vshard(1),
+        Op::Flush {
+            barrier: world.wal.durable().expect("durable"),
+        },
+    );
+    world.put(0, "a", "1");
+    world.flush(0).expect("flushed");
+    let board = world.data.floors();
+    assert_eq!(board.len(), 2, "nobody is left out");
+    assert_eq!(board[1].floors, proof.floors);
+    assert!(effective(&board[0]) > effective(&board[1]));
+    held.release();
+    let Ok(Outcome::Flushed(late)) = asked.wait().expect("an answer") else {
+        panic!("flushed");
+    };
+    assert!(effective(&late) > effective(&proof));
+}
+
+#[test]
+fn an_idle_floor_survives_a_reopen_only_with_what_was_proven() {
+    let world = World::new(2, options(2));
+    world.put(0, "a", "1");
+    world.flush(0).expect("flushed");
+    world.flush(1).expect("flushed");
+    let floors = world.data.floors();
+    let statements = proven(&floors);
+    let (left, again) = (world.copy(), world.copy());
+    drop(world);
+    let world = World::open(left, 2, options(1), statements).expect("opens");
+    assert_eq!(world.replayed.records, 0, "everything is below some floor");
+    assert_eq!(world.data.floors()[1].floors, floors[1].floors);
+    assert_eq!(world.text(0, "a").as_deref(), Some("1"));
+    drop(world);
+    let world = World::open(again, 2, options(1), Vec::new()).expect("opens");
+    // Without the statement the own floors count; idle engines look at their records again.
+    assert!(world.replayed.records > 0);
+    assert_eq!(world.text(0, "a").as_deref(), Some("1"));
+}
+
+/// P2: floor 50, proven 100. The higher of the two alone would silently skip 51 to 100.
+#[test]
+fn an_older_generation_put_back_is_refused() {
+    let world = World::new(1, options(1));
+    world.put(0, "a", "1");
+    world.flush(0).expect("flushed");
+    let older = world.copy();
+    world.put(0, "a", "2");
+    let floors = world.flush(0).expect("flushed");
+    let left = world.copy();
+    drop(world);
+    let path = |root: &tempfile::TempDir| vshard_dir(&data_dir(root.path()), vshard(0));
+    fs::remove_dir_all(path(&left)).expect("removes");
+    fs::create_dir(path(&left)).expect("a directory");
+    copy_tree(&path(&older), &path(&left));
+    let refused = World::open(left, 1, options(1), proven(&[floors]));
+    let error = refused.err().expect("refused");
+    assert!(matches!(error, DataError::FloorFellBack { .. }), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+}
+
+#[test]
+fn files_ahead_of_the_log_are_refused() {
+    let world = World::new(1, options(1));
+    world.flush(0).expect("flushed");
+    let left = world.copy();
+    drop(world);
+    fs::remove_dir_all(wal_dir(left.path())).expect("removes");
+    fs::create_dir(wal_dir(left.path())).expect("a directory");
+    let env = nodedb_env::Env::real();
+    let wal = Wal::create(&env, &wal_dir(left.path()), log_options()).expect("a new log");
+    wal.close().expect("closes");
+    drop(wal);
+    let error = World::open(left, 1, options(1), Vec::new())
+        .err()
+        .expect("refused");
+    assert!(matches!(error, DataError::FloorAhead { .. }), "{error}");
+}
+
+#[test]
+fn a_failed_flush_leaves_the_floor_and_the_other_vshards_go_on() {
+    let world = World::new(2, options(2));
+    let before = world.data.floors()[1].floors;
+    *world.faults.no_new_files.lock() = Some("0001/catalog".to_owned());
+    let error = world.flush(1).expect_err("the disk fails");
+    assert_eq!(error.kind(), ErrorKind::Io, "{error}");
+    let board = world.data.floors();
+    let catalog = |floors: &[(EngineKind, Floor); 3]| floors[2].1;
+    assert_eq!(catalog(&board[1].floors), catalog(&before));
+    assert!(board[1].failure.is_some() && board[0].failure.is_none());
+    world.flush(0).expect("the other vshard flushes");
+    world.put(1, "b", "1");
+    assert!(
+        world.data.floors()[1].failure.is_some(),
+        "nobody tries again by himself"
+    );
+    *world.faults.no_new_files.lock() = None;
+    let floors = world.flush(1).expect("flushed when asked again");
+    assert_eq!(floors.failure, None);
+    let barrier = world.wal.durable();
+    assert!(effective(&floors).iter().all(|floor| *floor >= barrier));
+}
+
+#[test]
+fn a_full_memtable_flushes_by_itself() {
+    let world = World::new(
+        1,
+        DataOptions {
+            memtable_bytes: 64 << 10,
+            ..options(1)
+        },
+    );
+    let value = "x".repeat(8 << 10);
+    for round in 0..64 {
+        world.put(0, &format!("{round}"), &value);
+    }
+    // Turns pass while the maintenance thread works; each answer is a turn.
+    let deadline = world.deadline();
+    while own(&world.status(0).floors, EngineKind::Documents).is_none() {
+        assert!(world.env.clock.now() < deadline, "it never flushes");
+    }
+    let world = world.kill(1);
+    assert_eq!(world.scan(0, 10).len(), 64);
+}
+
+/// P3 and P10: an open snapshot holds the ingestion back, so memory is bounded by refusing writes.
+#[test]
+fn a_vshard_that_cannot_flush_refuses_writes_at_its_limit() {
+    let world = World::new(
+        1,
+        DataOptions {
+            memtable_bytes: 16 << 10,
+            memtable_bytes_max: 64 << 10,
+            ..options(1)
+        },
+    );
+    let snapshot = world.data.snapshot_for_scan(world.deadline());
+    let snapshot = snapshot.expect("no poison").expect("durable");
+    let value = "x".repeat(4 << 10);
+    let refused = (0..64).find_map(|round| {
+        let write = at(put(&format!("{round}"), &value), Durability::Sync);
+        world.ask(vshard(0), write).err()
+    });
+    let error = refused.expect("the limit is reached");
+    assert!(matches!(error, DataError::MemtableFull { .. }), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Busy);
+    assert!(world.text(0, "0").is_some(), "reads go on");
+    drop(snapshot);
+    world.flush(0).expect("flushed");
+    world.put(0, "again", "1");
+}
+
+#[test]
+fn replay_flushes_as_it_goes() {
+    let world = World::new(1, options(1));
+    let value = "x".repeat(8 << 10);
+    for round in 0..64 {
+        world.put(0, &format!("{round}"), &value);
+    }
+    let left = world.copy();
+    drop(world);
+    let small = DataOptions {
+        memtable_bytes: 64 << 10,
+        ..options(1)
+    };
+    let world = World::open(left, 1, small, Vec::new()).expect("opens");
+    let floors = world.data.floors();
+    assert!(own(&floors[0], EngineKind::Documents).is_some());
+    assert!(floors[0].dirty.is_none_or(|dirty| dirty.bytes < 64 << 10));
+    assert_eq!(world.scan(0, 7).len(), 64);
+}
+
+#[test]
+fn the_barrier_of_a_flush_must_be_durable() {
+    let world = World::new(1, options(1));
+    let barrier = world.wal.durable().expect("durable").next();
+    let answer = world.ask(vshard(0), Op::Flush { barrier });
+    assert!(matches!(answer, Err(DataError::InvalidRequest { .. })));
+}
+
+#[test]
+fn an_image_opens_with_the_floors_it_states() {
+    let world = World::new(1, options(1));
+    world.put(0, "a", "1");
+    world.flush(0).expect("flushed");
+    world.put(0, "a", "2");
+    let restored = tempfile::tempdir().expect("a directory");
+    let dir = data_dir(restored.path());
+    fs::create_dir(&dir).expect("a directory");
+    let into = vshard_dir(&dir, vshard(0));
+    let ask = |into: &std::path::Path| {
+        let op = Op::Image {
+            into: into.to_owned(),
+        };
+        let deadline = world.deadline();
+        let ticket = world
+            .data
+            .send(TENANT, vshard(0), op, deadline, Priority::Background);
+        ticket.expect("there is room").wait().expect("an answer")
+    };
+    let Ok(Outcome::Image(image)) = ask(&into) else {
+        panic!("an image");
+    };
+    let Image {
+        floors,
+        ceiling,
+        files,
+    } = image;
+    assert!(files.is_sorted() && files.iter().all(|file| into.join(file).is_file()));
+    assert_eq!(
+        files
+            .iter()
+            .filter(|file| file.ends_with("MANIFEST"))
+            .count(),
+        3
+    );
+    let highest = floors.iter().filter_map(|(_, floor)| floor.own()).max();
+    assert_eq!(ceiling, highest);
+    assert!(ceiling < world.wal.durable(), "the last put is not in it");
+    let again = ask(&into).expect_err("it exists");
+    assert!(matches!(again, DataError::Io { .. }), "{again}");
+    // The image and the log from its lowest floor on make up the database.
+    copy_tree(world.root.path().join("wal").as_path(), {
+        fs::create_dir(wal_dir(restored.path())).expect("a directory");
+        &wal_dir(restored.path())
+    });
+    drop(world);
+    let board = crate::VshardFloors {
+        vshard: vshard(0),
+        floors,
+        dirty: None,
+        failure: None,
+    };
+    let world = World::open(restored, 1, options(1), proven(&[board])).expect("opens");
+    assert_eq!(world.replayed.records, 1);
+    assert_eq!(world.text(0, "a").as_deref(), Some("2"));
+}
+
+#[test]
+fn a_flush_that_waits_for_a_poisoned_log_fails() {
+    let world = World::new(1, options(1));
+    world.flush(0).expect("flushed");
+    world.faults.close_gate();
+    world.put_weak(0, "a", "1");
+    let barrier = world.wal.durable().expect("durable");
+    // The barrier is durable, the record above it is not; the flush needs it to be.
+    world.put_weak(0, "b", "1");
+    world.faults.syncs_fail.store(true, Ordering::SeqCst);
+    world.faults.open_gate();
+    let floors = world.ask(vshard(0), Op::Flush { barrier });
+    assert!(floors.is_ok(), "nothing at or below the barrier is open");
+}
+
+#[test]
+fn unknown_records_are_refused_and_skippable_ones_are_skipped() {
+    let start = |kind: u16, id: u16| {
+        let world = World::new(1, options(1));
+        let record = Record {
+            tenant: TENANT,
+            vshard: vshard(id),
+            kind,
+            payload: b"x",
+        };
+        let lsn = world
+            .wal
+            .append(&[record], Durability::Sync, AppendClass::User)
+            .expect("appended")
+            .start();
+        world
+            .wal
+            .wait_durable(lsn, world.deadline())
+            .expect("durable");
+        let left = world.copy();
+        drop(world);
+        World::open(left, 1, options(1), Vec::new()).map(|_| ())
+    };
+    let error = start(77, 0).expect_err("unknown");
+    assert_eq!(error.kind(), ErrorKind::UnsupportedFormat, "{error}");
+    assert!(matches!(start(1, 0), Err(DataError::Undecodable { .. })));
+    assert!(matches!(start(1, 5), Err(DataError::ForeignVshard { .. })));
+    assert!(start(nodedb_wal::SKIPPABLE | 77, 0).is_ok());
+    assert!(start(0x100, 0).is_ok(), "housekeeping");
+}
+
+#[test]
+fn the_number_of_vshards_is_checked() {
+    let root = tempfile::tempdir().expect("a directory");
+    let env = nodedb_env::Env::real();
+    for vshards in [0, 1025] {
+        let made = DataPlane::create(&env, &data_dir(root.path()), vshards);
+        assert!(matches!(made, Err(DataError::InvalidRequest { .. })));
+    }
+}

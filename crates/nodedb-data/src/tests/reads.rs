@@ -1,0 +1,199 @@
+//! Scans, counts and searches.
+
+use super::world::{FIELD, NOTES, World, at, delete, options, put, put_vector, vshard, written};
+use crate::{DataError, Op, Outcome, Page, Scan, Search};
+use bytes::Bytes;
+use nodedb_document::Filter;
+use nodedb_engine::Metric;
+use nodedb_types::{CollectionId, Durability, ErrorKind, IndexId, Lsn};
+use std::sync::Arc;
+
+fn page(world: &World, scan: Scan) -> Page {
+    match world.ask(vshard(0), Op::Scan(scan)).expect("a page") {
+        Outcome::Page(page) => page,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn scan(snapshot: Lsn, rows: usize) -> Scan {
+    Scan {
+        collection: NOTES,
+        prefix: Bytes::new(),
+        after: None,
+        rows,
+        bytes: 1 << 20,
+        filter: None,
+        snapshot,
+    }
+}
+
+fn keys(page: &Page) -> Vec<&[u8]> {
+    page.rows.iter().map(|row| &*row.key).collect()
+}
+
+/// P3: all pages show one position, also after a flush of what came later.
+#[test]
+fn all_pages_of_a_scan_show_the_same_position() {
+    let world = World::new(1, options(1));
+    for key in ["a", "b", "c", "d", "e"] {
+        world.put(0, key, "1");
+    }
+    let snapshot = world.data.snapshot_for_scan(world.deadline());
+    let snapshot = snapshot.expect("no poison").expect("durable");
+    let first = page(&world, scan(snapshot.lsn(), 2));
+    assert_eq!(keys(&first), [b"a", b"b"]);
+    world.put(0, "bb", "late");
+    written(world.ask(vshard(0), at(delete("d"), Durability::Sync)));
+    let second = Scan {
+        after: first.next,
+        ..scan(snapshot.lsn(), 2)
+    };
+    let second = page(&world, second);
+    assert_eq!(keys(&second), [b"c", b"d"]);
+    let third = Scan {
+        after: second.next,
+        ..scan(snapshot.lsn(), 2)
+    };
+    let third = page(&world, third);
+    assert_eq!(keys(&third), [b"e"]);
+    assert_eq!(third.next, None);
+    drop(snapshot);
+    assert_eq!(world.scan(0, 3).len(), 5);
+}
+
+#[test]
+fn a_prefix_and_a_filter_choose_rows() {
+    let world = World::new(1, options(1));
+    for number in 0..10 {
+        world.put(0, &format!("k{number}"), &format!("{{\"n\":{number}}}"));
+    }
+    world.put(0, "other", "{\"n\":9}");
+    let snapshot = world.wal.durable().expect("durable");
+    let chosen = Scan {
+        prefix: Bytes::from_static(b"k"),
+        filter: Some(Arc::new(Filter::parse("n >= 4").expect("a filter"))),
+        ..scan(snapshot, 4)
+    };
+    let first = page(&world, chosen.clone());
+    assert_eq!(keys(&first), [b"k4", b"k5", b"k6", b"k7"]);
+    let rest = Scan {
+        after: first.next,
+        ..chosen
+    };
+    let rest = page(&world, rest);
+    assert_eq!(keys(&rest), [b"k8", b"k9"]);
+    assert_eq!(rest.next, None);
+}
+
+#[test]
+fn a_count_of_more_than_one_slice_is_exact() {
+    let world = World::new(1, options(1));
+    let rows = 9_000;
+    for start in (0..rows).step_by(1_000) {
+        let writes = (start..start + 1_000).map(|row| put(&format!("{row}"), "{}"));
+        let ticket = world.send_group(vec![(0, writes.collect())]);
+        assert!(ticket.wait().expect("an answer").is_ok());
+    }
+    let snapshot = world.wal.durable().expect("durable");
+    world.put(0, "late", "{}");
+    let op = |collection| Op::Count {
+        collection,
+        snapshot,
+    };
+    let Ok(Outcome::Count(count)) = world.ask(vshard(0), op(NOTES)) else {
+        panic!("a count");
+    };
+    assert_eq!(count, rows);
+    let missing = world.ask(vshard(0), op(CollectionId::new(99)));
+    assert_eq!(missing.expect_err("missing").kind(), ErrorKind::NotFound);
+}
+
+fn search(vector: Vec<f32>, filter: Option<&str>) -> Search {
+    Search {
+        collection: NOTES,
+        index: FIELD,
+        vector,
+        metric: Metric::L2,
+        k: 2,
+        filter: filter.map(|text| Arc::new(Filter::parse(text).expect("a filter"))),
+    }
+}
+
+fn hits(world: &World, search: Search) -> Vec<(Vec<u8>, f32)> {
+    match world.ask(vshard(0), Op::Search(search)).expect("hits") {
+        Outcome::Hits(hits) => hits
+            .into_iter()
+            .map(|hit| (hit.key.to_vec(), hit.distance))
+            .collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_search_follows_puts_deletes_filters_and_a_kill() {
+    let world = World::new(1, options(1));
+    for (key, number, at) in [("a", 1, 0.0), ("b", 2, 1.0), ("c", 3, 2.0)] {
+        let value = format!("{{\"n\":{number}}}");
+        let write = put_vector(key, &value, Some(vec![at, 0.0]));
+        written(world.ask(vshard(0), super::world::at(write, Durability::Sync)));
+    }
+    let near = || search(vec![0.0, 0.0], None);
+    assert_eq!(
+        hits(&world, near()),
+        [(b"a".to_vec(), 0.0), (b"b".to_vec(), 1.0)]
+    );
+    let filtered = search(vec![0.0, 0.0], Some("n > 1"));
+    assert_eq!(hits(&world, filtered)[0].0, b"b");
+    world.flush(0).expect("flushed");
+    written(world.ask(vshard(0), at(delete("a"), Durability::Sync)));
+    let moved = put_vector("c", "{}", Some(vec![0.5, 0.0]));
+    written(world.ask(vshard(0), at(moved, Durability::Sync)));
+    let expected = [(b"c".to_vec(), 0.25), (b"b".to_vec(), 1.0)];
+    assert_eq!(hits(&world, near()), expected);
+    let world = world.kill(1);
+    assert_eq!(hits(&world, near()), expected);
+}
+
+#[test]
+fn a_put_or_a_search_that_does_not_fit_its_index_is_refused() {
+    let world = World::new(1, options(1));
+    let before = world.wal.appended();
+    let mut without = put("a", "{}");
+    if let crate::Change::Put { vectors, .. } = &mut without.change {
+        vectors.clear();
+    }
+    let short = put_vector("a", "{}", Some(vec![1.0]));
+    let mut foreign = put("a", "{}");
+    if let crate::Change::Put { vectors, .. } = &mut foreign.change {
+        let index = IndexId::new(9);
+        vectors.push(nodedb_engine::VectorChange {
+            index,
+            vector: None,
+        });
+    }
+    for write in [without, short, foreign] {
+        let error = world.ask(vshard(0), at(write, Durability::Sync));
+        let error = error.expect_err("it does not fit");
+        assert!(matches!(error, DataError::WrongIndex { .. }), "{error}");
+    }
+    assert_eq!(world.wal.appended(), before);
+    let wrong = search(vec![0.0], None);
+    let error = world.ask(vshard(0), Op::Search(wrong)).expect_err("short");
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn a_vshard_that_does_not_exist_is_refused_at_once() {
+    let world = World::new(2, options(1));
+    let sent = world.data.send(
+        super::world::TENANT,
+        vshard(2),
+        Op::Status,
+        world.deadline(),
+        crate::Priority::Background,
+    );
+    assert!(matches!(
+        sent,
+        Err(DataError::NoSuchVshard { vshards: 2, .. })
+    ));
+}

@@ -1,0 +1,10 @@
+//! What a core does in a turn, by kind of request.
+
+mod burial;
+mod count;
+mod flush;
+mod group;
+mod request;
+mod write;
+
+pub(crate) use count::CountRun;

@@ -1,0 +1,181 @@
+//! Flushes: begun on the core, done by the maintenance thread, ended on the core.
+
+use crate::{
+    DataError, Outcome, core::Core, engines::FrozenEngine, flushes::Settled, maintenance::Done,
+    task::Caller, vshard::Vshard,
+};
+use nodedb_document::TableSnapshot;
+use nodedb_engine::{EngineError, EngineKind, Floor};
+use nodedb_types::{Lsn, VshardId};
+
+impl Core {
+    /// Asks for the flush of everything up to a durable barrier.
+    pub(crate) fn flush(&mut self, caller: Caller, barrier: Lsn) {
+        if self.shared.wal.durable() < Some(barrier) {
+            let reason = "the barrier of a flush is a durable record";
+            return caller.reply.send(Err(DataError::InvalidRequest { reason }));
+        }
+        let Some(vshard) = self.vshards.get_mut(&caller.vshard) else {
+            return self.fail_unknown(caller);
+        };
+        self.touched.insert(caller.vshard);
+        if let Err(reply) = vshard.flushes.ask(barrier, caller.reply) {
+            reply.send(Err(DataError::InboxFull { core: self.id }));
+        }
+    }
+
+    /// Begins what is due, reports what is proven, and answers who waited for it. A paused vshard does
+    /// none of it: its group may be in the log already, below any new watermark (protocol rule P4).
+    pub(crate) fn drive_flushes(&mut self, id: VshardId) {
+        let Some(vshard) = self.vshards.get_mut(&id) else {
+            return;
+        };
+        if vshard.pause.is_none() {
+            for frozen in vshard.freeze_due(self.options.memtable_bytes) {
+                self.maintenance.persist(id, frozen);
+            }
+        }
+        self.report(id);
+    }
+
+    fn report(&mut self, id: VshardId) {
+        let Some(vshard) = self.vshards.get_mut(&id) else {
+            return;
+        };
+        let board = &self.shared.board;
+        board.set_dirty(id, vshard.engines.dirty());
+        if vshard.pause.is_some() {
+            return;
+        }
+        for Settled {
+            barrier,
+            reply,
+            failure,
+        } in vshard.take_settled()
+        {
+            if let Some(error) = failure {
+                reply.send(Err(error));
+                continue;
+            }
+            for kind in EngineKind::ALL {
+                // Nothing of this engine at or below the barrier is missing in its files, so it needs
+                // no log up to there though it may have written nothing.
+                let flushed = vshard.engines.flushed(kind);
+                board.prove(id, kind, Floor::idle_at(flushed, Some(barrier)));
+            }
+            reply.send(Ok(Outcome::Flushed(board.of(id))));
+        }
+    }
+
+    /// Installs what the maintenance thread has finished.
+    pub(crate) fn take_done(&mut self) {
+        for done in self.maintenance.take_done() {
+            match done {
+                Done::Persisted(id, kind, result) => {
+                    let result = result.map(|persisted| {
+                        let flushed = persisted.flushed();
+                        if let Some(vshard) = self.vshards.get_mut(&id) {
+                            vshard.engines.install(persisted);
+                        }
+                        self.shared.board.prove(id, kind, Floor::proven(flushed));
+                    });
+                    self.end_flush(id, kind, result);
+                }
+                Done::Compacted(id, result) => self.end_compaction(id, result),
+            }
+        }
+    }
+
+    /// A failed flush leaves the floor where it is, shows, and is tried again only when somebody asks.
+    fn end_flush(&mut self, id: VshardId, kind: EngineKind, result: Result<(), EngineError>) {
+        self.touched.insert(id);
+        if let Err(error) = &result {
+            tracing::error!(vshard_id = %id, engine = kind.name(), %error, "a flush failed");
+            self.shared.board.set_failure(id, Some(describe(error)));
+        }
+        let Some(vshard) = self.vshards.get_mut(&id) else {
+            return;
+        };
+        let ok = result.is_ok();
+        vshard
+            .flushes
+            .end(kind, result.map_err(DataError::engine(id)));
+        if !vshard.flushes.has_failed() {
+            self.shared.board.set_failure(id, None);
+        }
+        if ok && kind == EngineKind::Documents && !vshard.flushes.compacting {
+            vshard.flushes.compacting = true;
+            self.maintenance
+                .compact(id, vshard.engines.table_maintenance());
+        }
+    }
+
+    fn end_compaction(&mut self, id: VshardId, result: Result<Option<TableSnapshot>, EngineError>) {
+        let Some(vshard) = self.vshards.get_mut(&id) else {
+            return;
+        };
+        vshard.flushes.compacting = false;
+        match result {
+            Ok(None) => {}
+            Ok(Some(tables)) => {
+                vshard.engines.install_tables(tables);
+                // There may be more to merge; flushes that wait meanwhile go first.
+                vshard.flushes.compacting = true;
+                self.maintenance
+                    .compact(id, vshard.engines.table_maintenance());
+            }
+            Err(error) => {
+                tracing::error!(vshard_id = %id, %error, "merging tables failed");
+                self.shared.board.set_failure(id, Some(describe(&error)));
+            }
+        }
+    }
+}
+
+impl Vshard {
+    /// Freezes the engines whose flush is due: somebody waits for it, or the vshard is full.
+    fn freeze_due(&mut self, memtable_bytes: usize) -> Vec<FrozenEngine> {
+        let bytes = self.engines.dirty().map_or(0, |dirty| dirty.bytes);
+        let full = bytes >= memtable_bytes;
+        let barrier = self.flushes.barrier();
+        // At or above everything applied here, and at or below what will be durable: the barrier is.
+        let Some(watermark) = self.applied.max(barrier) else {
+            return Vec::new();
+        };
+        let mut frozen = Vec::new();
+        for kind in EngineKind::ALL {
+            let Some(dirty) = self.engines.dirty_of(kind) else {
+                continue;
+            };
+            let due = full || Some(dirty.oldest) <= barrier;
+            if due
+                && self.flushes.may_begin(kind)
+                && let Some(engine) = self.engines.freeze(kind, watermark)
+            {
+                self.flushes.begin(kind);
+                frozen.push(engine);
+            }
+        }
+        frozen
+    }
+
+    fn take_settled(&mut self) -> Vec<Settled> {
+        let engines = &self.engines;
+        self.flushes.take_settled(|kind, barrier| {
+            let dirty = engines.dirty_of(kind);
+            dirty.is_some_and(|dirty| dirty.oldest <= barrier)
+        })
+    }
+}
+
+/// The failure and what it comes from.
+fn describe(error: &EngineError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,103 @@
+//! Requests to one vshard.
+
+use crate::{
+    DataError, Op, Outcome,
+    core::Core,
+    image::ImageJob,
+    release::Until,
+    task::Caller,
+    vshard::{Count, Vshard},
+};
+use nodedb_crdt::CrdtKey;
+use std::path::PathBuf;
+
+impl Core {
+    /// Serves a request whose vshard is not paused.
+    pub(crate) fn serve_op(&mut self, caller: Caller, op: Op) {
+        let tenant = caller.tenant;
+        let key = |collection, key| CrdtKey {
+            tenant,
+            collection,
+            key,
+        };
+        match op {
+            Op::Write(write) => self.write(caller, write),
+            Op::CrdtMerge {
+                collection,
+                key: document,
+                update,
+                durability,
+            } => self.merge(caller, key(collection, document), update, durability),
+            Op::Get {
+                collection,
+                key: document,
+                consistency,
+            } => {
+                let durable = self.shared.wal.durable();
+                let key = key(collection, document);
+                self.read(caller, |vshard| vshard.get(&key, consistency, durable));
+            }
+            Op::Scan(scan) => self.read(caller, |vshard| vshard.scan(tenant, &scan)),
+            Op::Search(search) => self.read(caller, |vshard| vshard.search(tenant, &search)),
+            Op::CrdtExport {
+                collection,
+                key: document,
+                since,
+            } => {
+                let key = key(collection, document);
+                self.read(caller, |vshard| vshard.export(&key, since.as_deref()));
+            }
+            Op::Count {
+                collection,
+                snapshot,
+            } => self.begin_count(caller, Count::new(tenant, collection, snapshot)),
+            Op::Flush { barrier } => self.flush(caller, barrier),
+            Op::Image { into } => self.image(caller, into),
+            Op::Status => {
+                let floors = self.shared.board.of(caller.vshard);
+                self.read(caller, |vshard| {
+                    Ok((Outcome::Status(vshard.status(floors)), Until::Now))
+                });
+            }
+        }
+    }
+
+    /// Reads from one vshard and answers when what was read may be shown.
+    fn read(
+        &mut self,
+        caller: Caller,
+        read: impl FnOnce(&mut Vshard) -> Result<(Outcome, Until), DataError>,
+    ) {
+        let Some(vshard) = self.vshards.get_mut(&caller.vshard) else {
+            return self.fail_unknown(caller);
+        };
+        match read(vshard) {
+            Ok((outcome, until)) => self.answer(caller.reply, Ok(outcome), until),
+            Err(error) => self.fail(caller.vshard, caller.reply, error),
+        }
+    }
+
+    fn image(&mut self, caller: Caller, into: PathBuf) {
+        let Some(vshard) = self.vshards.get(&caller.vshard) else {
+            return self.fail_unknown(caller);
+        };
+        let job = ImageJob {
+            vshard: caller.vshard,
+            from: vshard.dir.clone(),
+            into,
+            floors: self.shared.board.of(caller.vshard).floors,
+            reply: caller.reply,
+        };
+        if let Err(reply) = self.maintenance.image(job) {
+            reply.send(Err(DataError::InboxFull { core: self.id }));
+        }
+    }
+
+    /// Handles know how many vshards there are and which core has which.
+    pub(crate) fn fail_unknown(&self, caller: Caller) {
+        let (vshard, vshards) = (caller.vshard, self.shared.vshards);
+        caller
+            .reply
+            .send(Err(DataError::NoSuchVshard { vshard, vshards }));
+    }
+}

@@ -1,0 +1,147 @@
+//! Writes: checked, logged and applied in one turn.
+
+use crate::{
+    DataError, Merged, Outcome, Write, Written,
+    core::Core,
+    release::Until,
+    task::Caller,
+    vshard::{Draft, Overlay},
+};
+use bytes::Bytes;
+use nodedb_crdt::CrdtKey;
+use nodedb_engine::Redo;
+use nodedb_types::{Durability, LsnRange, Stamp};
+use nodedb_wal::{AppendClass, Record};
+
+impl Core {
+    pub(crate) fn write(&mut self, caller: Caller, write: Write) {
+        let Some(vshard) = self.vshards.get(&caller.vshard) else {
+            return self.fail_unknown(caller);
+        };
+        let durability = write.durability;
+        let prepared = vshard
+            .admit(&self.options)
+            .and_then(|()| vshard.prepare(caller.tenant, write, &mut Overlay::default()));
+        let redo = match prepared {
+            Ok(Draft { redo: Some(redo) }) => redo,
+            Ok(Draft { redo: None }) => {
+                let nothing = Outcome::Written(Written { stamp: None });
+                let until = vshard.all_durable();
+                return self.answer(caller.reply, Ok(nothing), until);
+            }
+            Err(error) => return self.fail(caller.vshard, caller.reply, error),
+        };
+        match self.log_and_apply(&caller, std::slice::from_ref(&redo), durability) {
+            Ok(stamp) => {
+                let outcome = Outcome::Written(Written { stamp: Some(stamp) });
+                let until = Until::acknowledged(durability, stamp.lsn);
+                self.acknowledge(caller.reply, outcome, until);
+            }
+            Err(error) => self.fail(caller.vshard, caller.reply, error),
+        }
+    }
+
+    pub(crate) fn merge(
+        &mut self,
+        caller: Caller,
+        key: CrdtKey,
+        update: Bytes,
+        durability: Durability,
+    ) {
+        let limit = self.shared.wal.group_bytes_max();
+        let Some(vshard) = self.vshards.get_mut(&caller.vshard) else {
+            return self.fail_unknown(caller);
+        };
+        let merge = vshard
+            .admit(&self.options)
+            .and_then(|()| vshard.merge(key, update, limit));
+        let merge = match merge {
+            Ok(merge) => merge,
+            Err(error) => return self.fail(caller.vshard, caller.reply, error),
+        };
+        if merge.redos.is_empty() {
+            let nothing = Outcome::Merged(Merged {
+                stamp: None,
+                changed: false,
+            });
+            let until = vshard.all_durable();
+            return self.answer(caller.reply, Ok(nothing), until);
+        }
+        let logged = self.log_and_apply(&caller, &merge.redos, durability);
+        let Some(vshard) = self.vshards.get_mut(&caller.vshard) else {
+            return self.fail_unknown(caller);
+        };
+        match logged {
+            Ok(stamp) => {
+                vshard.merged(&merge);
+                let outcome = Outcome::Merged(Merged {
+                    stamp: Some(stamp),
+                    changed: true,
+                });
+                let until = Until::acknowledged(durability, stamp.lsn);
+                self.acknowledge(caller.reply, outcome, until);
+            }
+            Err(error) => {
+                // The live document has the update and the log has not: the next use builds the
+                // document from what was logged.
+                vshard.forget_document(&merge.key);
+                self.fail(caller.vshard, caller.reply, error);
+            }
+        }
+    }
+
+    /// Logs redo of one vshard as one atomic group and applies it, in one turn: log order is apply
+    /// order, and what is refused is neither logged nor applied. Answers the stamp of the last record.
+    fn log_and_apply(
+        &mut self,
+        caller: &Caller,
+        redos: &[Redo],
+        durability: Durability,
+    ) -> Result<Stamp, DataError> {
+        let payloads: Vec<_> = redos.iter().map(Redo::encode).collect();
+        let records: Vec<_> = redos
+            .iter()
+            .zip(&payloads)
+            .map(|(redo, payload)| Record {
+                tenant: caller.tenant,
+                vshard: caller.vshard,
+                kind: redo.kind().code(),
+                payload,
+            })
+            .collect();
+        let range = self.append(&records, durability)?;
+        let epoch = self.shared.wal.epoch();
+        let stamp = |offset| Stamp {
+            epoch,
+            lsn: range.start().advance(offset),
+        };
+        if let Some(vshard) = self.vshards.get_mut(&caller.vshard) {
+            for (offset, redo) in (0..).zip(redos) {
+                vshard.apply(stamp(offset), caller.tenant, redo);
+            }
+        }
+        let last = stamp(range.count() - 1);
+        if is_weak(durability) {
+            self.note_weak(caller.vshard, last.lsn);
+        }
+        self.touched.insert(caller.vshard);
+        Ok(last)
+    }
+
+    /// Appends records as one atomic group. On failure nothing was logged, ever.
+    pub(crate) fn append(
+        &self,
+        records: &[Record<'_>],
+        durability: Durability,
+    ) -> Result<LsnRange, DataError> {
+        Ok(self
+            .shared
+            .wal
+            .append(records, durability, AppendClass::User)?)
+    }
+}
+
+/// Whether a write may be acknowledged before it is durable.
+pub(crate) const fn is_weak(durability: Durability) -> bool {
+    !matches!(durability, Durability::Sync)
+}

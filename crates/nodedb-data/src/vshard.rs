@@ -1,0 +1,131 @@
+//! One vshard as its core holds it.
+
+mod crdt;
+mod read;
+mod replay;
+mod search;
+mod write;
+
+pub(crate) use read::Count;
+pub(crate) use replay::{LoadedVshards, Replay, load_all};
+pub(crate) use write::{Draft, Overlay};
+
+use crate::{
+    DataError, DataOptions, VshardStatus, engines::Engines, flushes::Flushes, pause::Pause,
+    release::Until,
+};
+use nodedb_crdt::{CrdtCache, CrdtKey};
+use nodedb_engine::{CatalogChange, Collection, EngineKind, Redo};
+use nodedb_types::{CollectionId, Lsn, Stamp, TenantId, VshardId};
+use std::{collections::BTreeMap, path::PathBuf};
+
+/// Memory that the live CRDT documents of a vshard may take, about.
+const CRDT_BYTES_MAX: usize = 64 << 20;
+
+/// One vshard: its engines and what is only in memory. Owned by one core.
+#[derive(Debug)]
+pub(crate) struct Vshard {
+    pub(crate) id: VshardId,
+    pub(crate) dir: PathBuf,
+    pub(crate) engines: Engines,
+    pub(crate) crdt: CrdtCache,
+    /// Bytes of the stored rows of the documents in `crdt`, as far as they are known.
+    crdt_rows: BTreeMap<CrdtKey, crdt::RowBytes>,
+    /// The last record of its own that it has applied, or the highest floor of its files.
+    pub(crate) applied: Option<Lsn>,
+    /// The last record acknowledged, or about to be, below `Sync` (protocol rule P6).
+    weak: Option<Lsn>,
+    /// The group that it waits for.
+    pub(crate) pause: Option<Pause>,
+    pub(crate) flushes: Flushes,
+}
+
+impl Vshard {
+    pub(crate) fn new(id: VshardId, dir: PathBuf, engines: Engines, options: &DataOptions) -> Self {
+        let floors = EngineKind::ALL.map(|kind| engines.flushed(kind).floor());
+        Self {
+            id,
+            dir,
+            engines,
+            crdt: CrdtCache::new(options.crdt_documents_max, CRDT_BYTES_MAX),
+            crdt_rows: BTreeMap::new(),
+            applied: floors.into_iter().max().flatten(),
+            weak: None,
+            pause: None,
+            flushes: Flushes::default(),
+        }
+    }
+
+    /// A tenant's collection, as of what is applied here. Another tenant's does not exist.
+    fn collection(&self, tenant: TenantId, id: CollectionId) -> Result<&Collection, DataError> {
+        let found = self.engines.catalog.catalog().get(id);
+        found
+            .filter(|collection| collection.tenant == tenant)
+            .ok_or(DataError::NoSuchCollection { collection: id })
+    }
+
+    /// Applies a logged change. Cannot fail: what can was tried before it was logged.
+    pub(crate) fn apply(&mut self, at: Stamp, tenant: TenantId, redo: &Redo) {
+        assert!(
+            self.applied < Some(at.lsn),
+            "records of a vshard are applied in the order of the log"
+        );
+        self.engines.apply(at, tenant, redo);
+        self.applied = Some(at.lsn);
+        match redo {
+            Redo::Delete {
+                collection,
+                key,
+                crdt: Some(_),
+                ..
+            } => {
+                let key = key.clone();
+                self.forget_document(&CrdtKey {
+                    tenant,
+                    collection: *collection,
+                    key,
+                });
+            }
+            Redo::Catalog(CatalogChange::DropCollection { id, .. }) => {
+                self.crdt.evict_collection(*id);
+                self.crdt_rows.retain(|key, _| key.collection != *id);
+            }
+            Redo::Put { .. }
+            | Redo::Delete { crdt: None, .. }
+            | Redo::CrdtMerge { .. }
+            | Redo::CrdtSnapshot { .. }
+            | Redo::Catalog(_) => {}
+        }
+    }
+
+    /// Notes that a record is acknowledged before it is durable.
+    pub(crate) fn note_weak(&mut self, lsn: Lsn) {
+        self.weak = self.weak.max(Some(lsn));
+    }
+
+    /// When everything that is applied here may be shown.
+    pub(crate) fn all_durable(&self) -> Until {
+        Until::durable(self.applied)
+    }
+
+    /// Refuses writes while too much waits to be flushed.
+    pub(crate) fn admit(&self, options: &DataOptions) -> Result<(), DataError> {
+        let bytes = self.engines.dirty().map_or(0, |dirty| dirty.bytes);
+        if bytes >= options.memtable_bytes_max {
+            return Err(DataError::MemtableFull {
+                vshard: self.id,
+                bytes,
+            });
+        }
+        Ok(())
+    }
+
+    /// How it is, beside what the board knows.
+    pub(crate) fn status(&self, floors: crate::VshardFloors) -> VshardStatus {
+        VshardStatus {
+            floors,
+            applied: self.applied,
+            crdt_documents: self.crdt.len(),
+        }
+    }
+}

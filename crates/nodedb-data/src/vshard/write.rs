@@ -1,0 +1,189 @@
+//! Checking a write and turning it into redo.
+
+use super::Vshard;
+use crate::{Change, DataError, Expect, Write, group::GroupPart, group::PreparedPart};
+use bytes::Bytes;
+use nodedb_document::{Place, ReadAt};
+use nodedb_engine::{Collection, CollectionKind, Redo, VectorChange};
+use nodedb_types::{CollectionId, IndexId, Stamp, TenantId};
+use std::collections::BTreeMap;
+
+/// A checked write. Without redo there is nothing to do: the key to be deleted is not there.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) redo: Option<Redo>,
+}
+
+/// Which keys the writes before in the same batch have put or deleted.
+#[derive(Debug, Default)]
+pub(crate) struct Overlay(BTreeMap<(CollectionId, Bytes), bool>);
+
+impl Vshard {
+    /// Checks a write against what is applied here. Changes nothing.
+    pub(crate) fn prepare(
+        &self,
+        tenant: TenantId,
+        write: Write,
+        overlay: &mut Overlay,
+    ) -> Result<Draft, DataError> {
+        let Write {
+            collection,
+            change,
+            expect,
+            ..
+        } = write;
+        let redo = match change {
+            Change::Catalog(change) => {
+                self.engines.catalog.catalog().check(&change)?;
+                return Ok(Draft {
+                    redo: Some(Redo::Catalog(change)),
+                });
+            }
+            Change::Put {
+                key,
+                value,
+                vectors,
+            } => {
+                let schema = self.collection(tenant, collection)?;
+                check_put(schema, &vectors)?;
+                self.check_expect(tenant, collection, &key, expect)?;
+                overlay.0.insert((collection, key.clone()), true);
+                Some(Redo::Put {
+                    collection,
+                    key,
+                    value,
+                    vectors,
+                })
+            }
+            Change::Delete { key } => {
+                self.collection(tenant, collection)?;
+                self.check_expect(tenant, collection, &key, expect)?;
+                self.prepare_delete(tenant, collection, key, overlay)?
+            }
+        };
+        Ok(Draft { redo })
+    }
+
+    /// Checks all writes of a group's part, in order.
+    pub(crate) fn prepare_part(
+        &self,
+        tenant: TenantId,
+        part: GroupPart,
+    ) -> Result<(Vec<Redo>, PreparedPart), DataError> {
+        let mut overlay = Overlay::default();
+        let mut redos = Vec::with_capacity(part.writes.len());
+        let mut prepared = PreparedPart {
+            vshard: self.id,
+            payloads: Vec::with_capacity(part.writes.len()),
+            writes: Vec::with_capacity(part.writes.len()),
+        };
+        for (place, write) in part.writes {
+            let draft = self.prepare(tenant, write, &mut overlay)?;
+            let record = draft.redo.is_some().then_some(redos.len() as u64);
+            prepared.writes.push((place, record));
+            if let Some(redo) = draft.redo {
+                prepared.payloads.push((redo.kind().code(), redo.encode()));
+                redos.push(redo);
+            }
+        }
+        Ok((redos, prepared))
+    }
+
+    fn prepare_delete(
+        &self,
+        tenant: TenantId,
+        collection: CollectionId,
+        key: Bytes,
+        overlay: &mut Overlay,
+    ) -> Result<Option<Redo>, DataError> {
+        let schema = self.collection(tenant, collection)?;
+        let place = Place {
+            tenant,
+            collection,
+            key: &key,
+        };
+        let document = DataError::document(self.id);
+        let mut crdt = None;
+        let stored = if schema.kind == CollectionKind::Crdt {
+            let rows = self.engines.documents.crdt_rows(&place, ReadAt::Latest);
+            crdt = rows.map_err(document)?.map(|(_, rows)| rows);
+            crdt.is_some()
+        } else {
+            let row = self.engines.documents.get(&place, ReadAt::Latest);
+            row.map_err(document)?.is_some()
+        };
+        let earlier = overlay.0.insert((collection, key.clone()), false);
+        let exists = earlier.unwrap_or(stored);
+        Ok(exists.then(|| Redo::Delete {
+            collection,
+            key,
+            vectors: schema.vectors.iter().map(|index| index.id).collect(),
+            crdt,
+        }))
+    }
+
+    fn check_expect(
+        &self,
+        tenant: TenantId,
+        collection: CollectionId,
+        key: &[u8],
+        expect: Option<Expect>,
+    ) -> Result<(), DataError> {
+        let wanted = match expect {
+            None => return Ok(()),
+            Some(Expect::Absent) => None,
+            Some(Expect::Stamp(stamp)) => Some(stamp),
+        };
+        let found = self.stamp_of(tenant, collection, key)?;
+        if found == wanted {
+            return Ok(());
+        }
+        Err(DataError::Conflict { found })
+    }
+
+    fn stamp_of(
+        &self,
+        tenant: TenantId,
+        collection: CollectionId,
+        key: &[u8],
+    ) -> Result<Option<Stamp>, DataError> {
+        let place = Place {
+            tenant,
+            collection,
+            key,
+        };
+        let row = self.engines.documents.get(&place, ReadAt::Latest);
+        let row = row.map_err(DataError::document(self.id))?;
+        Ok(row.map(|row| row.stamp))
+    }
+}
+
+/// A put names each vector index of its collection once, with as many numbers as it takes: redo is
+/// replayed without a catalog, so nothing else may ever be logged.
+fn check_put(schema: &Collection, vectors: &[VectorChange]) -> Result<(), DataError> {
+    if schema.kind == CollectionKind::Crdt {
+        return Err(DataError::WrongKind {
+            kind: schema.kind.name(),
+            operation: "puts",
+        });
+    }
+    let wrong = |index: IndexId| DataError::WrongIndex {
+        collection: schema.id,
+        index,
+    };
+    for index in &schema.vectors {
+        let mut named = vectors.iter().filter(|change| change.index == index.id);
+        let (Some(change), None) = (named.next(), named.next()) else {
+            return Err(wrong(index.id));
+        };
+        let length = change.vector.as_ref().map(Vec::len);
+        if length.is_some_and(|length| usize::try_from(index.dimensions) != Ok(length)) {
+            return Err(wrong(index.id));
+        }
+    }
+    let known = |id| schema.vectors.iter().any(|index| index.id == id);
+    match vectors.iter().find(|change| !known(change.index)) {
+        Some(change) => Err(wrong(change.index)),
+        None => Ok(()),
+    }
+}

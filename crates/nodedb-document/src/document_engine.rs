@@ -1,0 +1,280 @@
+//! The document engine of one vshard.
+
+use crate::{
+    FrozenDocuments, PersistedDocuments, Place, Ports, TableMaintenance, TableSnapshot, TableStore,
+    Verified,
+    memtable::{Memtable, Version},
+    store::{Opened, Retired, Store, TABLES},
+};
+use bytes::Bytes;
+use nodedb_engine::{
+    CatalogChange, CrdtRows, Dirty, Engine, EngineError, EngineKind, Flushed, ManifestDir, Redo,
+};
+use nodedb_env::Files;
+use nodedb_types::{CollectionId, Lsn, Stamp, TenantId};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
+
+/// Documents, bytes and the rows of CRDT documents of one vshard, owned by one core.
+#[derive(Debug)]
+pub struct DocumentEngine {
+    pub(crate) active: Memtable,
+    pub(crate) frozen: Option<FrozenDocuments>,
+    pub(crate) tables: TableSnapshot,
+    /// Collections that are gone; their rows are never shown again.
+    pub(crate) dropped: Arc<BTreeSet<CollectionId>>,
+    flushed: Flushed,
+    /// The last record applied, whether it changed something here or not.
+    applied: Option<Lsn>,
+    dirty_since: Option<Lsn>,
+    store: Arc<Store>,
+}
+
+impl DocumentEngine {
+    /// Makes an empty engine in a directory that does not exist. Durable on return, except for the
+    /// directory's own name: the caller syncs the parent.
+    ///
+    /// # Errors
+    /// [`EngineError::Io`].
+    pub fn create(ports: &Ports, dir: &Path) -> Result<Self, EngineError> {
+        Store::create(ports, dir).map(Self::new)
+    }
+
+    /// Loads the engine as of its floor; the log above it is replayed by the caller. The floor on
+    /// return may lie above the one in the manifest, if a kill came between the two.
+    ///
+    /// # Errors
+    /// [`EngineError::Corrupt`] naming the damaged, missing or foreign file, or if the files hold
+    /// records that the log does not have; [`EngineError::UnsupportedFormat`], [`EngineError::Io`].
+    pub fn load(ports: &Ports, dir: &Path) -> Result<Self, EngineError> {
+        Store::open(ports, dir).map(Self::new)
+    }
+
+    /// Reads and checks every byte of an engine's files, changing none. The engine must not be open.
+    ///
+    /// # Errors
+    /// As [`DocumentEngine::load`].
+    pub fn verify(
+        files: &dyn Files,
+        dir: &Path,
+        tables: &dyn TableStore,
+    ) -> Result<Verified, EngineError> {
+        let manifest = ManifestDir::verify(files, dir, Self::KIND)?;
+        let path = dir.join(TABLES);
+        if !tables.exists(files, &path)? {
+            return match manifest.floor {
+                None => Ok(Verified::default()),
+                Some(_) => Err(EngineError::corrupt(
+                    path,
+                    "missing, though the manifest names it",
+                )),
+            };
+        }
+        tables.verify(files, &path)
+    }
+
+    fn new(opened: Opened) -> Self {
+        Self {
+            active: Memtable::default(),
+            frozen: None,
+            tables: opened.tables,
+            dropped: Arc::new(opened.dropped),
+            flushed: opened.flushed,
+            applied: opened.flushed.floor(),
+            dirty_since: None,
+            store: opened.store,
+        }
+    }
+
+    /// The handle with which the maintenance thread merges this engine's tables.
+    pub fn maintenance(&self) -> TableMaintenance {
+        TableMaintenance {
+            store: Arc::clone(&self.store),
+        }
+    }
+
+    /// Reads from merged tables from now on. An older snapshot than the one in use is ignored, so the
+    /// order of arrival does not matter.
+    ///
+    /// # Panics
+    /// If the floor of the tables would fall.
+    pub fn install_tables(&mut self, tables: TableSnapshot) {
+        if tables.generation <= self.tables.generation {
+            return self.store.retire(Retired::Tables(tables));
+        }
+        assert!(
+            tables.floor >= self.tables.floor,
+            "the floor of the tables never falls"
+        );
+        let old = std::mem::replace(&mut self.tables, tables);
+        self.store.retire(Retired::Tables(old));
+    }
+
+    /// About how much memory the rows take that are in no table, frozen ones and kept versions
+    /// counted.
+    pub fn memory_bytes(&self) -> usize {
+        let frozen = self.frozen.as_ref();
+        self.active.bytes() + frozen.map_or(0, |frozen| frozen.memtable.bytes())
+    }
+
+    fn write(&mut self, key: Bytes, stamp: Stamp, value: Option<Bytes>) {
+        self.dirty_since.get_or_insert(stamp.lsn);
+        let store = &self.store;
+        // The durable position first: a scan that registers between the two calls reads at or above
+        // it, while one registered before is seen by the second.
+        let horizon = || {
+            let durable = store.ports.log.durable()?;
+            let oldest = store.ports.snapshots.oldest();
+            Some(oldest.map_or(durable, |oldest| oldest.min(durable)))
+        };
+        self.active.write(key, Version { stamp, value }, horizon);
+    }
+
+    /// Writes the list of a CRDT document's rows.
+    fn write_head(&mut self, place: &Place<'_>, stamp: Stamp, rows: &CrdtRows) {
+        let mut head = Vec::new();
+        rows.encode(&mut head);
+        self.write(place.data(), stamp, Some(head.into()));
+    }
+
+    fn delete_updates(&mut self, place: &Place<'_>, stamp: Stamp, updates: &[Lsn]) {
+        for lsn in updates {
+            self.write(place.crdt_update(*lsn), stamp, None);
+        }
+    }
+
+    fn drop_collection(&mut self, at: Lsn, id: CollectionId) {
+        if !self.dropped.contains(&id) {
+            Arc::make_mut(&mut self.dropped).insert(id);
+            self.dirty_since.get_or_insert(at);
+        }
+    }
+
+    fn apply_to(&mut self, place: &Place<'_>, at: Stamp, redo: &Redo) {
+        match redo {
+            Redo::Put { value, .. } => self.write(place.data(), at, Some(value.clone())),
+            Redo::Delete { crdt, .. } => {
+                self.write(place.data(), at, None);
+                if let Some(rows) = crdt {
+                    if rows.snapshot {
+                        self.write(place.crdt_snapshot(), at, None);
+                    }
+                    self.delete_updates(place, at, &rows.updates);
+                }
+            }
+            Redo::CrdtMerge {
+                update, earlier, ..
+            } => {
+                self.write(place.crdt_update(at.lsn), at, Some(update.clone()));
+                let mut rows = earlier.clone();
+                rows.updates.push(at.lsn);
+                self.write_head(place, at, &rows);
+            }
+            Redo::CrdtSnapshot {
+                snapshot, replaced, ..
+            } => {
+                self.write(place.crdt_snapshot(), at, Some(snapshot.clone()));
+                self.delete_updates(place, at, &replaced.updates);
+                let rows = CrdtRows {
+                    snapshot: true,
+                    updates: Vec::new(),
+                };
+                self.write_head(place, at, &rows);
+            }
+            Redo::Catalog(_) => {}
+        }
+    }
+}
+
+impl Engine for DocumentEngine {
+    type Frozen = FrozenDocuments;
+
+    const KIND: EngineKind = EngineKind::Documents;
+
+    fn apply(&mut self, at: Stamp, tenant: TenantId, redo: &Redo) {
+        // At or below the floor, or a repetition: the log is applied in its order, once.
+        if Some(at.lsn) <= self.applied {
+            return;
+        }
+        self.applied = Some(at.lsn);
+        let (collection, key) = match redo {
+            Redo::Put {
+                collection, key, ..
+            }
+            | Redo::Delete {
+                collection, key, ..
+            }
+            | Redo::CrdtMerge {
+                collection, key, ..
+            }
+            | Redo::CrdtSnapshot {
+                collection, key, ..
+            } => (*collection, key),
+            Redo::Catalog(CatalogChange::DropCollection { id, .. }) => {
+                return self.drop_collection(at.lsn, *id);
+            }
+            Redo::Catalog(_) => return,
+        };
+        // Ids are never reused, so a record of a dropped collection is older than the drop.
+        if self.dropped.contains(&collection) {
+            return;
+        }
+        let place = Place {
+            tenant,
+            collection,
+            key,
+        };
+        self.apply_to(&place, at, redo);
+    }
+
+    fn flushed(&self) -> Flushed {
+        self.flushed
+    }
+
+    fn dirty(&self) -> Option<Dirty> {
+        let frozen = self.frozen.as_ref().map(|frozen| frozen.oldest);
+        // A drop alone takes no memory here, and is dirty all the same.
+        Some(Dirty {
+            oldest: frozen.or(self.dirty_since)?,
+            bytes: self.memory_bytes().max(1),
+        })
+    }
+
+    fn freeze(&mut self, watermark: Lsn) -> Option<FrozenDocuments> {
+        if self.frozen.is_none() {
+            assert!(
+                self.applied <= Some(watermark),
+                "the watermark covers what was applied"
+            );
+            let oldest = self.dirty_since.take()?;
+            self.frozen = Some(FrozenDocuments {
+                store: Arc::clone(&self.store),
+                memtable: Arc::new(std::mem::take(&mut self.active)),
+                oldest,
+                watermark,
+                dropped: Arc::clone(&self.dropped),
+            });
+        }
+        self.frozen.clone()
+    }
+
+    fn install(&mut self, persisted: PersistedDocuments) {
+        assert!(
+            persisted.flushed.floor() >= self.flushed.floor(),
+            "floors never fall"
+        );
+        self.flushed = persisted.flushed;
+        // In one turn with the memtable's end: no reader finds its rows in neither or in both.
+        self.install_tables(persisted.tables);
+        assert!(
+            self.tables.floor >= self.flushed.floor(),
+            "the tables in use hold what was flushed"
+        );
+        if let Some(frozen) = self.frozen.take() {
+            assert!(
+                Some(frozen.watermark) <= self.flushed.floor(),
+                "a frozen memtable is dropped only once the tables hold it"
+            );
+            self.store.retire(Retired::Memtable(frozen.memtable));
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What can go wrong with documents, by situation.
+
+use nodedb_engine::{EngineError, SnapshotExpired};
+use nodedb_types::ErrorKind;
+
+/// Failure of a read, of a document's text, or of a filter.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DocumentError {
+    /// The tables hold newer records than the snapshot may see.
+    #[error(transparent)]
+    SnapshotExpired(#[from] SnapshotExpired),
+    /// The tables could not be read.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// A document is no JSON text.
+    #[error("the document is not valid JSON: {message}; send one JSON value as UTF-8 text")]
+    NotJson {
+        /// What is wrong, with line and column.
+        message: String,
+    },
+    /// A document names a member twice, so that readers would disagree about it.
+    #[error("the document is ambiguous: {message}; name each member of an object once")]
+    DuplicateMember {
+        /// Which member, with line and column.
+        message: String,
+    },
+    /// A vector field holds something else.
+    #[error("field `{field}` holds {found} where {expected} is expected: correct the document")]
+    NotVector {
+        /// The indexed field.
+        field: String,
+        /// What the index needs.
+        expected: String,
+        /// What the document holds.
+        found: String,
+    },
+    /// A filter expression is too long to be parsed.
+    #[error("the filter is {bytes} bytes long, the limit is {limit}: shorten it")]
+    FilterTooLong {
+        /// Its length.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A filter expression nests too deeply.
+    #[error("the filter nests deeper than {limit} levels: flatten it")]
+    FilterTooDeep {
+        /// The limit.
+        limit: usize,
+    },
+    /// A filter expression is no SQL expression.
+    #[error("the filter cannot be parsed: {message}")]
+    FilterSyntax {
+        /// What is wrong, with line and column.
+        message: String,
+    },
+    /// A filter expression uses SQL that is not supported.
+    #[error("{what} is not supported in a filter; supported are {supported}")]
+    FilterUnsupported {
+        /// Which part of the expression.
+        what: String,
+        /// What may be used.
+        supported: &'static str,
+    },
+}
+
+impl DocumentError {
+    /// How a caller reacts to it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::SnapshotExpired(_) => ErrorKind::SnapshotExpired,
+            Self::Engine(error) => error.kind(),
+            Self::NotJson { .. }
+            | Self::DuplicateMember { .. }
+            | Self::NotVector { .. }
+            | Self::FilterTooLong { .. }
+            | Self::FilterTooDeep { .. }
+            | Self::FilterSyntax { .. }
+            | Self::FilterUnsupported { .. } => ErrorKind::InvalidInput,
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The sorted rows of a core that no table holds yet, with the versions that snapshots need.
+
+use bytes::Bytes;
+use nodedb_types::{Lsn, Stamp};
+use std::{
+    collections::{BTreeMap, btree_map},
+    ops::Bound,
+};
+
+use crate::ReadAt;
+
+/// Rows by key, each with its versions back to the horizon of the oldest reader.
+#[derive(Debug, Default)]
+pub(crate) struct Memtable {
+    rows: BTreeMap<Bytes, Versions>,
+    bytes: usize,
+}
+
+/// One version of a row; a value of `None` is a tombstone, which hides what the tables hold.
+#[derive(Clone, Debug)]
+pub(crate) struct Version {
+    pub(crate) stamp: Stamp,
+    pub(crate) value: Option<Bytes>,
+}
+
+/// Never empty. Most rows have one version, which needs no list.
+#[derive(Debug)]
+struct Versions {
+    newest: Version,
+    /// Newest first.
+    older: Vec<Version>,
+}
+
+/// What a row and a version take besides their bytes: map entry, handles, allocator.
+const ROW_OVERHEAD: usize = 128;
+const VERSION_OVERHEAD: usize = 48;
+
+impl Version {
+    fn bytes(&self) -> usize {
+        VERSION_OVERHEAD + self.value.as_ref().map_or(0, Bytes::len)
+    }
+}
+
+impl Versions {
+    fn at(&self, at: ReadAt) -> Option<&Version> {
+        std::iter::once(&self.newest)
+            .chain(&self.older)
+            .find(|version| at.sees(version.stamp.lsn))
+    }
+
+    /// Drops what lies below the newest version that the oldest reader sees. Answers the bytes freed.
+    fn prune(&mut self, horizon: Option<Lsn>) -> usize {
+        let Some(horizon) = horizon.map(ReadAt::Snapshot) else {
+            return 0;
+        };
+        let keep = if horizon.sees(self.newest.stamp.lsn) {
+            0
+        } else {
+            let seen = |version: &Version| horizon.sees(version.stamp.lsn);
+            self.older
+                .iter()
+                .position(seen)
+                .map_or(self.older.len(), |at| at + 1)
+        };
+        self.older
+            .drain(keep..)
+            .map(|version| version.bytes())
+            .sum()
+    }
+}
+
+impl Memtable {
+    /// Writes a version, which is newer than every version of the row or replaces one of the same
+    /// record. `horizon` is the position of
+    /// the oldest reader; it is asked only where there is something to prune.
+    pub(crate) fn write(
+        &mut self,
+        key: Bytes,
+        version: Version,
+        horizon: impl FnOnce() -> Option<Lsn>,
+    ) {
+        let added = version.bytes();
+        match self.rows.entry(key) {
+            btree_map::Entry::Vacant(entry) => {
+                self.bytes += ROW_OVERHEAD + entry.key().len() + added;
+                entry.insert(Versions {
+                    newest: version,
+                    older: Vec::new(),
+                });
+            }
+            btree_map::Entry::Occupied(mut entry) => {
+                let versions = entry.get_mut();
+                assert!(
+                    versions.newest.stamp.lsn <= version.stamp.lsn,
+                    "records are applied in the order of the log"
+                );
+                let again = versions.newest.stamp.lsn == version.stamp.lsn;
+                let previous = std::mem::replace(&mut versions.newest, version);
+                let freed = if again {
+                    previous.bytes()
+                } else {
+                    versions.older.insert(0, previous);
+                    versions.prune(horizon())
+                };
+                self.bytes = self.bytes + added - freed;
+            }
+        }
+    }
+
+    /// The version that a reader sees; `None` if this memtable knows nothing of the row by then.
+    pub(crate) fn get(&self, key: &[u8], at: ReadAt) -> Option<&Version> {
+        self.rows.get(key)?.at(at)
+    }
+
+    /// The visible versions from a bound up to, without, `end`, tombstones included.
+    pub(crate) fn range<'a>(
+        &'a self,
+        from: Bound<&'a [u8]>,
+        end: Option<&'a [u8]>,
+        at: ReadAt,
+    ) -> impl Iterator<Item = (&'a Bytes, &'a Version)> {
+        let end = end.map_or(Bound::Unbounded, Bound::Excluded);
+        self.rows
+            .range::<[u8], _>((from, end))
+            .filter_map(move |(key, versions)| Some((key, versions.at(at)?)))
+    }
+
+    /// The newest version of every row, in the order of keys.
+    pub(crate) fn newest(&self) -> impl Iterator<Item = (&Bytes, &Version)> {
+        self.rows
+            .iter()
+            .map(|(key, versions)| (key, &versions.newest))
+    }
+
+    /// About how much memory it takes.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+use super::*;
+use nodedb_types::LogEpoch;
+
+fn lsn(value: u64) -> Lsn {
+    Lsn::from_u64(value).expect("not zero")
+}
+
+fn version(at: u64, value: Option<&'static str>) -> Version {
+    Version {
+        stamp: Stamp {
+            epoch: LogEpoch::new(1),
+            lsn: lsn(at),
+        },
+        value: value.map(|text| Bytes::from_static(text.as_bytes())),
+    }
+}
+
+fn row() -> Bytes {
+    Bytes::from_static(b"row")
+}
+
+fn seen(table: &Memtable, at: u64) -> Option<u64> {
+    table
+        .get(b"row", ReadAt::Snapshot(lsn(at)))
+        .map(|version| version.stamp.lsn.get())
+}
+
+#[test]
+fn every_reader_at_or_above_the_horizon_sees_its_version() {
+    let mut table = Memtable::default();
+    for at in [2, 4, 6, 8] {
+        table.write(row(), version(at, Some("x")), || Some(lsn(5)));
+    }
+    // 4 is the newest at or below the horizon, so 2 is gone and everything above is kept.
+    assert_eq!(seen(&table, 3), None);
+    assert_eq!(seen(&table, 5), Some(4));
+    assert_eq!(seen(&table, 7), Some(6));
+    assert_eq!(seen(&table, 9), Some(8));
+    let latest = table.get(b"row", ReadAt::Latest).expect("written");
+    assert_eq!(latest.stamp.lsn, lsn(8));
+}
+
+#[test]
+fn nothing_is_pruned_while_nothing_is_durable() {
+    let mut table = Memtable::default();
+    for at in 1..=50 {
+        table.write(row(), version(at, Some("x")), || None);
+    }
+    assert!((1..=50).all(|at| seen(&table, at) == Some(at)));
+}
+
+#[test]
+fn a_row_that_is_only_overwritten_keeps_its_size() {
+    let mut table = Memtable::default();
+    table.write(row(), version(1, Some("four")), || None);
+    let once = table.bytes();
+    for at in 2..=100 {
+        table.write(row(), version(at, Some("four")), || Some(lsn(at)));
+    }
+    assert_eq!(table.bytes(), once);
+    table.write(row(), version(101, None), || Some(lsn(101)));
+    assert_eq!(table.bytes(), once - 4);
+}
+
+#[test]
+#[should_panic(expected = "in the order of the log")]
+fn a_record_out_of_order_is_refused() {
+    let mut table = Memtable::default();
+    table.write(row(), version(2, None), || None);
+    table.write(row(), version(1, None), || None);
+}
+
+#[test]
+fn a_range_shows_only_what_the_reader_sees() {
+    let mut table = Memtable::default();
+    for (key, at) in [("a", 1), ("b", 2), ("c", 3), ("d", 4)] {
+        table.write(
+            Bytes::from_static(key.as_bytes()),
+            version(at, None),
+            || None,
+        );
+    }
+    let keys = |from: Bound<&'static [u8]>, end: Option<&'static [u8]>, at: ReadAt| {
+        table
+            .range(from, end, at)
+            .map(|(key, _)| key[0] as char)
+            .collect::<String>()
+    };
+    assert_eq!(keys(Bound::Unbounded, None, ReadAt::Latest), "abcd");
+    assert_eq!(
+        keys(Bound::Excluded(b"a"), Some(b"d"), ReadAt::Latest),
+        "bc"
+    );
+    assert_eq!(
+        keys(Bound::Included(b"a"), None, ReadAt::Snapshot(lsn(2))),
+        "ab"
+    );
+}

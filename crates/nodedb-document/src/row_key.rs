@@ -1,0 +1,150 @@
+//! Keys of stored rows.
+
+use bytes::Bytes;
+use nodedb_types::{CollectionId, Lsn, TenantId};
+
+/// The key of the floor row. Every other key starts with the eight bytes of a tenant, of which this is
+/// a proper prefix of the smallest, so it sorts before all of them and equals none.
+pub(crate) const FLOOR_KEY: &[u8] = &[0];
+
+/// Bytes in front of a user key: tenant, collection, area.
+pub(crate) const HEAD_BYTES: usize = 8 + 4 + 1;
+
+const DATA: u8 = 1;
+const CRDT_SNAPSHOT: u8 = 2;
+const CRDT_UPDATE: u8 = 3;
+
+/// A key of a collection of a tenant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place<'a> {
+    /// Whose.
+    pub tenant: TenantId,
+    /// In which collection.
+    pub collection: CollectionId,
+    /// Which key, 1 to [`nodedb_types::limits::KEY_BYTES_MAX`] bytes.
+    pub key: &'a [u8],
+}
+
+impl Place<'_> {
+    /// The row of the document itself; of a CRDT document, the list of its rows.
+    pub(crate) fn data(&self) -> Bytes {
+        let mut row = head(self.tenant, self.collection, DATA, self.key.len());
+        row.extend_from_slice(self.key);
+        row.into()
+    }
+
+    /// The row of a CRDT document's snapshot.
+    pub(crate) fn crdt_snapshot(&self) -> Bytes {
+        let mut row = head(self.tenant, self.collection, CRDT_SNAPSHOT, self.key.len());
+        row.extend_from_slice(self.key);
+        row.into()
+    }
+
+    /// The row of one update of a CRDT document.
+    #[expect(
+        clippy::expect_used,
+        reason = "keys are checked against 1 KiB before they are logged"
+    )]
+    pub(crate) fn crdt_update(&self, lsn: Lsn) -> Bytes {
+        let length = u16::try_from(self.key.len()).expect("keys are at most 1 KiB long");
+        let mut row = head(
+            self.tenant,
+            self.collection,
+            CRDT_UPDATE,
+            self.key.len() + 10,
+        );
+        // The length in front keeps the updates of `a` apart from those of a key that starts with `a`.
+        row.extend_from_slice(&length.to_be_bytes());
+        row.extend_from_slice(self.key);
+        row.extend_from_slice(&lsn.get().to_be_bytes());
+        row.into()
+    }
+}
+
+/// The bytes that the rows of all documents of a collection start with.
+pub(crate) fn data_prefix(
+    tenant: TenantId,
+    collection: CollectionId,
+    key_prefix: &[u8],
+) -> Vec<u8> {
+    let mut row = head(tenant, collection, DATA, key_prefix.len());
+    row.extend_from_slice(key_prefix);
+    row
+}
+
+/// The collection that a row belongs to; `None` of the floor row.
+pub(crate) fn collection_of(row: &[u8]) -> Option<CollectionId> {
+    let field = row.get(8..12)?.try_into().ok()?;
+    Some(CollectionId::new(u32::from_be_bytes(field)))
+}
+
+/// The smallest key above all keys with this prefix; `None` if there is none.
+pub(crate) fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
+    let mut end = prefix.get(..=last)?.to_vec();
+    if let Some(byte) = end.last_mut() {
+        *byte += 1;
+    }
+    Some(end)
+}
+
+// Numbers are big-endian here, and only here, so that rows sort by them.
+fn head(tenant: TenantId, collection: CollectionId, area: u8, rest: usize) -> Vec<u8> {
+    let mut row = Vec::with_capacity(HEAD_BYTES + rest);
+    row.extend_from_slice(&tenant.get().to_be_bytes());
+    row.extend_from_slice(&collection.get().to_be_bytes());
+    row.push(area);
+    row
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(tenant: u64, collection: u32, key: &[u8]) -> Place<'_> {
+        let (tenant, collection) = (TenantId::new(tenant), CollectionId::new(collection));
+        Place {
+            tenant,
+            collection,
+            key,
+        }
+    }
+
+    #[test]
+    fn the_floor_sorts_before_every_row() {
+        assert!(FLOOR_KEY < place(0, 0, b"").data().as_ref());
+        assert_eq!(collection_of(FLOOR_KEY), None);
+    }
+
+    #[test]
+    fn rows_sort_by_tenant_collection_and_key() {
+        let rows = [
+            place(1, 1, b"b").data(),
+            place(1, 1, b"ba").data(),
+            place(1, 256, b"").data(),
+            place(2, 0, b"").data(),
+            place(256, 0, b"").data(),
+        ];
+        assert!(rows.is_sorted());
+        assert_eq!(collection_of(&rows[2]), Some(CollectionId::new(256)));
+    }
+
+    #[test]
+    fn updates_of_one_key_are_contiguous() {
+        let (low, high) = (Lsn::FIRST, Lsn::FIRST.advance(300));
+        let short = [
+            place(1, 1, b"a").crdt_update(low),
+            place(1, 1, b"a").crdt_update(high),
+        ];
+        let long = place(1, 1, b"a\0").crdt_update(low);
+        assert!(short[0] < short[1] && short[1] < long);
+    }
+
+    #[test]
+    fn the_end_of_a_prefix_is_above_all_of_it() {
+        assert_eq!(after_prefix(b"ab"), Some(b"ac".to_vec()));
+        assert_eq!(after_prefix(&[1, 255, 255]), Some(vec![2]));
+        assert_eq!(after_prefix(&[255]), None);
+        assert_eq!(after_prefix(b""), None);
+    }
+}

@@ -1,0 +1,341 @@
+//! The tables of a real database: `lsm-tree`, used as immutable sorted tables only.
+//!
+//! All calls of the library stand in this file, among them some that its documentation hides, so the
+//! version is pinned exactly. It does its own file I/O, below the file port.
+
+use super::{Row, Rows, SortedTables, TableStore, TableView, Verified, lsm_files};
+use crate::{
+    row_key::collection_of,
+    tables::lsm_files::{CURRENT, LsmFiles},
+};
+use bytes::Bytes;
+use lsm_tree::{
+    AbstractTree, AnyTree, Cache, Config, DescriptorTable, Error, SequenceNumberCounter, Slice,
+    Tree, ValueType,
+    compaction::{
+        Leveled,
+        filter::{CompactionFilter, Context, Factory, ItemAccessor, Verdict},
+    },
+    table::filter::standard_bloom::Builder as Bloom,
+};
+use nodedb_engine::EngineError;
+use nodedb_env::Files;
+use nodedb_types::CollectionId;
+use std::{
+    collections::BTreeSet,
+    io,
+    ops::Bound,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// Bytes of blocks that all trees of a database keep in memory.
+const CACHE_BYTES: u64 = 64 << 20;
+/// Table files that all trees of a database keep open.
+const OPEN_FILES: usize = 512;
+/// Runs of the first level above which a flush merges first: the library stores their number in a byte.
+const RUNS_MAX: usize = 64;
+
+/// Readers see everything. The counter's value would be raced by a switch of the tree's version.
+const ALL: u64 = u64::MAX;
+
+/// Tables on the real file system.
+pub struct LsmTables {
+    cache: Arc<Cache>,
+    open_files: Arc<DescriptorTable>,
+}
+
+impl std::fmt::Debug for LsmTables {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LsmTables").finish_non_exhaustive()
+    }
+}
+
+impl Default for LsmTables {
+    fn default() -> Self {
+        Self {
+            cache: Arc::new(Cache::with_capacity_bytes(CACHE_BYTES)),
+            open_files: Arc::new(DescriptorTable::new(OPEN_FILES)),
+        }
+    }
+}
+
+impl LsmTables {
+    fn open_tree(&self, files: &Arc<dyn Files>, dir: &Path) -> Result<LsmTree, EngineError> {
+        let dropped = Dropped::default();
+        // Counters of its own: its sequence numbers mean nothing outside.
+        let counter = SequenceNumberCounter::default();
+        let visible = SequenceNumberCounter::default();
+        let tree = Config::new(dir, counter.clone(), visible.clone())
+            .use_cache(Arc::clone(&self.cache))
+            .use_descriptor_table(Some(Arc::clone(&self.open_files)))
+            .with_compaction_filter_factory(Some(Arc::new(dropped.clone())))
+            .open()
+            .map_err(failed("opening", dir))?;
+        let AnyTree::Standard(tree) = tree else {
+            return Err(EngineError::corrupt(dir, "a tree with value files"));
+        };
+        // Without this, new tables would get numbers below those of old ones and lose against them.
+        if let Some(highest) = tree.get_highest_persisted_seqno() {
+            counter.fetch_max(highest + 1);
+            visible.fetch_max(highest + 1);
+        }
+        Ok(LsmTree {
+            tree,
+            files: Arc::clone(files),
+            dir: dir.to_owned(),
+            dropped,
+            failed: false,
+        })
+    }
+}
+
+impl TableStore for LsmTables {
+    fn create(
+        &self,
+        files: &Arc<dyn Files>,
+        dir: &Path,
+    ) -> Result<Box<dyn SortedTables>, EngineError> {
+        Ok(Box::new(self.open_tree(files, dir)?))
+    }
+
+    fn exists(&self, files: &dyn Files, dir: &Path) -> Result<bool, EngineError> {
+        lsm_files::exists(files, dir)
+    }
+
+    fn open(
+        &self,
+        files: &Arc<dyn Files>,
+        dir: &Path,
+    ) -> Result<Box<dyn SortedTables>, EngineError> {
+        LsmFiles::check(&**files, dir)?.sync(&**files, dir)?;
+        lsm_files::sweep(&**files, dir)?;
+        Ok(Box::new(self.open_tree(files, dir)?))
+    }
+
+    fn verify(&self, files: &dyn Files, dir: &Path) -> Result<Verified, EngineError> {
+        LsmFiles::check(files, dir)?.verify(files)
+    }
+}
+
+/// An open tree. Only the maintenance thread changes it; readers hold views of it.
+struct LsmTree {
+    tree: Tree,
+    files: Arc<dyn Files>,
+    dir: PathBuf,
+    dropped: Dropped,
+    /// After a failure that is not a full disk nothing here is trusted before a reopen.
+    failed: bool,
+}
+
+impl std::fmt::Debug for LsmTree {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LsmTree")
+            .field("dir", &self.dir)
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl LsmTree {
+    fn change(
+        &mut self,
+        action: &'static str,
+        change: impl FnOnce(&Tree) -> lsm_tree::Result<()>,
+    ) -> Result<(), EngineError> {
+        if self.failed {
+            let path = self.dir.clone();
+            return Err(EngineError::InDoubt { path });
+        }
+        let next_table = self.tree.next_table_id();
+        let result = change(&self.tree);
+        if let Err(error) = result {
+            let full = matches!(&error, Error::Io(error) if is_full(error));
+            // A full disk may be tried again, unless the failure came after the new version took
+            // over on disk: then memory and disk disagree, and the next switch would write over it.
+            self.failed = !full || !self.is_current();
+            if !self.failed {
+                self.remove_tables_from(next_table);
+            }
+            return Err(failed(action, &self.dir)(error));
+        }
+        // Versions that no reader starts from any more, and their files.
+        self.tree
+            .get_version_history_lock()
+            .maintenance(&self.dir, ALL)
+            .map_err(failed(action, &self.dir))
+    }
+
+    /// Whether the disk names the version that is in memory.
+    fn is_current(&self) -> bool {
+        let version = self.tree.current_version().id().to_le_bytes();
+        let bytes = self.files.read(&self.dir.join(CURRENT));
+        bytes.is_ok_and(|bytes| bytes.starts_with(&version))
+    }
+
+    /// Removes the tables of a failed change, so that a full disk does not stay full of them. No
+    /// version names them, and no reader can know them.
+    fn remove_tables_from(&self, next_table: u64) {
+        let dir = self.dir.join(lsm_tree::file::TABLES_FOLDER);
+        for id in next_table..self.tree.next_table_id() {
+            // What cannot be removed is removed by the next open, which knows it as unnamed.
+            drop(self.files.remove_file(&dir.join(id.to_string())));
+        }
+    }
+}
+
+impl SortedTables for LsmTree {
+    fn ingest(&mut self, rows: &mut dyn Iterator<Item = Row>) -> Result<(), EngineError> {
+        if self.tree.l0_run_count() >= RUNS_MAX {
+            self.compact()?;
+        }
+        let runs = self.tree.l0_run_count();
+        assert!(
+            runs < 2 * RUNS_MAX,
+            "merging keeps up with flushes: {runs} runs"
+        );
+        self.change("flushing", |tree| {
+            let tree = AnyTree::Standard(tree.clone());
+            let mut ingestion = tree.ingestion()?;
+            for (key, value) in rows {
+                let key = Slice::from(key.as_ref());
+                match value {
+                    Some(value) => ingestion.write(key, Slice::from(value))?,
+                    None => ingestion.write_tombstone(key)?,
+                }
+            }
+            ingestion.finish()
+        })
+    }
+
+    fn compact(&mut self) -> Result<bool, EngineError> {
+        let before = self.tree.current_version().id();
+        // Everything may be evicted: readers keep the tables that they started with.
+        let strategy = Arc::new(Leveled::default());
+        self.change("merging", |tree| tree.compact(strategy, ALL))?;
+        Ok(self.tree.current_version().id() != before)
+    }
+
+    fn set_dropped(&mut self, dropped: &BTreeSet<CollectionId>) {
+        let mut shared = self
+            .dropped
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if **shared != *dropped {
+            *shared = Arc::new(dropped.clone());
+        }
+    }
+
+    fn view(&self) -> Arc<dyn TableView> {
+        // Taken here, on the maintenance thread: a core that asked the tree itself would wait for
+        // whoever holds its version lock, up to half a second.
+        let version = self.tree.get_version_history_lock().latest_version();
+        let tables = self.tree.current_version();
+        let dir = self.dir.clone();
+        let get = move |key: &[u8]| {
+            let hash = Bloom::get_hash(key);
+            let runs = tables.iter_levels().flat_map(|level| level.iter());
+            for table in runs.filter_map(|run| run.get_for_key(key)) {
+                let row = table.get(key, ALL, hash).map_err(|error| {
+                    let id = table.id().to_string();
+                    failed("reading", &dir.join(lsm_tree::file::TABLES_FOLDER).join(id))(error)
+                })?;
+                if let Some(row) = row {
+                    let value = row.key.value_type == ValueType::Value;
+                    return Ok(value.then(|| Bytes::copy_from_slice(&row.value)));
+                }
+            }
+            Ok(None)
+        };
+        let dir = self.dir.join(lsm_tree::file::TABLES_FOLDER);
+        let range = move |bounds: (Bound<Slice>, Bound<Slice>)| -> Rows<'static> {
+            let dir = dir.clone();
+            let rows = Tree::create_internal_range(version.clone(), &bounds, ALL, None);
+            Box::new(rows.map(move |row| {
+                let row = row.map_err(failed("reading", &dir))?;
+                let key = Bytes::copy_from_slice(&row.key.user_key);
+                Ok((key, Bytes::copy_from_slice(&row.value)))
+            }))
+        };
+        Arc::new(LsmView { get, range })
+    }
+}
+
+/// A version of the tree, in the two closures that know its types, which the library does not name.
+struct LsmView<G, R> {
+    get: G,
+    range: R,
+}
+
+impl<G, R> std::fmt::Debug for LsmView<G, R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LsmView").finish_non_exhaustive()
+    }
+}
+
+impl<G, R> TableView for LsmView<G, R>
+where
+    G: Fn(&[u8]) -> Result<Option<Bytes>, EngineError> + Send + Sync,
+    R: Fn((Bound<Slice>, Bound<Slice>)) -> Rows<'static> + Send + Sync,
+{
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+        (self.get)(key)
+    }
+
+    fn range(&self, from: Bound<&[u8]>, end: Option<&[u8]>) -> Rows<'_> {
+        let end = end.map_or(Bound::Unbounded, Bound::Excluded);
+        (self.range)((from.map(Slice::from), end.map(Slice::from)))
+    }
+}
+
+/// The dropped collections, shared with the filters of running merges.
+#[derive(Clone, Debug, Default)]
+struct Dropped(Arc<Mutex<Arc<BTreeSet<CollectionId>>>>);
+
+impl Factory for Dropped {
+    fn name(&self) -> &'static str {
+        "dropped collections"
+    }
+
+    fn make_filter(&self, _: &Context) -> Box<dyn CompactionFilter> {
+        let dropped = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Box::new(LeaveOut(Arc::clone(&dropped)))
+    }
+}
+
+struct LeaveOut(Arc<BTreeSet<CollectionId>>);
+
+impl CompactionFilter for LeaveOut {
+    fn filter_item(&mut self, item: ItemAccessor<'_>, _: &Context) -> lsm_tree::Result<Verdict> {
+        let gone = collection_of(item.key()).is_some_and(|id| self.0.contains(&id));
+        // Older versions further down may show through from now on; nobody reads a dropped id.
+        Ok(if gone {
+            Verdict::Destroy
+        } else {
+            Verdict::Keep
+        })
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
+/// What a failure of the library means: the system's errors stay what they are, everything else is
+/// damage that a checksum or a length has shown.
+fn failed(action: &'static str, path: &Path) -> impl Fn(Error) -> EngineError {
+    let path = path.to_owned();
+    move |error| {
+        if let Error::Io(source) = error {
+            if source.kind() != io::ErrorKind::UnexpectedEof {
+                return EngineError::io(action, &path)(source);
+            }
+            return EngineError::corrupt(&path, format!("{action} failed: {source}"));
+        }
+        EngineError::corrupt(&path, format!("{action} failed: {error:?}"))
+    }
+}

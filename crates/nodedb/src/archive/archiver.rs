@@ -1,0 +1,217 @@
+//! The archiver: one task that uploads the log, object by object, in order.
+
+use super::{
+    ArchivePosition, ArchiveState,
+    backlog::{Backlog, CutRule},
+    cut::cut,
+};
+use crate::{Error, log::LogHandle};
+use nodedb_cold::{Archive, ArchivedTail, Nonce, Session, open_store};
+use nodedb_control::Shutdown;
+use nodedb_env::Env;
+use nodedb_types::Lsn;
+use parking_lot::Mutex;
+use std::{convert::Infallible, path::PathBuf, sync::Arc, time::Duration};
+use tokio::time;
+
+/// What an archiver is made of.
+#[derive(Debug)]
+pub(crate) struct ArchiverParts {
+    pub(crate) env: Env,
+    pub(crate) log: LogHandle,
+    pub(crate) position: Arc<ArchivePosition>,
+    /// The `ARCHIVE` file and what it says.
+    pub(crate) path: PathBuf,
+    pub(crate) state: ArchiveState,
+    pub(crate) rule: CutRule,
+}
+
+/// Uploads the log. Nothing else writes log objects of this database.
+#[derive(Debug)]
+pub(crate) struct Archiver {
+    parts: ArchiverParts,
+    /// The archive, once it was reached. An open that writes nothing never touches it.
+    open: Mutex<Option<Archive>>,
+}
+
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// How long shutdown waits for the last object.
+const LAST_OBJECT: Duration = Duration::from_secs(5);
+
+impl Archiver {
+    pub(crate) const fn new(parts: ArchiverParts) -> Self {
+        Self {
+            parts,
+            open: Mutex::new(None),
+        }
+    }
+
+    pub(crate) const fn state(&self) -> &ArchiveState {
+        &self.parts.state
+    }
+
+    /// Archives until shutdown. A temporary failure is repeated for ever, with growing pauses; a
+    /// permanent one stops the uploads and keeps the hold, so that nothing unarchived is deleted.
+    pub(crate) async fn run(&self, mut shutdown: Shutdown) {
+        let mut pause = PAUSE_MIN;
+        loop {
+            let error = tokio::select! {
+                () = shutdown.requested() => return self.finish().await,
+                result = self.follow_log(&mut pause) => match result {
+                    Ok(never) => match never {},
+                    Err(error) => error,
+                },
+            };
+            let stopped = !is_temporary(&error);
+            tracing::warn!(error = %error, stopped, "archiving failed");
+            self.parts.position.fail(error.to_string(), stopped);
+            if stopped {
+                return shutdown.requested().await;
+            }
+            tokio::select! {
+                () = shutdown.requested() => return,
+                () = time::sleep(pause) => pause = (pause * 2).min(PAUSE_MAX),
+            }
+        }
+    }
+
+    /// Waits for something to archive and uploads it, until something fails.
+    async fn follow_log(&self, pause: &mut Duration) -> Result<Infallible, Error> {
+        let rule = self.parts.rule;
+        let tick = (rule.age / 4).clamp(Duration::from_millis(20), Duration::from_secs(1));
+        let mut wanted = self.parts.position.wanted();
+        let mut backlog = Backlog::open(&self.parts, self.next_lsn())?;
+        loop {
+            let target = *wanted.borrow_and_update();
+            backlog.fill(rule)?;
+            if let Some(end) = backlog.due(rule, self.parts.env.clock.unix_ms(), target) {
+                self.upload_to(end).await?;
+                *pause = PAUSE_MIN;
+                backlog = Backlog::open(&self.parts, self.next_lsn())?;
+                continue;
+            }
+            // Weaker writes become durable, and so archivable, at the latest now.
+            self.request_sync();
+            tokio::select! {
+                _ = wanted.changed() => {}
+                () = time::sleep(tick) => {}
+            }
+        }
+    }
+
+    fn next_lsn(&self) -> Lsn {
+        Lsn::after(self.parts.position.persisted())
+    }
+
+    fn request_sync(&self) {
+        let wal = self.parts.log.wal();
+        if let Some(appended) = wal
+            .appended()
+            .filter(|appended| Some(*appended) > wal.durable())
+        {
+            wal.request_sync(appended);
+        }
+    }
+
+    /// Uploads one object that ends with `end`, unless the archive turns out to hold it already: a
+    /// kill after an upload and before its note in the `ARCHIVE` file is made good here.
+    async fn upload_to(&self, end: Lsn) -> Result<(), Error> {
+        let archive = self.reach().await?;
+        let mut tail = archive.tail(self.parts.position.persisted()).await?;
+        self.check_not_ahead(&tail)?;
+        if tail.next_lsn() <= end {
+            let object = cut(&self.parts, archive.writer(), &tail, end)?;
+            // Only the receipt of a verified upload moves the position.
+            let receipt = archive.upload_log(&object).await?;
+            tail.advance(&receipt)?;
+        }
+        match tail.archived() {
+            Some(archived) => self.persist(archived),
+            None => Ok(()),
+        }
+    }
+
+    /// The archive, opened for writing at first use.
+    pub(crate) async fn reach(&self) -> Result<Archive, Error> {
+        let open = self.open.lock().clone();
+        if let Some(archive) = open {
+            archive.check_not_fenced().await?;
+            return Ok(archive);
+        }
+        let store = open_store(&self.parts.env, &self.parts.state.url)?;
+        let nonce = self
+            .parts
+            .env
+            .random
+            .id()
+            .map_err(Error::io("drawing", "random bytes"))?;
+        let log_epoch = self.parts.log.wal().epoch();
+        let session = Session {
+            log_epoch,
+            nonce: Nonce::from_bytes(nonce),
+        };
+        let archive = Archive::attach(store, self.parts.state.writer, session).await?;
+        *self.open.lock() = Some(archive.clone());
+        Ok(archive)
+    }
+
+    /// An archive that is ahead of the log means that an old copy of the directory was put back.
+    fn check_not_ahead(&self, tail: &ArchivedTail) -> Result<(), Error> {
+        let durable = self.parts.log.wal().durable();
+        if tail.archived() <= durable {
+            return Ok(());
+        }
+        let message = format!(
+            "the archive ends at record {}, the log already at {}: an older copy was put back",
+            Lsn::encode(tail.archived()),
+            Lsn::encode(durable)
+        );
+        Err(Error::corrupt(&self.parts.path, message))
+    }
+
+    /// The file first: the position frees log for deletion, and after a crash only the file tells
+    /// what may have been freed.
+    fn persist(&self, archived: Lsn) -> Result<(), Error> {
+        if self.parts.position.persisted() >= Some(archived) {
+            return Ok(());
+        }
+        let state = ArchiveState {
+            archived: Some(archived),
+            ..self.parts.state.clone()
+        };
+        state.write(&*self.parts.env.files, &self.parts.path)?;
+        self.parts.position.advance(archived);
+        Ok(())
+    }
+
+    /// At shutdown the last changes go, unless the archive was failing anyway. What does not make
+    /// it stays in the log, held.
+    async fn finish(&self) {
+        if self.parts.position.fault().is_some() {
+            return;
+        }
+        let outcome = time::timeout(LAST_OBJECT, self.upload_changes()).await;
+        if let Ok(Err(error)) = outcome {
+            tracing::warn!(error = %error, "the last changes are not archived");
+        }
+    }
+
+    async fn upload_changes(&self) -> Result<(), Error> {
+        loop {
+            let mut backlog = Backlog::open(&self.parts, self.next_lsn())?;
+            backlog.fill(self.parts.rule)?;
+            match backlog.changed_end() {
+                Some(end) => self.upload_to(end).await?,
+                None => return Ok(()),
+            }
+        }
+    }
+}
+
+fn is_temporary(error: &Error) -> bool {
+    if let Error::Archive(error) = error {
+        return error.is_temporary();
+    }
+    matches!(error, Error::Io { .. })
+}

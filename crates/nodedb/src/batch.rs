@@ -1,0 +1,181 @@
+//! Atomic batches.
+
+use crate::{Error, Expect, Tenant, collection::Admitted, database::Inner};
+use bytes::Bytes;
+use nodedb_data::{Change, Group, GroupWritten, Outcome, Part, Write};
+use nodedb_engine::{Collection as Definition, CollectionKind};
+use nodedb_types::{CollectionId, Lsn, LsnRange, Version, VshardId};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// One operation of an atomic batch.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum BatchOp {
+    /// Writes a value.
+    Put {
+        /// Into which collection.
+        collection: String,
+        /// Under which key.
+        key: Vec<u8>,
+        /// JSON text, or the bytes of a bytes collection.
+        value: Vec<u8>,
+        /// What the key must hold.
+        expect: Option<Expect>,
+    },
+    /// Removes a key, which must be there.
+    Delete {
+        /// From which collection.
+        collection: String,
+        /// Which key.
+        key: Vec<u8>,
+        /// What it must hold.
+        expect: Option<Expect>,
+    },
+}
+
+/// A batch that was written, whole.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BatchWritten {
+    /// The last record of the batch.
+    pub lsn: Lsn,
+    /// The version of each operation's write, in their order; a delete's is that of its record.
+    pub versions: Vec<Version>,
+}
+
+/// Where the operations went: the data plane answers in the order of parts and their writes.
+struct Placed {
+    parts: BTreeMap<VshardId, Vec<(usize, Write)>>,
+}
+
+pub(crate) fn write(tenant: &Tenant, operations: Vec<BatchOp>) -> Result<BatchWritten, Error> {
+    let inner = tenant.inner();
+    inner.check_open()?;
+    let placed = place(tenant, operations)?;
+    let order: Vec<usize> = placed
+        .parts
+        .values()
+        .flatten()
+        .map(|(index, _)| *index)
+        .collect();
+    let parts = placed.parts.into_iter().map(|(vshard, writes)| Part {
+        vshard,
+        writes: writes.into_iter().map(|(_, write)| write).collect(),
+    });
+    let durability = inner.identity.durability;
+    let group = Group {
+        parts: parts.collect(),
+        durability,
+    };
+    let deadline = inner.env.clock.now() + inner.options.request_deadline;
+    let ticket = inner.data.send_group(tenant.id()?, group, deadline)?;
+    let incarnation = inner.identity.incarnation;
+    let pending = inner.pending(ticket, move |outcome| {
+        let Outcome::GroupWritten(written) = outcome else {
+            return Err(Error::mismatched("batch"));
+        };
+
+        answer(&written, &order, |stamp| Version::new(incarnation, stamp))
+    });
+    pending.wait()
+}
+
+/// Checks every operation and finds its vshard, before anything is sent.
+fn place(tenant: &Tenant, operations: Vec<BatchOp>) -> Result<Placed, Error> {
+    let inner = tenant.inner();
+    let catalog = inner.data.catalog();
+    let id = tenant.id()?;
+    let mut keys: BTreeSet<(CollectionId, Bytes)> = BTreeSet::new();
+    let mut sizes = Vec::new();
+    let mut parts: BTreeMap<VshardId, Vec<(usize, Write)>> = BTreeMap::new();
+    for (index, operation) in operations.into_iter().enumerate() {
+        let (name, key, value, expect) = match operation {
+            BatchOp::Put {
+                collection,
+                key,
+                value,
+                expect,
+            } => (collection, key, Some(value), expect),
+            BatchOp::Delete {
+                collection,
+                key,
+                expect,
+            } => (collection, key, None, expect),
+        };
+        let definition = catalog.find(id, &name)?;
+        let key = Bytes::from(key);
+        let (change, bytes) = change(inner, definition, key.clone(), value)?;
+        sizes.push(bytes);
+        if !keys.insert((definition.id, key.clone())) {
+            let key = String::from_utf8_lossy(&key).into_owned();
+            return Err(nodedb_control::AdmissionError::BatchKeyTwice { key }.into());
+        }
+        let expect = expect.map(|expect| inner.expect(expect)).transpose()?;
+        let durability = inner.identity.durability;
+        let write = Write {
+            collection: definition.id,
+            change,
+            expect,
+            durability,
+        };
+        let vshard = inner
+            .routing
+            .vshard(definition.id, definition.partitions, &key);
+        parts.entry(vshard).or_default().push((index, write));
+    }
+    inner.admission.batch(sizes.into_iter())?;
+    Ok(Placed { parts })
+}
+
+fn change(
+    inner: &Arc<Inner>,
+    definition: &Definition,
+    key: Bytes,
+    value: Option<Vec<u8>>,
+) -> Result<(Change, usize), Error> {
+    let Some(value) = value else {
+        inner.admission.key(&key)?;
+        let bytes = key.len();
+        return Ok((Change::Delete { key }, bytes));
+    };
+    if definition.kind == CollectionKind::Crdt {
+        return Err(crate::collection::not_for_crdt(definition));
+    }
+    let Admitted {
+        value,
+        vectors,
+        bytes,
+    } = inner.admit(definition, &key, &value)?;
+    let bytes = bytes + key.len();
+    Ok((
+        Change::Put {
+            key,
+            value,
+            vectors,
+        },
+        bytes,
+    ))
+}
+
+fn answer(
+    written: &GroupWritten,
+    order: &[usize],
+    version: impl Fn(nodedb_types::Stamp) -> Version,
+) -> Result<BatchWritten, Error> {
+    let lsn = written.lsns.and_then(LsnRange::last);
+    let lsn = lsn.ok_or_else(|| Error::internal("a batch wrote nothing"))?;
+    assert!(
+        written.writes.len() == order.len(),
+        "a batch is answered for every operation"
+    );
+    let mut versions: Vec<Option<Version>> = vec![None; order.len()];
+    for (write, index) in written.writes.iter().zip(order) {
+        if let Some(slot) = versions.get_mut(*index) {
+            *slot = write.stamp.map(&version);
+        }
+    }
+    let versions: Option<Vec<Version>> = versions.into_iter().collect();
+    let versions = versions.ok_or_else(|| Error::internal("a write of a batch has no version"))?;
+    Ok(BatchWritten { lsn, versions })
+}

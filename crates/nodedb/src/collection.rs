@@ -1,0 +1,307 @@
+//! A collection: put, get, delete.
+
+use crate::{Database, Document, Error, Expect, Pending, WriteOptions, Written, database::Inner};
+use bytes::Bytes;
+use nodedb_data::{Change, Consistency, Op, Outcome, Row, Write};
+use nodedb_document::json;
+use nodedb_engine::{Collection as Definition, CollectionKind, VectorChange};
+use nodedb_types::{Lsn, Version, VshardId};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// A collection; a handle that is cheap to clone.
+///
+/// Reads see every write that was acknowledged before they began (linearisable), and never one that
+/// could still be lost. Writes are answered as the database's durability says, by default when they
+/// are on stable storage.
+#[derive(Clone, Debug)]
+pub struct Collection {
+    pub(crate) database: Database,
+    pub(crate) definition: Definition,
+}
+
+/// A value that has passed every check.
+pub(crate) struct Admitted {
+    pub(crate) value: Bytes,
+    pub(crate) vectors: Vec<VectorChange>,
+    /// Bytes that value and vectors take in the log.
+    pub(crate) bytes: usize,
+}
+
+impl Collection {
+    pub(crate) const fn new(database: Database, definition: Definition) -> Self {
+        Self {
+            database,
+            definition,
+        }
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.database.inner
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.definition.name.as_str()
+    }
+
+    /// What it holds.
+    pub const fn kind(&self) -> CollectionKind {
+        self.definition.kind
+    }
+
+    pub(crate) fn vshard(&self, key: &[u8]) -> VshardId {
+        let definition = &self.definition;
+        self.inner()
+            .routing
+            .vshard(definition.id, definition.partitions, key)
+    }
+
+    pub(crate) fn vshards(&self) -> impl Iterator<Item = VshardId> + use<> {
+        let definition = &self.definition;
+        self.inner()
+            .routing
+            .partitions(definition.id, definition.partitions)
+    }
+
+    pub(crate) fn send<T>(
+        &self,
+        vshard: VshardId,
+        op: Op,
+        conclude: impl FnOnce(Outcome) -> Result<T, Error> + Send + 'static,
+    ) -> Result<Pending<T>, Error> {
+        self.inner()
+            .send(self.definition.tenant, vshard, op, conclude)
+    }
+
+    pub(crate) fn document(&self) -> impl Fn(Row) -> Document + Send + use<> {
+        let incarnation = self.inner().identity.incarnation;
+        move |row| Document {
+            key: row.key,
+            version: Version::new(incarnation, row.stamp),
+            value: row.value,
+        }
+    }
+
+    /// Writes a value as a JSON document.
+    ///
+    /// # Errors
+    /// As [`Collection::put_raw`].
+    pub fn put(&self, key: impl AsRef<[u8]>, value: &impl Serialize) -> Result<Written, Error> {
+        let json = serde_json::to_vec(value).map_err(|error| Error::NotJson {
+            message: error.to_string(),
+        })?;
+        self.put_raw(key, &json, WriteOptions::default())
+    }
+
+    /// Writes JSON text, kept digit for digit, or the bytes of a bytes collection.
+    ///
+    /// # Errors
+    /// [`Error::Document`] if it is not JSON or an indexed field is no vector of the index;
+    /// [`Error::Admission`] if key or value are out of range; [`Error::Data`] with kind `Conflict` if
+    /// the expectation does not hold, `Busy` and `NoSpace` if nothing was done; [`Error::Timeout`]
+    /// with the outcome unknown.
+    pub fn put_raw(
+        &self,
+        key: impl AsRef<[u8]>,
+        value: &[u8],
+        options: WriteOptions,
+    ) -> Result<Written, Error> {
+        self.put_async(key, value, options)?.wait()
+    }
+
+    /// Begins to write; the answer is waited for or awaited. Writes that are begun one after another
+    /// by one caller are applied in that order.
+    ///
+    /// # Errors
+    /// What [`Collection::put_raw`] refuses before anything is sent.
+    pub fn put_async(
+        &self,
+        key: impl AsRef<[u8]>,
+        value: &[u8],
+        options: WriteOptions,
+    ) -> Result<Pending<Written>, Error> {
+        let key = Bytes::copy_from_slice(key.as_ref());
+        let admitted = self.inner().admit(&self.definition, &key, value)?;
+        let vshard = self.vshard(&key);
+        let change = Change::Put {
+            key,
+            value: admitted.value,
+            vectors: admitted.vectors,
+        };
+        self.write(vshard, change, options, |stamp, version| {
+            let stamp = stamp.ok_or_else(|| Error::internal("a put wrote nothing"))?;
+            Ok(Written {
+                lsn: stamp.lsn,
+                version: version(stamp),
+            })
+        })
+    }
+
+    /// The document under a key.
+    ///
+    /// # Errors
+    /// [`Error::Admission`], [`Error::Data`].
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Document>, Error> {
+        self.get_async(key)?.wait()
+    }
+
+    /// Begins to read.
+    ///
+    /// # Errors
+    /// As [`Collection::get`].
+    pub fn get_async(&self, key: impl AsRef<[u8]>) -> Result<Pending<Option<Document>>, Error> {
+        let key = Bytes::copy_from_slice(key.as_ref());
+        self.inner().admission.key(&key)?;
+        let vshard = self.vshard(&key);
+        let collection = self.definition.id;
+        let op = Op::Get {
+            collection,
+            key,
+            consistency: Consistency::Strong,
+        };
+        let document = self.document();
+        self.send(vshard, op, move |outcome| {
+            let Outcome::Value(row) = outcome else {
+                return Err(Error::mismatched("get"));
+            };
+            Ok(row.map(document))
+        })
+    }
+
+    /// Removes a key.
+    ///
+    /// # Errors
+    /// [`Error::NoDocument`] if there is none; otherwise as [`Collection::put_raw`].
+    pub fn delete(&self, key: impl AsRef<[u8]>, options: WriteOptions) -> Result<Lsn, Error> {
+        self.delete_async(key, options)?.wait()
+    }
+
+    /// Begins to remove a key.
+    ///
+    /// # Errors
+    /// As [`Collection::delete`].
+    pub fn delete_async(
+        &self,
+        key: impl AsRef<[u8]>,
+        options: WriteOptions,
+    ) -> Result<Pending<Lsn>, Error> {
+        let key = Bytes::copy_from_slice(key.as_ref());
+        self.inner().admission.key(&key)?;
+        let vshard = self.vshard(&key);
+        let (name, missing) = (self.name().to_owned(), key.clone());
+        self.write(vshard, Change::Delete { key }, options, move |stamp, _| {
+            stamp
+                .map(|stamp| stamp.lsn)
+                .ok_or_else(|| Error::no_document(&name, &missing))
+        })
+    }
+
+    fn write<T>(
+        &self,
+        vshard: VshardId,
+        change: Change,
+        options: WriteOptions,
+        conclude: impl FnOnce(Option<nodedb_types::Stamp>, Versions) -> Result<T, Error>
+        + Send
+        + 'static,
+    ) -> Result<Pending<T>, Error> {
+        let inner = self.inner();
+        let expect = options
+            .expect
+            .map(|expect| inner.expect(expect))
+            .transpose()?;
+        let durability = options.durability.unwrap_or(inner.identity.durability);
+        let op = Op::Write(Write {
+            collection: self.definition.id,
+            change,
+            expect,
+            durability,
+        });
+        let incarnation = inner.identity.incarnation;
+        self.send(vshard, op, move |outcome| {
+            let Outcome::Written(written) = outcome else {
+                return Err(Error::mismatched("write"));
+            };
+
+            let version: Versions = Box::new(move |stamp| Version::new(incarnation, stamp));
+            conclude(written.stamp, version)
+        })
+    }
+}
+
+type Versions = Box<dyn Fn(nodedb_types::Stamp) -> Version>;
+
+impl Inner {
+    /// Everything that could make a put fail, before it is sent: a record that could not be replayed
+    /// must never be logged.
+    pub(crate) fn admit(
+        &self,
+        definition: &Definition,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<Admitted, Error> {
+        self.admission.write(key, value.len())?;
+        let (value, vectors) = match definition.kind {
+            CollectionKind::Crdt => return Err(not_for_crdt(definition)),
+            CollectionKind::Bytes => (Bytes::copy_from_slice(value), Vec::new()),
+            CollectionKind::Document => {
+                let value = json::canonical(value)?;
+                let vectors = vectors(definition, &value)?;
+                (value, vectors)
+            }
+        };
+        let numbers: usize = vectors
+            .iter()
+            .filter_map(|change| change.vector.as_ref())
+            .map(Vec::len)
+            .sum();
+        let bytes = value.len() + numbers * size_of::<f32>();
+        self.admission.write(key, bytes)?;
+        Ok(Admitted {
+            value,
+            vectors,
+            bytes,
+        })
+    }
+
+    /// An expectation as the data plane checks it. One of another history never holds.
+    pub(crate) fn expect(&self, expect: Expect) -> Result<nodedb_data::Expect, Error> {
+        match expect {
+            Expect::Absent => Ok(nodedb_data::Expect::Absent),
+            Expect::Version(version) if version.incarnation() == self.identity.incarnation => {
+                Ok(nodedb_data::Expect::Stamp(version.stamp()))
+            }
+            Expect::Version(_) => Err(Error::WrongHistory {
+                what: "expected version",
+            }),
+        }
+    }
+}
+
+/// Numbers per vector; the catalog holds none that a `usize` does not.
+pub(crate) fn dimensions(index: &nodedb_engine::VectorIndex) -> usize {
+    usize::try_from(index.dimensions).unwrap_or(usize::MAX)
+}
+
+fn vectors(definition: &Definition, value: &Bytes) -> Result<Vec<VectorChange>, Error> {
+    let change = |index: &nodedb_engine::VectorIndex| {
+        let vector = json::vector_field(value, &index.field, dimensions(index))?;
+        if let Some(vector) = &vector {
+            nodedb_vector::check_vector(index.dimensions, index.metric, vector)?;
+        }
+        Ok(VectorChange {
+            index: index.id,
+            vector,
+        })
+    };
+    definition.vectors.iter().map(change).collect()
+}
+
+pub(crate) fn not_for_crdt(definition: &Definition) -> Error {
+    Error::WrongCollectionKind {
+        collection: definition.name.to_string(),
+        kind: definition.kind.name(),
+        message: "merge updates into its documents instead of putting values",
+    }
+}

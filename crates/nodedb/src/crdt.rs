@@ -1,0 +1,126 @@
+//! CRDT documents: merge, export, edit.
+
+use crate::{Collection, Error, Merged, Pending, Written};
+use bytes::Bytes;
+use nodedb_crdt::{CrdtDocument, loro, version_from_hex};
+use nodedb_data::{Op, Outcome};
+use nodedb_engine::CollectionKind;
+use nodedb_types::Version;
+
+impl Collection {
+    /// Merges a Loro update or snapshot into a document, which begins empty.
+    ///
+    /// # Errors
+    /// [`Error::Data`] with kind `InvalidInput` if the bytes are damaged or need versions that the
+    /// document lacks, which it names: nothing was changed; [`Error::WrongCollectionKind`].
+    pub fn merge(&self, key: impl AsRef<[u8]>, update: &[u8]) -> Result<Merged, Error> {
+        self.merge_async(key, update)?.wait()
+    }
+
+    /// Begins to merge.
+    ///
+    /// # Errors
+    /// As [`Collection::merge`].
+    pub fn merge_async(
+        &self,
+        key: impl AsRef<[u8]>,
+        update: &[u8],
+    ) -> Result<Pending<Merged>, Error> {
+        self.check_crdt()?;
+        let inner = self.inner();
+        let key = Bytes::copy_from_slice(key.as_ref());
+        inner.admission.write(&key, update.len())?;
+        let vshard = self.vshard(&key);
+        let op = Op::CrdtMerge {
+            collection: self.definition.id,
+            key,
+            update: Bytes::copy_from_slice(update),
+            durability: inner.identity.durability,
+        };
+        let incarnation = inner.identity.incarnation;
+        self.send(vshard, op, move |outcome| {
+            let Outcome::Merged(merged) = outcome else {
+                return Err(Error::mismatched("merge"));
+            };
+            Ok(Merged {
+                written: merged.stamp.map(|stamp| Written {
+                    lsn: stamp.lsn,
+                    version: Version::new(incarnation, stamp),
+                }),
+                changed: merged.changed,
+            })
+        })
+    }
+
+    /// The updates of a document that a replica at version vector `since` lacks, for
+    /// [`Collection::merge`] elsewhere; all of them without one. `since` is hexadecimal.
+    ///
+    /// # Errors
+    /// [`Error::NoDocument`], [`Error::Crdt`] for a text that is no version vector,
+    /// [`Error::WrongCollectionKind`].
+    pub fn export_crdt(
+        &self,
+        key: impl AsRef<[u8]>,
+        since: Option<&str>,
+    ) -> Result<Vec<u8>, Error> {
+        let key = Bytes::copy_from_slice(key.as_ref());
+        let since = since.map(version_from_hex).transpose()?;
+        let exported = self.exported(&key, since)?;
+        exported
+            .map(Vec::from)
+            .ok_or_else(|| Error::no_document(self.name(), &key))
+    }
+
+    fn exported(&self, key: &Bytes, since: Option<Vec<u8>>) -> Result<Option<Bytes>, Error> {
+        self.check_crdt()?;
+        self.inner().admission.key(key)?;
+        let vshard = self.vshard(key);
+        let op = Op::CrdtExport {
+            collection: self.definition.id,
+            key: key.clone(),
+            since,
+        };
+        let pending = self.send(vshard, op, |outcome| {
+            let Outcome::Exported(exported) = outcome else {
+                return Err(Error::mismatched("export"));
+            };
+            Ok(exported.map(|exported| exported.update))
+        })?;
+        pending.wait()
+    }
+
+    /// Edits a document, which begins empty, through Loro and merges the edit. Editors elsewhere are
+    /// not waited for and lose nothing: that is what a CRDT is for.
+    ///
+    /// # Errors
+    /// [`Error::Crdt`] if the edit fails: nothing was changed; otherwise as [`Collection::merge`].
+    pub fn edit_crdt(
+        &self,
+        key: impl AsRef<[u8]>,
+        edit: impl FnOnce(&loro::LoroDoc) -> loro::LoroResult<()>,
+    ) -> Result<Merged, Error> {
+        let key = Bytes::copy_from_slice(key.as_ref());
+        let known = self.exported(&key, None)?;
+        let document = CrdtDocument::load(None, known.iter())?;
+        // A peer of its own for each edit: a reused one with a rolled-back counter would corrupt
+        // convergence.
+        let mut peer = [0; 8];
+        let random = &self.inner().env.random;
+        random
+            .fill(&mut peer)
+            .map_err(Error::io("drawing", "random bytes"))?;
+        let update = document.edit(u64::from_le_bytes(peer), edit)?;
+        self.merge(&key, &update)
+    }
+
+    fn check_crdt(&self) -> Result<(), Error> {
+        if self.definition.kind == CollectionKind::Crdt {
+            return Ok(());
+        }
+        Err(Error::WrongCollectionKind {
+            collection: self.name().to_owned(),
+            kind: self.definition.kind.name(),
+            message: "merge, export and edit need a collection of CRDT documents",
+        })
+    }
+}

@@ -1,0 +1,348 @@
+//! What can go wrong, with the kind that tells a caller how to react.
+
+use bytes::Bytes;
+use nodedb_cold::ColdError;
+use nodedb_control::AdmissionError;
+use nodedb_crdt::CrdtError;
+use nodedb_data::DataError;
+use nodedb_document::DocumentError;
+use nodedb_engine::{CatalogError, EngineError, SnapshotExpired};
+use nodedb_types::{DecodeError, ErrorKind, NameError, VersionError};
+use nodedb_vector::VectorError;
+use nodedb_wal::{AppendError, ReadError, WaitError, WalError};
+use std::{io, path::PathBuf};
+
+/// Failure of a call. [`Error::kind`] says how to react; the text says what, where and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An option is outside its range.
+    #[error("option `{option}` is {value}: give {expected}")]
+    InvalidOption {
+        /// Which.
+        option: &'static str,
+        /// What was given.
+        value: String,
+        /// What is accepted.
+        expected: String,
+    },
+    /// There is no database in the directory.
+    #[error("{path} holds no database: create one with `init`")]
+    NoDatabase {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The directory holds a database already.
+    #[error("{path} holds a database already: open it, or choose another directory")]
+    DatabaseExists {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The directory holds something else.
+    #[error(
+        "{path} is not empty and holds no database (there is `{found}`): choose an empty directory"
+    )]
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+        /// What stands in it.
+        found: String,
+    },
+    /// Another process has the database open.
+    #[error("{path} is open in process {process}: close it there first")]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+        /// Its process id, where known.
+        process: String,
+    },
+    /// A file of the database is damaged or missing. Nothing was changed.
+    #[error("{path} is damaged: {message}; restore from the archive, or run `verify`")]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// How it shows.
+        message: String,
+    },
+    /// A file of another version of this software, or of another program.
+    #[error(
+        "{path} has format version {found}, this software knows {supported}: use a matching version"
+    )]
+    UnsupportedFormat {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// Ours.
+        supported: u32,
+    },
+    /// The system failed.
+    #[error("{action} {path} failed")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// No such tenant.
+    #[error("there is no tenant `{name}`: creating a collection for it creates it")]
+    NoTenant {
+        /// Its name.
+        name: String,
+    },
+    /// No such document.
+    #[error("collection `{collection}` has no key `{key}`")]
+    NoDocument {
+        /// The collection.
+        collection: String,
+        /// The key.
+        key: String,
+    },
+    /// A collection of another kind is needed.
+    #[error("collection `{collection}` holds {kind}: {message}")]
+    WrongCollectionKind {
+        /// The collection.
+        collection: String,
+        /// What it holds.
+        kind: &'static str,
+        /// What to do.
+        message: &'static str,
+    },
+    /// No vector index over the field.
+    #[error(
+        "collection `{collection}` has no vector index over `{field}`: its indexes are over {indexed}"
+    )]
+    NoIndex {
+        /// The collection.
+        collection: String,
+        /// The field.
+        field: String,
+        /// The indexed fields.
+        indexed: String,
+    },
+    /// A value is not the JSON that was wanted.
+    #[error("the value is not the expected JSON: {message}")]
+    NotJson {
+        /// How it shows.
+        message: String,
+    },
+    /// A line of an import is refused; the lines before it are imported.
+    #[error("line {line} is refused after {imported} imported rows: {message}")]
+    ImportLine {
+        /// Its number, from 1.
+        line: u64,
+        /// Rows imported so far.
+        imported: u64,
+        /// Why.
+        message: String,
+    },
+    /// A version or cursor of another history of this database.
+    #[error("the {what} belongs to another history of the database: read again")]
+    WrongHistory {
+        /// What was given.
+        what: &'static str,
+    },
+    /// A cursor that no scan answered.
+    #[error("`{cursor}` is no cursor of a scan of this collection: begin without one")]
+    BadCursor {
+        /// What was given.
+        cursor: String,
+    },
+    /// A restore point of that name exists.
+    #[error("restore point `{name}` exists already: choose another name")]
+    RestorePointExists {
+        /// Its name.
+        name: String,
+    },
+    /// The number of restore points has reached its limit.
+    #[error("{limit} restore points exist, which is the limit")]
+    TooManyRestorePoints {
+        /// The limit.
+        limit: usize,
+    },
+    /// The database has no archive.
+    #[error("this database has no archive: create one with `--archive URL`")]
+    NoArchive,
+    /// The archive did not take everything in time.
+    #[error("the archive reached record {archived}, not {wanted}, within the deadline: {reason}")]
+    ArchiveBehind {
+        /// Where it is; 0 for nothing.
+        archived: u64,
+        /// What was asked for.
+        wanted: u64,
+        /// The last failure, if any.
+        reason: String,
+    },
+    /// A step of a checkpoint failed; nothing was reclaimed.
+    #[error("checkpoint failed while {stage}")]
+    Checkpoint {
+        /// Which step.
+        stage: &'static str,
+        /// Why.
+        #[source]
+        source: Box<Self>,
+    },
+    /// The deadline passed. Of a write the outcome is unknown.
+    #[error("no answer within the deadline: of a write the outcome is unknown, read to find out")]
+    Timeout,
+    /// The database is closed.
+    #[error("the database is closed: open it again")]
+    Closed,
+    /// A defect of this software.
+    #[error("internal error: {message}")]
+    Internal {
+        /// What did not hold.
+        message: String,
+    },
+    /// Refused by the limits.
+    #[error(transparent)]
+    Admission(#[from] AdmissionError),
+    /// Refused by the catalog.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// Refused as a document or a filter.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// Refused as a vector.
+    #[error(transparent)]
+    Vector(#[from] VectorError),
+    /// An archived record cannot be read.
+    #[error("an archived record is damaged: {0}; restore to a point before it")]
+    Record(#[from] DecodeError),
+    /// Refused as CRDT data.
+    #[error(transparent)]
+    Crdt(#[from] CrdtError),
+    /// The data plane failed or refused.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// An engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The log failed.
+    #[error(transparent)]
+    Log(#[from] WalError),
+    /// The log could not be appended to.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The log could not be waited for.
+    #[error(transparent)]
+    Wait(#[from] WaitError),
+    /// The log could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The archive failed.
+    #[error(transparent)]
+    Archive(#[from] ColdError),
+    /// A text is no version.
+    #[error(transparent)]
+    Version(#[from] VersionError),
+    /// A text is no name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The snapshot of a scan was given up.
+    #[error(transparent)]
+    SnapshotExpired(#[from] SnapshotExpired),
+}
+
+impl Error {
+    /// How a caller reacts to it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::InvalidOption { .. }
+            | Self::WrongCollectionKind { .. }
+            | Self::NotJson { .. }
+            | Self::ImportLine { .. }
+            | Self::BadCursor { .. }
+            | Self::TooManyRestorePoints { .. }
+            | Self::NoArchive
+            | Self::Version(_)
+            | Self::Name(_) => ErrorKind::InvalidInput,
+            Self::NoDatabase { .. }
+            | Self::NoTenant { .. }
+            | Self::NoDocument { .. }
+            | Self::NoIndex { .. } => ErrorKind::NotFound,
+            Self::DatabaseExists { .. } | Self::RestorePointExists { .. } => {
+                ErrorKind::AlreadyExists
+            }
+            Self::Foreign { .. } | Self::UnsupportedFormat { .. } => ErrorKind::UnsupportedFormat,
+            Self::Locked { .. } => ErrorKind::Locked,
+            Self::Corrupt { .. } | Self::Record(_) => ErrorKind::Corrupt,
+            Self::Io { source, .. } => kind_of_io(source),
+            Self::WrongHistory { .. } => ErrorKind::WrongHistory,
+            Self::ArchiveBehind { .. } | Self::Timeout => ErrorKind::Timeout,
+            Self::Closed => ErrorKind::Closed,
+            Self::Internal { .. } => ErrorKind::Internal,
+            Self::SnapshotExpired(_) => ErrorKind::SnapshotExpired,
+            Self::Checkpoint { source, .. } => source.kind(),
+            Self::Admission(error) => error.kind(),
+            Self::Catalog(error) => kind_of_catalog(error),
+            Self::Document(error) => error.kind(),
+            Self::Crdt(error) => error.kind(),
+            Self::Vector(error) => error.kind(),
+            Self::Data(error) => error.kind(),
+            Self::Engine(error) => error.kind(),
+            Self::Log(error) => error.kind(),
+            Self::Append(error) => error.kind(),
+            Self::Wait(error) => error.kind(),
+            Self::Read(error) => error.kind(),
+            Self::Archive(error) => error.kind(),
+        }
+    }
+
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
+
+    pub(crate) fn corrupt(path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
+        Self::Corrupt {
+            path: path.into(),
+            message: message.into(),
+        }
+    }
+
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self::Internal {
+            message: message.into(),
+        }
+    }
+
+    /// The data plane answered a request with the answer of another one.
+    pub(crate) fn mismatched(request: &'static str) -> Self {
+        Self::internal(format!("a {request} was answered with something else"))
+    }
+
+    pub(crate) fn no_document(collection: &str, key: &Bytes) -> Self {
+        let key = String::from_utf8_lossy(key).into_owned();
+        Self::NoDocument {
+            collection: collection.to_owned(),
+            key,
+        }
+    }
+}
+
+fn kind_of_io(error: &io::Error) -> ErrorKind {
+    if error.kind() == io::ErrorKind::StorageFull {
+        ErrorKind::NoSpace
+    } else {
+        ErrorKind::Io
+    }
+}
+
+fn kind_of_catalog(error: &CatalogError) -> ErrorKind {
+    match error {
+        CatalogError::Exists { .. } => ErrorKind::AlreadyExists,
+        CatalogError::Missing { .. } => ErrorKind::NotFound,
+        CatalogError::TooMany { .. } | _ => ErrorKind::InvalidInput,
+    }
+}

@@ -1,0 +1,345 @@
+//! Bulk import and export of JSON lines, and delete by filter.
+
+use crate::{Collection, Error, Expect, Pending, ScanOptions, WriteOptions, Written};
+use nodedb_engine::CollectionKind;
+use nodedb_types::{ErrorKind, Lsn, to_hex};
+use serde_json::Value;
+use std::{
+    io::{BufRead, Read, Write},
+    time::Duration,
+};
+
+/// How lines are imported.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ImportOptions {
+    /// Top-level member that becomes the key: text or a number.
+    pub key_field: String,
+    /// Rows under way at a time, 1 to 100,000. Default 1,000.
+    pub batch: usize,
+    /// What to do with a line that is refused.
+    pub on_error: OnError,
+}
+
+/// What to do with a line that is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum OnError {
+    /// End with the line's number; the lines before it are imported.
+    #[default]
+    Stop,
+    /// Go on, and name the first 100 of them.
+    Skip,
+}
+
+/// How far an import is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ImportProgress {
+    /// Lines read.
+    pub lines: u64,
+    /// Rows acknowledged.
+    pub imported: u64,
+}
+
+/// What an import did.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ImportReport {
+    /// Rows acknowledged.
+    pub imported: u64,
+    /// Lines refused.
+    pub skipped: u64,
+    /// The first 100 refused lines.
+    pub errors: Vec<LineError>,
+}
+
+/// A refused line.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LineError {
+    /// Its number, from 1.
+    pub line: u64,
+    /// Why.
+    pub message: String,
+}
+
+/// What a delete by filter did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Deleted {
+    /// How many documents.
+    pub count: u64,
+    /// The last record of it.
+    pub last_lsn: Option<Lsn>,
+}
+
+const ERRORS_MAX: usize = 100;
+const BATCH_MAX: usize = 100_000;
+/// Longest line, in bytes: the longest value and room for white space.
+const LINE_BYTES_MAX: u64 = 32 << 20;
+
+impl ImportOptions {
+    /// Lines whose key stands in this member.
+    pub fn keyed_by(field: impl Into<String>) -> Self {
+        Self {
+            key_field: field.into(),
+            batch: 1000,
+            on_error: OnError::Stop,
+        }
+    }
+}
+
+impl Collection {
+    /// Imports JSON lines. Each is one put of its own; a killed import leaves a prefix of the
+    /// acknowledged rows plus perhaps some of the last batch, and may be run again from the start.
+    ///
+    /// # Errors
+    /// [`Error::ImportLine`] with [`OnError::Stop`], [`Error::InvalidOption`]; what a put answers for
+    /// reasons of its own, such as a full disk; [`Error::Io`] of the input.
+    pub fn import(
+        &self,
+        input: impl BufRead,
+        options: &ImportOptions,
+        progress: &mut dyn FnMut(ImportProgress),
+    ) -> Result<ImportReport, Error> {
+        if options.batch == 0 || options.batch > BATCH_MAX {
+            return Err(Error::InvalidOption {
+                option: "batch",
+                value: options.batch.to_string(),
+                expected: format!("1 to {BATCH_MAX}"),
+            });
+        }
+        if self.kind() != CollectionKind::Document {
+            return Err(Error::WrongCollectionKind {
+                collection: self.name().to_owned(),
+                kind: self.kind().name(),
+                message: "import JSON lines into a collection of documents",
+            });
+        }
+        let (report, rows) = (ImportReport::default(), Vec::new());
+        let import = Import {
+            collection: self,
+            options,
+            progress,
+            rows,
+            report,
+            lines: 0,
+        };
+        import.run(input)
+    }
+
+    /// Writes all documents as JSON lines `{"key": .., "value": ..}` in key order, all at one
+    /// snapshot. A key that is not UTF-8 is written in hexadecimal, as is a value of raw bytes.
+    ///
+    /// # Errors
+    /// As [`Collection::scan`]; [`Error::Io`] of the output.
+    pub fn export(&self, output: &mut impl Write) -> Result<u64, Error> {
+        let mut count = 0;
+        for document in self.scan(ScanOptions::default())? {
+            let document = document?;
+            let key = match str::from_utf8(&document.key) {
+                Ok(text) => Value::from(text),
+                Err(_) => Value::from(to_hex(&document.key)),
+            };
+            let failed = Error::io("writing", "the export");
+            let raw = self.kind() == CollectionKind::Bytes;
+            let value = if raw {
+                quoted(&document.value)
+            } else {
+                document.value
+            };
+            let written = write!(output, "{{\"key\":{key},\"value\":")
+                .and_then(|()| output.write_all(&value))
+                .and_then(|()| output.write_all(b"}\n"));
+            written.map_err(failed)?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// Removes the documents that satisfy an expression, as they are when they are met: one that is
+    /// changed meanwhile is left alone.
+    ///
+    /// # Errors
+    /// As [`Collection::scan`] and [`Collection::delete`]; those removed before stay removed.
+    pub fn delete_where(&self, filter: &str) -> Result<Deleted, Error> {
+        let mut deleted = Deleted::default();
+        let options = ScanOptions {
+            filter: Some(filter.to_owned()),
+            ..ScanOptions::default()
+        };
+        let mut pending = Vec::new();
+        for document in self.scan(options)? {
+            let document = document?;
+            let expect = Some(Expect::Version(document.version));
+            let options = WriteOptions {
+                expect,
+                ..WriteOptions::default()
+            };
+            pending.push(self.delete_async(&document.key, options)?);
+            if pending.len() == 256 {
+                settle(&mut pending, &mut deleted)?;
+            }
+        }
+        settle(&mut pending, &mut deleted)?;
+        Ok(deleted)
+    }
+}
+
+fn settle(pending: &mut Vec<Pending<Lsn>>, deleted: &mut Deleted) -> Result<(), Error> {
+    for delete in pending.drain(..) {
+        match delete.wait() {
+            Ok(lsn) => {
+                deleted.count += 1;
+                deleted.last_lsn = deleted.last_lsn.max(Some(lsn));
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn quoted(bytes: &[u8]) -> bytes::Bytes {
+    let value = match str::from_utf8(bytes) {
+        Ok(text) => Value::from(text),
+        Err(_) => Value::from(to_hex(bytes)),
+    };
+    value.to_string().into()
+}
+
+/// An import under way.
+struct Import<'a> {
+    collection: &'a Collection,
+    options: &'a ImportOptions,
+    progress: &'a mut dyn FnMut(ImportProgress),
+    rows: Vec<Row>,
+    report: ImportReport,
+    lines: u64,
+}
+
+/// A row that has been sent and not been acknowledged.
+struct Row {
+    key: String,
+    json: Vec<u8>,
+    write: Pending<Written>,
+}
+
+/// How often a row is sent again while the database is busy flushing: for about a minute.
+const RETRIES_MAX: u32 = 1200;
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
+
+impl Import<'_> {
+    fn run(mut self, mut input: impl BufRead) -> Result<ImportReport, Error> {
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let read = (&mut input)
+                .take(LINE_BYTES_MAX)
+                .read_until(b'\n', &mut line);
+            if read.map_err(Error::io("reading", "the input"))? == 0 {
+                break;
+            }
+            self.lines += 1;
+            if line.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            match self.send(&line) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::InvalidInput => self.refuse(&error)?,
+                Err(error) => return Err(error),
+            }
+            if self.rows.len() == self.options.batch {
+                self.settle()?;
+            }
+        }
+        self.settle()?;
+        Ok(self.report)
+    }
+
+    fn send(&mut self, line: &[u8]) -> Result<(), Error> {
+        let key = self.key(line)?;
+        let write = match self.put(&key, line) {
+            // The inboxes are full of our own rows: once they are through, there is room.
+            Err(error) if error.kind() == ErrorKind::Busy && !self.rows.is_empty() => {
+                self.settle()?;
+                self.put(&key, line)?
+            }
+            result => result?,
+        };
+        self.rows.push(Row {
+            key,
+            json: line.to_vec(),
+            write,
+        });
+        Ok(())
+    }
+
+    fn put(&self, key: &str, line: &[u8]) -> Result<Pending<Written>, Error> {
+        self.collection
+            .put_async(key, line, WriteOptions::default())
+    }
+
+    fn key(&self, line: &[u8]) -> Result<String, Error> {
+        let field = &self.options.key_field;
+        let not_json = |message: String| Error::NotJson { message };
+        let value: Value =
+            serde_json::from_slice(line).map_err(|error| not_json(error.to_string()))?;
+        match value.get(field) {
+            Some(Value::String(text)) => Ok(text.clone()),
+            Some(Value::Number(number)) => Ok(number.to_string()),
+            Some(_) => Err(not_json(format!("member `{field}` is no text or number"))),
+            None => Err(not_json(format!("there is no member `{field}`"))),
+        }
+    }
+
+    fn refuse(&mut self, error: &Error) -> Result<(), Error> {
+        let (line, message) = (self.lines, error.to_string());
+        if self.options.on_error == OnError::Stop {
+            self.settle()?;
+            return Err(Error::ImportLine {
+                line,
+                imported: self.report.imported,
+                message,
+            });
+        }
+        self.report.skipped += 1;
+        if self.report.errors.len() < ERRORS_MAX {
+            self.report.errors.push(LineError { line, message });
+        }
+        Ok(())
+    }
+
+    /// Waits for every row that is under way. From the first one that the database was too busy for,
+    /// all are sent again one by one, in their order: a key that stands in two lines must end with
+    /// the value of the later one.
+    fn settle(&mut self) -> Result<(), Error> {
+        let mut busy = false;
+        for row in std::mem::take(&mut self.rows) {
+            match row.write.wait() {
+                Ok(_) if !busy => {}
+                Err(error) if error.kind() != ErrorKind::Busy => return Err(error),
+                Ok(_) | Err(_) => {
+                    busy = true;
+                    self.put_patiently(&row.key, &row.json)?;
+                }
+            }
+            self.report.imported += 1;
+        }
+        (self.progress)(ImportProgress {
+            lines: self.lines,
+            imported: self.report.imported,
+        });
+        Ok(())
+    }
+
+    fn put_patiently(&self, key: &str, json: &[u8]) -> Result<(), Error> {
+        let mut tries = 0;
+        loop {
+            match self.put(key, json).and_then(Pending::wait) {
+                Err(error) if error.kind() == ErrorKind::Busy && tries < RETRIES_MAX => {
+                    tries += 1;
+                    self.collection
+                        .inner()
+                        .run(tokio::time::sleep(RETRY_PAUSE))?;
+                }
+                result => return result.map(|_| ()),
+            }
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! Opening: lock, identity, log, checkpoint, vshards, background work. In this order.
+
+use crate::{
+    ArchiveOptions, ArchivePolicy, CreateOptions, Database, Error, OpenOptions,
+    archive::{ArchivePosition, ArchiveState, Archiver, ArchiverParts, CutRule},
+    checkpoint::{CheckpointRecord, Checkpointer, CheckpointerParts},
+    database::{AttachedArchive, Inner},
+    directory::{Directory, Found},
+    identity::Identity,
+    log::LogHandle,
+};
+use nodedb_cold::{Archive, NewArchive, Nonce, Session, open_store};
+use nodedb_control::{Admission, Routing, Tasks};
+use nodedb_data::{DataOptions, DataPlane, Recovery};
+use nodedb_engine::RecordKind;
+use nodedb_env::Env;
+use nodedb_types::{DatabaseId, Incarnation, LogEpoch, Lsn};
+use nodedb_wal::{LogOptions, ReadLimit, Wal};
+use parking_lot::Mutex;
+use std::{
+    path::Path,
+    sync::{Arc, atomic::AtomicBool},
+    thread,
+};
+use tokio::runtime::{Builder, Runtime};
+
+/// What to do with a directory that holds a database.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Existing {
+    Open,
+    Refuse,
+}
+
+pub(crate) fn open(
+    env: &Env,
+    path: &Path,
+    options: OpenOptions,
+    existing: Existing,
+) -> Result<Database, Error> {
+    options.validate()?;
+    let directory = Directory::lock(env, path, options.create.is_some())?;
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("nodedb-rt")
+        .enable_time()
+        .build()
+        .map_err(Error::io("starting", "background threads"))?;
+    match (directory.found(&*env.files)?, &options.create) {
+        (Found::Database, _) if existing == Existing::Refuse => {
+            return Err(Error::DatabaseExists {
+                path: path.to_owned(),
+            });
+        }
+        (Found::Database, _) => {}
+        (Found::Nothing, Some(create)) => new_database(env, &directory, create, &runtime)?,
+        (Found::Nothing, None) => {
+            return Err(Error::NoDatabase {
+                path: path.to_owned(),
+            });
+        }
+    }
+    start(env, directory, options, runtime)
+}
+
+/// Fills a new directory. The archive is made before the identity is written: a database that says
+/// that it has an archive has one.
+fn new_database(
+    env: &Env,
+    directory: &Directory,
+    create: &CreateOptions,
+    runtime: &Runtime,
+) -> Result<(), Error> {
+    let random = || {
+        env.random
+            .id()
+            .map_err(Error::io("drawing", "random bytes"))
+    };
+    let lock_path = directory.lock_path();
+    let identity = Identity {
+        database: DatabaseId::from_bytes(random()?),
+        incarnation: Incarnation::from_bytes(random()?),
+        vshards: create.vshards,
+        durability: create.durability,
+        home: env
+            .files
+            .identity(&lock_path)
+            .map_err(Error::io("looking at", &lock_path))?,
+    };
+    directory.begin(env)?;
+    let files = &*env.files;
+    let log_path = directory.log_path();
+    files
+        .create_dir(&log_path)
+        .map_err(Error::io("creating", &log_path))?;
+    let options = LogOptions {
+        segment_bytes: create.segment_bytes,
+        ..LogOptions::default()
+    };
+    Wal::create(env, &log_path, options)?.close()?;
+    let vshards_path = directory.vshards_path();
+    files
+        .create_dir(&vshards_path)
+        .map_err(Error::io("creating", &vshards_path))?;
+    DataPlane::create(env, &vshards_path, create.vshards)?;
+    if let Some(archive) = &create.archive {
+        new_archive(env, directory, &identity, (create, archive), runtime)?;
+    }
+    directory.finish(env, &identity)
+}
+
+fn new_archive(
+    env: &Env,
+    directory: &Directory,
+    identity: &Identity,
+    (create, options): (&CreateOptions, &ArchiveOptions),
+    runtime: &Runtime,
+) -> Result<(), Error> {
+    let random = || {
+        env.random
+            .id()
+            .map_err(Error::io("drawing", "random bytes"))
+    };
+    let new = NewArchive {
+        database_id: identity.database,
+        incarnation: identity.incarnation,
+        nonce: Nonce::from_bytes(random()?),
+        start_lsn: Lsn::FIRST,
+        vshards: create.vshards,
+        segment_bytes: create.segment_bytes,
+        created_ms: env.clock.unix_ms(),
+    };
+    if options.policy == ArchivePolicy::Required {
+        let store = open_store(env, &options.url)?;
+        // Opens of the log begin at 1, so this session stands for the creation itself.
+        let session = Session {
+            log_epoch: LogEpoch::new(0),
+            nonce: Nonce::from_bytes(random()?),
+        };
+        runtime.block_on(Archive::init(store, new, session))?;
+    }
+    let state = ArchiveState {
+        url: options.url.clone(),
+        policy: options.policy,
+        writer: new.writer(),
+        archived: None,
+    };
+    state.write(&*env.files, &directory.archive_path())
+}
+
+fn start(
+    env: &Env,
+    directory: Directory,
+    options: OpenOptions,
+    runtime: Runtime,
+) -> Result<Database, Error> {
+    let files = &*env.files;
+    let identity_path = directory.identity_path();
+    let identity = Identity::read(files, &identity_path)?
+        .ok_or_else(|| Error::corrupt(&identity_path, "missing"))?;
+    let archive_state = ArchiveState::read(files, &directory.archive_path())?;
+    let (wal, report) = Wal::open(env, &directory.log_path(), LogOptions::default())?;
+    let checkpoint = report
+        .checkpoint_record
+        .map(|lsn| last_checkpoint(&wal, lsn))
+        .transpose()?;
+    let recovery = Recovery {
+        vshards: identity.vshards,
+        redo: report.redo,
+        proven: checkpoint.map(|record| record.proven()).unwrap_or_default(),
+    };
+    let cores = options
+        .cores
+        .unwrap_or_else(processors)
+        .clamp(1, identity.vshards);
+    let data_options = DataOptions {
+        cores,
+        memtable_bytes: options.memtable_bytes,
+        memtable_bytes_max: options.memtable_bytes.saturating_mul(4),
+        ..DataOptions::default()
+    };
+    let vshards_path = directory.vshards_path();
+    let (plane, replayed) =
+        DataPlane::start(env, &vshards_path, wal.clone(), recovery, data_options)?;
+    tracing::info!(
+        records = replayed.records,
+        redo_lsn = report.redo.get(),
+        dropped_bytes = report.dropped_bytes,
+        "recovered"
+    );
+    let parts = Parts {
+        env,
+        identity,
+        options,
+        archive_state,
+        last: report.checkpoint_record,
+    };
+    Ok(parts.assemble(directory, runtime, wal, plane))
+}
+
+/// What an opened directory says, before it is put together.
+struct Parts<'a> {
+    env: &'a Env,
+    identity: Identity,
+    options: OpenOptions,
+    archive_state: Option<ArchiveState>,
+    last: Option<Lsn>,
+}
+
+impl Parts<'_> {
+    fn assemble(
+        self,
+        directory: Directory,
+        runtime: Runtime,
+        wal: Wal,
+        plane: DataPlane,
+    ) -> Database {
+        let Self {
+            env,
+            identity,
+            options,
+            archive_state,
+            last,
+        } = self;
+        let admission = Admission::new(identity.vshards, wal.group_bytes_max());
+        let log = LogHandle::new(wal);
+        let data = plane.handle();
+        let archive = archive_state
+            .filter(|state| state.policy == ArchivePolicy::Required)
+            .map(|state| attach((env, &directory), &identity, &options, &log, state));
+        let checkpointer = Arc::new(Checkpointer::new(
+            CheckpointerParts {
+                log: log.clone(),
+                data: data.clone(),
+                clock: Arc::clone(&env.clock),
+                vshards: identity.vshards,
+                archive: archive
+                    .as_ref()
+                    .map(|archive| Arc::clone(&archive.position)),
+                deadline: options.checkpoint_deadline,
+            },
+            last,
+        ));
+        let tasks = Arc::new(Tasks::new(runtime.handle().clone()));
+        spawn(&tasks, &checkpointer, archive.as_ref(), &options);
+        let inner = Inner {
+            env: env.clone(),
+            routing: Routing::new(identity.vshards),
+            admission,
+            log,
+            data,
+            checkpointer,
+            archive,
+            tasks,
+            schema: Mutex::new(()),
+            points: Mutex::new(()),
+            handle: runtime.handle().clone(),
+            runtime: Mutex::new(Some(runtime)),
+            plane: Mutex::new(Some(plane)),
+            closed: AtomicBool::new(false),
+            identity,
+            options,
+            directory,
+        };
+        Database {
+            inner: Arc::new(inner),
+        }
+    }
+}
+
+fn spawn(
+    tasks: &Tasks,
+    checkpointer: &Arc<Checkpointer>,
+    archive: Option<&AttachedArchive>,
+    options: &OpenOptions,
+) {
+    let (checkpointer, interval) = (Arc::clone(checkpointer), options.checkpoint_interval);
+    tasks.spawn("checkpointer", |shutdown| async move {
+        checkpointer.run(interval, shutdown).await;
+    });
+    if let Some(archive) = archive.filter(|archive| !archive.is_copy()) {
+        let archiver = Arc::clone(&archive.archiver);
+        tasks.spawn("archiver", |shutdown| async move {
+            archiver.run(shutdown).await;
+        });
+    }
+}
+
+fn attach(
+    (env, directory): (&Env, &Directory),
+    identity: &Identity,
+    options: &OpenOptions,
+    log: &LogHandle,
+    state: ArchiveState,
+) -> AttachedArchive {
+    let position = Arc::new(ArchivePosition::new(state.archived));
+    // A copied directory must not write into the original's archive; its hold stays, so that
+    // nothing unarchived is deleted (protocol rule P9).
+    if env.files.identity(&directory.lock_path()).ok() != Some(identity.home) {
+        position.fail(
+            "this is a copied directory: uploads are suspended".to_owned(),
+            true,
+        );
+    }
+    let parts = ArchiverParts {
+        env: env.clone(),
+        log: log.clone(),
+        position: Arc::clone(&position),
+        path: directory.archive_path(),
+        state,
+        rule: CutRule {
+            bytes: options.object_bytes,
+            age: options.object_age,
+        },
+    };
+    AttachedArchive {
+        archiver: Arc::new(Archiver::new(parts)),
+        position,
+    }
+}
+
+impl AttachedArchive {
+    /// Whether uploads have been suspended for good, as those of a copied directory are.
+    fn is_copy(&self) -> bool {
+        self.position.fault().is_some_and(|fault| fault.stopped)
+    }
+}
+
+/// The checkpoint record that CONTROL names. It is at or above the redo position, so it is there.
+fn last_checkpoint(wal: &Wal, lsn: Lsn) -> Result<CheckpointRecord, Error> {
+    let mut reader = wal.reader(lsn, ReadLimit::Durable)?.unmapped();
+    let batch = reader.next_batch()?;
+    let record = batch.and_then(|batch| batch.records().next());
+    let record =
+        record.filter(|record| record.lsn == lsn && record.kind == RecordKind::Checkpoint.code());
+    let damaged = |message: String| Error::corrupt("the log", message);
+    let record = record.ok_or_else(|| damaged(format!("record {lsn} is no checkpoint")))?;
+    CheckpointRecord::decode(&record.payload)
+        .map_err(|error| damaged(format!("checkpoint record {lsn}: {error}")))
+}
+
+fn processors() -> u16 {
+    let count = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u16::try_from(count).unwrap_or(u16::MAX)
+}

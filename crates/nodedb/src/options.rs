@@ -1,0 +1,159 @@
+//! How a database is created and opened.
+
+use crate::Error;
+use nodedb_types::{Durability, limits};
+use std::time::Duration;
+
+/// What is fixed, or first set, when a database is created.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CreateOptions {
+    /// Number of vshards, 1 to 1024. Default 8. Fixed for the life of the database.
+    pub vshards: u16,
+    /// Bytes of one log segment, 64 KiB to 1 GiB, a multiple of 4 KiB. Default 64 MiB. Smaller ones
+    /// lower the limits of values and batches.
+    pub segment_bytes: u64,
+    /// When writes that say nothing else are answered. Default [`Durability::Sync`].
+    pub durability: Durability,
+    /// Where the log is archived. Default: nowhere.
+    pub archive: Option<ArchiveOptions>,
+}
+
+impl Default for CreateOptions {
+    fn default() -> Self {
+        Self {
+            vshards: limits::VSHARDS_DEFAULT,
+            segment_bytes: limits::SEGMENT_BYTES_DEFAULT,
+            durability: Durability::Sync,
+            archive: None,
+        }
+    }
+}
+
+impl CreateOptions {
+    /// Checks every field against its range.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] names the field and its range.
+    pub fn validate(&self) -> Result<(), Error> {
+        check(
+            "vshards",
+            u64::from(self.vshards),
+            1,
+            u64::from(limits::VSHARDS_MAX),
+        )?;
+        let (least, most) = (limits::SEGMENT_BYTES_MIN, limits::SEGMENT_BYTES_MAX);
+        check("segment-bytes", self.segment_bytes, least, most)?;
+        if !self.segment_bytes.is_multiple_of(4096) {
+            return Err(Error::InvalidOption {
+                option: "segment-bytes",
+                value: self.segment_bytes.to_string(),
+                expected: "a multiple of 4096".to_owned(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// An archive and how strictly the log waits for it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ArchiveOptions {
+    /// `file:///absolute/path` or `memory://name` (this process only).
+    pub url: String,
+    /// Default [`ArchivePolicy::Required`].
+    pub policy: ArchivePolicy,
+}
+
+/// What may be deleted from the local log while the archive lags.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub enum ArchivePolicy {
+    /// Nothing unarchived is ever deleted.
+    #[default]
+    Required,
+    /// Nothing is archived; the log is deleted once no engine needs it.
+    Disabled,
+}
+
+impl ArchivePolicy {
+    /// Its name in commands and answers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Required => "required",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+/// How an existing database runs while it is open. None of it is stored.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OpenOptions {
+    /// Whether a missing or empty directory becomes a new database, and how. Default: with defaults.
+    pub create: Option<CreateOptions>,
+    /// Threads that own the vshards, 1 to the number of vshards. Default: one per processor.
+    pub cores: Option<u16>,
+    /// Longest time between the starts of two checkpoints. Default 300 s.
+    pub checkpoint_interval: Duration,
+    /// Longest time that one checkpoint waits for the vshards. Default 30 s.
+    pub checkpoint_deadline: Duration,
+    /// Longest time that one request waits. Default 30 s.
+    pub request_deadline: Duration,
+    /// Bytes of log after which an archive object is cut. Default 16 MiB.
+    pub object_bytes: u64,
+    /// Age of the oldest unarchived record at which an object is cut. Default 10 s.
+    pub object_age: Duration,
+    /// Bytes of memtable at which a vshard flushes by itself. Default 16 MiB.
+    pub memtable_bytes: usize,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            create: Some(CreateOptions::default()),
+            cores: None,
+            checkpoint_interval: Duration::from_mins(5),
+            checkpoint_deadline: Duration::from_secs(30),
+            request_deadline: Duration::from_secs(30),
+            object_bytes: 16 << 20,
+            object_age: Duration::from_secs(10),
+            memtable_bytes: 16 << 20,
+        }
+    }
+}
+
+impl OpenOptions {
+    /// Options that refuse to create anything.
+    pub fn existing() -> Self {
+        Self {
+            create: None,
+            ..Self::default()
+        }
+    }
+
+    /// Checks every field against its range.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] names the field and its range.
+    pub fn validate(&self) -> Result<(), Error> {
+        if let Some(create) = &self.create {
+            create.validate()?;
+        }
+        if let Some(cores) = self.cores {
+            check("cores", u64::from(cores), 1, u64::from(limits::VSHARDS_MAX))?;
+        }
+        check("object-bytes", self.object_bytes, 1, 512 << 20)?;
+        let memtable_bytes = u64::try_from(self.memtable_bytes).unwrap_or(u64::MAX);
+        check("memtable-bytes", memtable_bytes, 1 << 10, 1 << 40)
+    }
+}
+
+fn check(option: &'static str, value: u64, least: u64, most: u64) -> Result<(), Error> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    let expected = format!("{least} to {most}");
+    Err(Error::InvalidOption {
+        option,
+        value: value.to_string(),
+        expected,
+    })
+}

@@ -1,0 +1,99 @@
+//! Vector search over all partitions of a collection.
+
+use crate::{Collection, Error, Hit, Near, Pending, SearchOptions, collection::dimensions};
+use nodedb_data::{Op, Outcome};
+use nodedb_document::{Filter, json};
+use nodedb_engine::VectorIndex;
+use std::sync::Arc;
+
+impl Collection {
+    /// The nearest documents, nearest first; equally near ones in key order. Exact.
+    ///
+    /// # Errors
+    /// [`Error::NoIndex`] if the field has none, [`Error::Vector`] and [`Error::Document`] for a
+    /// vector of other dimensions or with numbers that are not finite, [`Error::NoDocument`] if the
+    /// document to be near to is missing or has no vector, [`Error::Admission`], [`Error::Data`].
+    pub fn search(&self, options: SearchOptions) -> Result<Vec<Hit>, Error> {
+        let inner = self.inner();
+        inner.check_open()?;
+        inner.admission.neighbours(options.k)?;
+        let index = self.definition.vector_index(&options.field);
+        let index = index.ok_or_else(|| self.no_index(&options.field))?;
+        let filter = options
+            .filter
+            .as_deref()
+            .map(Filter::parse)
+            .transpose()?
+            .map(Arc::new);
+        let vector = match options.near {
+            Near::Vector(vector) => vector,
+            Near::Key(key) => self.vector_of(&key, index)?,
+        };
+        nodedb_vector::check_vector(index.dimensions, index.metric, &vector)?;
+        let search = nodedb_data::Search {
+            collection: self.definition.id,
+            index: index.id,
+            vector,
+            metric: index.metric,
+            k: options.k,
+            filter,
+        };
+        let asked: Vec<Pending<Vec<nodedb_data::Hit>>> = self
+            .vshards()
+            .map(|vshard| {
+                self.send(vshard, Op::Search(search.clone()), |outcome| {
+                    let Outcome::Hits(hits) = outcome else {
+                        return Err(Error::mismatched("search"));
+                    };
+                    Ok(hits)
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        let mut hits = Vec::new();
+        for partition in asked {
+            hits.extend(partition.wait()?);
+        }
+        hits.sort_by(|a, b| {
+            a.distance
+                .total_cmp(&b.distance)
+                .then_with(|| a.key.cmp(&b.key))
+        });
+        hits.truncate(options.k);
+        let document = self.document();
+        let hit = |hit: nodedb_data::Hit| Hit {
+            distance: hit.distance,
+            document: document(nodedb_data::Row {
+                key: hit.key,
+                stamp: hit.stamp,
+                value: hit.value,
+            }),
+        };
+        Ok(hits.into_iter().map(hit).collect())
+    }
+
+    fn vector_of(&self, key: &[u8], index: &VectorIndex) -> Result<Vec<f32>, Error> {
+        let missing = || Error::no_document(self.name(), &bytes::Bytes::copy_from_slice(key));
+        let document = self.get(key)?.ok_or_else(missing)?;
+        let vector = json::vector_field(&document.value, &index.field, dimensions(index))?;
+        vector.ok_or_else(missing)
+    }
+
+    fn no_index(&self, field: &str) -> Error {
+        let fields: Vec<_> = self
+            .definition
+            .vectors
+            .iter()
+            .map(|index| format!("`{}`", index.field))
+            .collect();
+        let indexed = if fields.is_empty() {
+            "no field".to_owned()
+        } else {
+            fields.join(", ")
+        };
+        Error::NoIndex {
+            collection: self.name().to_owned(),
+            field: field.chars().take(80).collect(),
+            indexed,
+        }
+    }
+}

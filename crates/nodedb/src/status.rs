@@ -1,0 +1,269 @@
+//! What a database says about itself.
+
+use crate::{Database, Error, database::Inner};
+use nodedb_engine::EngineKind;
+use nodedb_types::{Lsn, VshardId};
+use nodedb_wal::LogHealth;
+
+/// Whether a database does all that it should.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Health {
+    /// It does.
+    Ok,
+    /// It serves, but somebody should look.
+    Degraded {
+        /// At what.
+        reasons: Vec<String>,
+    },
+    /// A write or sync of the log failed: it answers reads only, until it is opened again.
+    Poisoned {
+        /// Why.
+        reasons: Vec<String>,
+    },
+}
+
+impl Health {
+    /// Its name in answers.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Ok => "Ok",
+            Self::Degraded { .. } => "Degraded",
+            Self::Poisoned { .. } => "Poisoned",
+        }
+    }
+
+    /// Why it is not `Ok`.
+    pub fn reasons(&self) -> &[String] {
+        match self {
+            Self::Ok => &[],
+            Self::Degraded { reasons } | Self::Poisoned { reasons } => reasons,
+        }
+    }
+}
+
+/// The state of a database, in one screen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Status {
+    /// Whether it does all that it should.
+    pub health: Health,
+    /// Everything up to here survives a power cut.
+    pub durable_lsn: Option<Lsn>,
+    /// The first record that recovery needs.
+    pub redo_lsn: Lsn,
+    /// Everything up to here is in the archive.
+    pub archived_lsn: Option<Lsn>,
+    /// The oldest record of the local log.
+    pub oldest_lsn: Lsn,
+    /// Bytes of the local log that are in use.
+    pub wal_bytes: u64,
+    /// How long an open after a crash would replay, in milliseconds, at 50 MiB/s.
+    pub estimated_recovery_ms: u64,
+    /// The archive, if there is one.
+    pub archive: Option<ArchiveStatus>,
+    /// What keeps the log, the oldest first.
+    pub holds: Vec<HoldStatus>,
+    /// The vshards.
+    pub vshards: Vec<VshardStatus>,
+}
+
+/// The state of the archive.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ArchiveStatus {
+    /// Where it is.
+    pub url: String,
+    /// How strictly the log waits for it.
+    pub policy: &'static str,
+    /// As whom it is written.
+    pub writer_epoch: u32,
+    /// Records that are durable and not archived.
+    pub lag_records: u64,
+    /// The last failure, until something succeeds.
+    pub last_error: Option<String>,
+}
+
+/// Something that keeps log from being deleted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HoldStatus {
+    /// Who.
+    pub name: String,
+    /// The first record that it keeps.
+    pub lsn: Lsn,
+    /// Bytes of log from there on, by whole segments.
+    pub bytes: u64,
+    /// Age of the oldest segment that it keeps, in milliseconds.
+    pub since_ms: u64,
+    /// Why.
+    pub reason: String,
+}
+
+/// The state of a vshard.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VshardStatus {
+    /// Which.
+    pub vshard: VshardId,
+    /// Bytes in memory that its files do not hold.
+    pub dirty_bytes: u64,
+    /// Why its last flush failed, if it did.
+    pub failure: Option<String>,
+    /// Its engines.
+    pub engines: Vec<EngineStatus>,
+}
+
+/// The state of an engine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EngineStatus {
+    /// Which.
+    pub engine: EngineKind,
+    /// What its files prove.
+    pub own: Option<Lsn>,
+    /// Up to where it does not need the log.
+    pub effective: Option<Lsn>,
+}
+
+/// The rate that the estimate of recovery counts with: below what replay was measured at.
+const REPLAY_BYTES_PER_SECOND: u64 = 50 << 20;
+
+impl Database {
+    /// The state of the database. Reads memory only.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub fn status(&self) -> Result<Status, Error> {
+        let inner = &self.inner;
+        inner.check_open()?;
+        let wal = inner.log.wal();
+        let control = wal.control();
+        let archived_lsn = inner
+            .archive
+            .as_ref()
+            .and_then(|archive| archive.position.persisted());
+        let replay_bytes = inner.bytes_from(control.redo);
+        Ok(Status {
+            health: inner.health(),
+            durable_lsn: wal.durable(),
+            redo_lsn: control.redo,
+            archived_lsn,
+            oldest_lsn: wal.oldest(),
+            wal_bytes: wal.wal_bytes(),
+            estimated_recovery_ms: replay_bytes.saturating_mul(1000) / REPLAY_BYTES_PER_SECOND,
+            archive: inner.archive_status(),
+            holds: inner.hold_status(),
+            vshards: inner.vshard_status(),
+        })
+    }
+}
+
+impl Inner {
+    fn health(&self) -> Health {
+        let mut reasons = Vec::new();
+        let log = self.log.wal().health();
+        if log == LogHealth::Poisoned {
+            reasons.push("a write or sync of the log failed: reopen the database".to_owned());
+            return Health::Poisoned { reasons };
+        }
+        if log == LogHealth::SpaceLow {
+            reasons.push("the disk has no room for more log".to_owned());
+        }
+        for vshard in self.data.floors() {
+            if let Some(failure) = vshard.failure {
+                reasons.push(format!(
+                    "vshard {} cannot be flushed: {failure}",
+                    vshard.vshard
+                ));
+            }
+        }
+        let fault = self
+            .archive
+            .as_ref()
+            .and_then(|archive| archive.position.fault());
+        if let Some(fault) = fault {
+            let state = if fault.stopped { "stopped" } else { "failing" };
+            reasons.push(format!("archiving is {state}: {}", fault.message));
+        }
+        reasons.extend(self.tasks.failed().iter().map(ToString::to_string));
+        if reasons.is_empty() {
+            Health::Ok
+        } else {
+            Health::Degraded { reasons }
+        }
+    }
+
+    fn archive_status(&self) -> Option<ArchiveStatus> {
+        let archive = self.archive.as_ref()?;
+        let state = archive.archiver.state();
+        let durable = Lsn::encode(self.log.wal().durable());
+        Some(ArchiveStatus {
+            url: state.url.clone(),
+            policy: state.policy.name(),
+            writer_epoch: state.writer.writer_epoch.get(),
+            lag_records: durable.saturating_sub(Lsn::encode(archive.position.persisted())),
+            last_error: archive.position.fault().map(|fault| fault.message),
+        })
+    }
+
+    fn hold_status(&self) -> Vec<HoldStatus> {
+        let wal = self.log.wal();
+        let redo = wal.control().redo;
+        let mut holds = vec![(
+            "redo".to_owned(),
+            redo,
+            "recovery replays the log from here, see the floors of the vshards".to_owned(),
+        )];
+        if let Some(archive) = &self.archive {
+            let lsn = Lsn::after(archive.position.persisted());
+            let reason = match archive.position.fault() {
+                Some(fault) => format!("not archived: {}", fault.message),
+                None => "not archived yet".to_owned(),
+            };
+            holds.push(("archive".to_owned(), lsn, reason));
+        }
+        let pins = wal.holds().into_iter();
+        holds.extend(pins.map(|hold| (hold.name, hold.lsn, "pinned".to_owned())));
+        holds.sort_by_key(|(_, lsn, _)| *lsn);
+        let status = |(name, lsn, reason)| HoldStatus {
+            bytes: self.bytes_from(lsn),
+            since_ms: self.age_ms(lsn),
+            name,
+            lsn,
+            reason,
+        };
+        holds.into_iter().map(status).collect()
+    }
+
+    fn vshard_status(&self) -> Vec<VshardStatus> {
+        let status = |known: nodedb_data::VshardFloors| VshardStatus {
+            vshard: known.vshard,
+            dirty_bytes: known.dirty.map_or(0, |dirty| dirty.bytes as u64),
+            failure: known.failure,
+            engines: known
+                .floors
+                .iter()
+                .map(|(engine, floor)| EngineStatus {
+                    engine: *engine,
+                    own: floor.own(),
+                    effective: floor.effective(),
+                })
+                .collect(),
+        };
+        self.data.floors().into_iter().map(status).collect()
+    }
+
+    /// Bytes of the segments that hold records from `lsn` on.
+    fn bytes_from(&self, lsn: Lsn) -> u64 {
+        let segments = self.log.wal().segments();
+        let kept = segments
+            .iter()
+            .filter(|segment| segment.last_lsn >= Some(lsn));
+        kept.map(|segment| segment.bytes).sum()
+    }
+
+    fn age_ms(&self, lsn: Lsn) -> u64 {
+        let segments = self.log.wal().segments();
+        let oldest = segments
+            .iter()
+            .find(|segment| segment.last_lsn >= Some(lsn));
+        let now = self.env.clock.unix_ms();
+        oldest.map_or(0, |segment| now.saturating_sub(segment.created_unix_ms))
+    }
+}
