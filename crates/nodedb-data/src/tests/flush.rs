@@ -264,10 +264,9 @@ fn an_image_opens_with_the_floors_it_states() {
     let again = ask(&into).expect_err("it exists");
     assert!(matches!(again, DataError::Io { .. }), "{again}");
     // The image and the log from its lowest floor on make up the database.
-    copy_tree(world.root.path().join("wal").as_path(), {
-        fs::create_dir(wal_dir(restored.path())).expect("a directory");
-        &wal_dir(restored.path())
-    });
+    let log = wal_dir(restored.path());
+    fs::create_dir(&log).expect("a directory");
+    copy_tree(&wal_dir(world.root.path()), &log);
     drop(world);
     let board = crate::VshardFloors {
         vshard: vshard(0),

@@ -1,0 +1,10 @@
+//! The database as a program uses it, on real files.
+#![expect(clippy::disallowed_methods, reason = "tests look at real files")]
+#![expect(clippy::expect_used, reason = "a test that cannot go on says why")]
+
+mod archive;
+mod checkpoint;
+mod crdt;
+mod documents;
+mod lifecycle;
+mod world;
