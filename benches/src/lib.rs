@@ -1,4 +1,5 @@
-//! Workloads that the benches share, so that figures of two crates are about the same bytes.
+//! Workloads that the benches share, so that figures of two crates are about the same bytes, and the
+//! limit that writes are held against.
 //!
 //! Every workload is the same for the same seed. It is *not* a load generator: a bench decides how
 //! many threads run and for how long.
@@ -12,10 +13,12 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod bare_file;
 mod documents;
 mod payload;
 mod vectors;
 
+pub use bare_file::BareFile;
 pub use documents::documents;
 pub use payload::payload;
 pub use vectors::unit_vectors;

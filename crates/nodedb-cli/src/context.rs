@@ -35,7 +35,11 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn new(globals: Globals, settings: Settings) -> Self {
-        let output = if globals.json { Output::Json } else { Output::Text };
+        let output = if globals.json {
+            Output::Json
+        } else {
+            Output::Text
+        };
         Self {
             settings,
             globals,
@@ -107,7 +111,10 @@ impl Context {
     /// [`Failure::Input`].
     pub(crate) fn check_standard(&self, path: &Path) -> Result<(), Failure> {
         if self.output == Output::Shell && user_file::is_standard(path) {
-            return Err(Failure::input("`-`", "a shell reads commands there: give the value or a file"));
+            return Err(Failure::input(
+                "`-`",
+                "a shell reads commands there: give the value or a file",
+            ));
         }
         Ok(())
     }
@@ -129,7 +136,9 @@ impl Context {
     /// # Errors
     /// What closing met; every acknowledged write is safe all the same.
     pub(crate) fn close(&mut self) -> Result<(), Failure> {
-        self.database.take().map_or(Ok(()), |database| Ok(database.close()?))
+        self.database
+            .take()
+            .map_or(Ok(()), |database| Ok(database.close()?))
     }
 }
 
@@ -143,7 +152,10 @@ mod tests {
         let mut context = Context::new(Globals::default(), Settings::default());
         assert_eq!(context.value("-1")?, b"-1");
         assert_eq!(context.value(&format!("@{}", file.path().display()))?, b"");
-        assert!(matches!(context.value("@/nowhere/at/all"), Err(Failure::File { .. })));
+        assert!(matches!(
+            context.value("@/nowhere/at/all"),
+            Err(Failure::File { .. })
+        ));
         context.output = Output::Shell;
         assert!(matches!(context.value("-"), Err(Failure::Input { .. })));
         Ok(())

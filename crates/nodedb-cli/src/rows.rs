@@ -48,7 +48,11 @@ impl Rows {
 
     /// # Errors
     /// [`Failure::Output`], and those of [`Row::of`].
-    pub(crate) fn push(&mut self, kind: CollectionKind, document: &Document) -> Result<(), Failure> {
+    pub(crate) fn push(
+        &mut self,
+        kind: CollectionKind,
+        document: &Document,
+    ) -> Result<(), Failure> {
         let row = Row::of(kind, document)?;
         match self {
             Self::Kept(rows) => {

@@ -2,7 +2,7 @@
 
 use crate::{
     answer::Answer,
-    args::{Globals, Line},
+    args::Line,
     commands,
     context::{Context, Output},
     failure::Failure,
@@ -44,9 +44,16 @@ pub(crate) fn run(context: &mut Context) -> Result<Answer, Failure> {
 /// Reads one line without its end; whether there was one. Of a longer one than the limit, one byte
 /// more than the limit is kept, which [`words`] refuses.
 fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> Result<bool, Failure> {
-    let failed = |source| Failure::File { action: "reading", path: "standard input".into(), source };
+    let failed = |source| Failure::File {
+        action: "reading",
+        path: "standard input".into(),
+        source,
+    };
     line.clear();
-    let count = input.take(LINE_BYTES_MAX + 1).read_until(b'\n', line).map_err(failed)?;
+    let count = input
+        .take(LINE_BYTES_MAX + 1)
+        .read_until(b'\n', line)
+        .map_err(failed)?;
     if line.last() == Some(&b'\n') {
         line.pop();
     } else if count as u64 > LINE_BYTES_MAX {
@@ -95,13 +102,7 @@ fn run_words(words: &[String], context: &mut Context) -> Result<Answer, Failure>
         Err(error) => return Err(error.into()),
     };
     let before = context.globals.clone();
-    if line.globals.dir.is_some() && line.globals.dir != before.dir {
-        return Err(Failure::input("--dir", "the shell has its database open: leave it out"));
-    }
-    context.globals = Globals {
-        tenant: line.globals.tenant.or_else(|| before.tenant.clone()),
-        ..before.clone()
-    };
+    context.globals.tenant = line.globals.tenant.or_else(|| before.tenant.clone());
     let result = commands::run(&line.command, context);
     context.globals = before;
     result
@@ -110,7 +111,7 @@ fn run_words(words: &[String], context: &mut Context) -> Result<Answer, Failure>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Settings;
+    use crate::{args::Globals, settings::Settings};
 
     fn split(line: &str) -> Result<Vec<String>, String> {
         words(line.as_bytes()).map_err(|failure| failure.line())
@@ -121,7 +122,14 @@ mod tests {
         let split_line = split(r#"put notes "a b" '{"t": "x \" y"}' --expect absent"#)?;
         assert_eq!(
             split_line,
-            ["put", "notes", "a b", r#"{"t": "x \" y"}"#, "--expect", "absent"]
+            [
+                "put",
+                "notes",
+                "a b",
+                r#"{"t": "x \" y"}"#,
+                "--expect",
+                "absent"
+            ]
         );
         let given = split(r#" ["get", "notes", "it's\n[here]"]"#)?;
         assert_eq!(given, ["get", "notes", "it's\n[here]"]);
@@ -143,6 +151,8 @@ mod tests {
             b"get notes a --dir /elsewhere",
             b"shell",
             b"init",
+            b"verify",
+            b"wal segments",
             b"quickstart",
             b"put notes a -",
         ] {

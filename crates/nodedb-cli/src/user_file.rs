@@ -23,7 +23,11 @@ pub(crate) fn is_standard(path: &Path) -> bool {
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Failure {
     let path = path.to_owned();
-    move |source| Failure::File { action, path, source }
+    move |source| Failure::File {
+        action,
+        path,
+        source,
+    }
 }
 
 /// Opens a file, or standard input for `-`, to read it line by line.
@@ -49,7 +53,8 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
         .read_to_end(&mut bytes)
         .map_err(failed("reading", path))?;
     if bytes.len() as u64 > INPUT_BYTES_MAX {
-        let message = format!("longer than {INPUT_BYTES_MAX} bytes, which no value or batch may be");
+        let message =
+            format!("longer than {INPUT_BYTES_MAX} bytes, which no value or batch may be");
         return Err(Failure::input(path.display().to_string(), message));
     }
     Ok(bytes)
@@ -94,7 +99,11 @@ impl NewFile {
         let target = partial.as_deref().unwrap_or(path);
         let file = File::create(target).map_err(failed("creating", target))?;
         let file = BufWriter::with_capacity(1 << 20, file);
-        Ok(Self { path: path.to_owned(), partial, file })
+        Ok(Self {
+            path: path.to_owned(),
+            partial,
+            file,
+        })
     }
 
     /// Makes the contents durable, then gives them their name.
@@ -103,11 +112,19 @@ impl NewFile {
     /// [`Failure::File`]; the name then shows what it showed before.
     pub(crate) fn finish(mut self) -> Result<(), Failure> {
         self.file.flush().map_err(failed("writing", &self.path))?;
-        let Some(partial) = &self.partial else { return Ok(()) };
+        let Some(partial) = &self.partial else {
+            return Ok(());
+        };
         // Contents before name: a power cut must not leave the name with half of them.
-        self.file.get_ref().sync_all().map_err(failed("syncing", partial))?;
+        self.file
+            .get_ref()
+            .sync_all()
+            .map_err(failed("syncing", partial))?;
         fs::rename(partial, &self.path).map_err(failed("naming", &self.path))?;
-        let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = self
+            .path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
         let parent = parent.unwrap_or(Path::new("."));
         let directory = File::open(parent).map_err(failed("opening", parent))?;
         directory.sync_all().map_err(failed("syncing", parent))
@@ -156,7 +173,10 @@ mod tests {
     fn what_is_not_there_is_told_from_what_fails() -> Result<(), Box<dyn std::error::Error>> {
         let dir = tempfile::tempdir()?;
         assert_eq!(read_if_there(&dir.path().join("x"))?, None);
-        assert!(matches!(read(&dir.path().join("x")), Err(Failure::File { .. })));
+        assert!(matches!(
+            read(&dir.path().join("x")),
+            Err(Failure::File { .. })
+        ));
         assert!(read_if_there(dir.path()).is_err());
         Ok(())
     }

@@ -85,6 +85,8 @@ impl Core {
     /// Serves a request, or leaves it with its vshard if that is paused. A group that goes on to
     /// another vshard of this core does so here.
     pub(crate) fn dispatch(&mut self, envelope: TaskEnvelope) {
+        // Before the request, whose caller may have heard of the poison already.
+        self.forget_undurable();
         let mut next = Some(envelope);
         while let Some(mut envelope) = next.take() {
             if envelope.is_due(self.now()) {
@@ -201,7 +203,7 @@ impl Core {
     }
 
     fn forget_undurable(&mut self) {
-        if self.forgotten || self.release.poisoned().is_none() {
+        if self.forgotten || !self.release.is_poisoned() {
             return;
         }
         self.forgotten = true;

@@ -4,7 +4,13 @@ use crate::{Answer, DataError, Outcome, published::Published};
 use nodedb_bridge::Reply;
 use nodedb_types::{Durability, Lsn};
 use parking_lot::Mutex;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 /// What an answer waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -97,6 +103,8 @@ impl Parked {
 #[derive(Default)]
 pub(crate) struct ReleaseQueue {
     state: Mutex<State>,
+    /// Whether `State::poison` is set, for a core that looks at every turn.
+    poisoned: AtomicBool,
 }
 
 #[derive(Default)]
@@ -163,6 +171,8 @@ impl ReleaseQueue {
     pub(crate) fn poison(&self, cause: &str) {
         let mut state = self.state.lock();
         state.poison = Some(cause.into());
+        // Released here, acquired by the core: it then sees the log's last durable position.
+        self.poisoned.store(true, Ordering::Release);
         let written = std::mem::take(&mut state.on_written);
         let durable = std::mem::take(&mut state.on_durable);
         drop(state);
@@ -171,9 +181,9 @@ impl ReleaseQueue {
         }
     }
 
-    /// Why the log is poisoned, if it is.
-    pub(crate) fn poisoned(&self) -> Option<Arc<str>> {
-        self.state.lock().poison.clone()
+    /// Whether the log is poisoned.
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.poisoned.load(Ordering::Acquire)
     }
 }
 

@@ -1,11 +1,17 @@
 //! Behaviour of a whole data plane over a real log and real files.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test fails on every outcome but the one it expects"
+)]
 
+mod copies;
 mod crdt;
 mod durability;
 mod files;
 mod flush;
 mod groups;
 mod kill;
+mod perf;
 mod reads;
 mod start;
 mod world;

@@ -5,12 +5,12 @@
 )]
 
 #[expect(dead_code, reason = "shared with tests that use more of it")]
-mod common;
+mod world;
 #[path = "../../nodedb-engine/tests/sim_disk/mod.rs"]
 mod sim_disk;
 
 use bytes::Bytes;
-use common::{TestLog, lsn};
+use world::{TestLog, lsn};
 use nodedb_document::{DocumentEngine, Place, PlainTables, Ports, ReadAt, ScanRange};
 use nodedb_engine::{
     CatalogChange, CrdtRows, EngineError, Redo, Snapshots,

@@ -3,9 +3,9 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 #[expect(dead_code, reason = "shared with tests that use more of it")]
-mod common;
+mod world;
 
-use common::{Bench, compact, copy, delete, get, put, scan};
+use world::{Bench, compact, copy, delete, get, put, scan};
 use nodedb_document::ReadAt;
 use nodedb_engine::EngineError;
 use std::path::{Path, PathBuf};
@@ -176,7 +176,7 @@ fn every_flipped_byte_of_a_table_is_found_by_verify_and_never_read() {
             }
             if let Ok(engine) = bench.load() {
                 for n in 1..=7 {
-                    if let Ok(stored) = engine.get(&common::place(&format!("k{n}")), ReadAt::Latest)
+                    if let Ok(stored) = engine.get(&world::place(&format!("k{n}")), ReadAt::Latest)
                     {
                         let found = stored.map(|stored| stored.value.to_vec());
                         let expected = (n != 1 && n != 6).then(|| n.to_string().into_bytes());

@@ -2,9 +2,9 @@
 #![expect(clippy::disallowed_methods, reason = "tests look at real files")]
 
 #[expect(dead_code, reason = "shared with tests that use more of it")]
-mod common;
+mod world;
 
-use common::{Bench, compact, copy, delete, get, lsn, place, put, scan, stamp, whole};
+use world::{Bench, compact, copy, delete, get, lsn, place, put, scan, stamp, whole};
 use nodedb_document::{DocumentEngine, DocumentError, ReadAt};
 use nodedb_engine::{DurableLog, Engine, EngineError, Frozen, Persisted};
 use nodedb_types::{ErrorKind, Lsn};

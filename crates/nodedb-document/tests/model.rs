@@ -2,9 +2,9 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 #[expect(dead_code, reason = "shared with tests that use more of it")]
-mod common;
+mod world;
 
-use common::{Bench, compact, delete, get, lsn, put, scan};
+use world::{Bench, compact, delete, get, lsn, put, scan};
 use nodedb_document::{DocumentEngine, ReadAt};
 use nodedb_engine::{DurableLog, Engine, Frozen, Snapshot};
 use nodedb_types::Lsn;

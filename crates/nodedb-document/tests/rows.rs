@@ -2,10 +2,10 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 #[expect(dead_code, reason = "shared with tests that use more of it")]
-mod common;
+mod world;
 
 use bytes::Bytes;
-use common::{
+use world::{
     Bench, NOTES, TENANT, compact, delete, drop_collection, get, lsn, place, put, scan, stamp,
     whole,
 };

@@ -49,9 +49,15 @@ struct Placed {
     parts: BTreeMap<VshardId, Vec<(usize, Write)>>,
 }
 
+/// Sent again while the database is busy: nothing of a batch was done by the tries before.
 pub(crate) fn write(tenant: &Tenant, operations: Vec<BatchOp>) -> Result<BatchWritten, Error> {
     let inner = tenant.inner();
     inner.check_open()?;
+    inner.patiently(|| write_once(tenant, operations.clone()))
+}
+
+fn write_once(tenant: &Tenant, operations: Vec<BatchOp>) -> Result<BatchWritten, Error> {
+    let inner = tenant.inner();
     let placed = place(tenant, operations)?;
     let order: Vec<usize> = placed
         .parts

@@ -99,7 +99,8 @@ impl Collection {
     /// # Errors
     /// [`Error::Document`] if it is not JSON or an indexed field is no vector of the index;
     /// [`Error::Admission`] if key or value are out of range; [`Error::Data`] with kind `Conflict` if
-    /// the expectation does not hold, `Busy` and `NoSpace` if nothing was done; [`Error::Timeout`]
+    /// the expectation does not hold, `NoSpace` if nothing was done, `Busy` if nothing could be done
+    /// until the request deadline; [`Error::Timeout`]
     /// with the outcome unknown.
     pub fn put_raw(
         &self,
@@ -107,14 +108,17 @@ impl Collection {
         value: &[u8],
         options: WriteOptions,
     ) -> Result<Written, Error> {
-        self.put_async(key, value, options)?.wait()
+        let key = key.as_ref();
+        self.inner()
+            .patiently(|| self.put_async(key, value, options)?.wait())
     }
 
     /// Begins to write; the answer is waited for or awaited. Writes that are begun one after another
     /// by one caller are applied in that order.
     ///
     /// # Errors
-    /// What [`Collection::put_raw`] refuses before anything is sent.
+    /// What [`Collection::put_raw`] refuses before anything is sent. Kind `Busy`, now or in the answer,
+    /// means that nothing was done: the caller, who knows the order of its writes, sends it again.
     pub fn put_async(
         &self,
         key: impl AsRef<[u8]>,
@@ -143,7 +147,8 @@ impl Collection {
     /// # Errors
     /// [`Error::Admission`], [`Error::Data`].
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Document>, Error> {
-        self.get_async(key)?.wait()
+        let key = key.as_ref();
+        self.inner().patiently(|| self.get_async(key)?.wait())
     }
 
     /// Begins to read.
@@ -174,7 +179,9 @@ impl Collection {
     /// # Errors
     /// [`Error::NoDocument`] if there is none; otherwise as [`Collection::put_raw`].
     pub fn delete(&self, key: impl AsRef<[u8]>, options: WriteOptions) -> Result<Lsn, Error> {
-        self.delete_async(key, options)?.wait()
+        let key = key.as_ref();
+        self.inner()
+            .patiently(|| self.delete_async(key, options)?.wait())
     }
 
     /// Begins to remove a key.

@@ -14,7 +14,9 @@ impl Collection {
     /// [`Error::Data`] with kind `InvalidInput` if the bytes are damaged or need versions that the
     /// document lacks, which it names: nothing was changed; [`Error::WrongCollectionKind`].
     pub fn merge(&self, key: impl AsRef<[u8]>, update: &[u8]) -> Result<Merged, Error> {
-        self.merge_async(key, update)?.wait()
+        let key = key.as_ref();
+        self.inner()
+            .patiently(|| self.merge_async(key, update)?.wait())
     }
 
     /// Begins to merge.

@@ -14,7 +14,7 @@ use nodedb_bridge::{Priority, Ticket};
 use nodedb_control::{Admission, Routing, Tasks};
 use nodedb_data::{Answer, DataHandle, DataPlane, Op, Outcome};
 use nodedb_env::Env;
-use nodedb_types::{DatabaseId, Lsn, TenantId, VshardId};
+use nodedb_types::{DatabaseId, ErrorKind, Lsn, TenantId, VshardId};
 use parking_lot::Mutex;
 use std::{
     fmt,
@@ -38,6 +38,9 @@ use tokio::{runtime::Runtime, time};
 pub struct Database {
     pub(crate) inner: Arc<Inner>,
 }
+
+const BUSY_PAUSE_MIN: Duration = Duration::from_millis(1);
+const BUSY_PAUSE_MAX: Duration = Duration::from_millis(50);
 
 /// The parts of an open database.
 pub(crate) struct Inner {
@@ -219,6 +222,28 @@ impl Inner {
         }
     }
 
+    /// Repeats a call that was turned away by a full queue or a log that waits for the disk, until the
+    /// request deadline. Nothing was done by the ones before, so repeating is safe; a caller with
+    /// several operations under way repeats them itself, since only it knows their order.
+    pub(crate) fn patiently<T>(
+        &self,
+        mut call: impl FnMut() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let deadline = self.env.clock.now() + self.options.request_deadline;
+        let mut pause = BUSY_PAUSE_MIN;
+        loop {
+            match call() {
+                Err(error)
+                    if error.kind() == ErrorKind::Busy && self.env.clock.now() < deadline =>
+                {
+                    self.run(time::sleep(pause))?;
+                    pause = (pause * 2).min(BUSY_PAUSE_MAX);
+                }
+                result => return result,
+            }
+        }
+    }
+
     /// Runs a future on the database's runtime and waits for it on this thread, whatever thread that
     /// is: blocking on the runtime itself would panic on a thread of another one.
     pub(crate) fn run<T: Send + 'static>(
@@ -238,6 +263,11 @@ impl Inner {
         let wait_archive = request.wait_archive || request.base;
         if wait_archive && self.archive.is_none() {
             return Err(Error::NoArchive);
+        }
+        if let Some(archive) = self.archive.as_ref().filter(|_| wait_archive)
+            && archive.position.fault().is_some_and(|fault| fault.stopped)
+        {
+            return Err(archive.behind(self.log.wal().durable()));
         }
         let mut report = self.checkpointer.checkpoint().await?;
         let Some(archive) = self.archive.as_ref().filter(|_| wait_archive) else {
@@ -300,6 +330,7 @@ impl Inner {
         if let Some(runtime) = self.runtime.lock().take() {
             runtime.shutdown_background();
         }
+        self.directory.unlock();
         result
             .and(cores.map_err(Error::from))
             .and(log.map_err(Error::from))

@@ -2,6 +2,7 @@
 
 use crate::{Error, identity::Identity};
 use nodedb_env::{EntryKind, Env, FileLock, Files, Open};
+use parking_lot::Mutex;
 use std::{
     io,
     path::{Path, PathBuf},
@@ -21,8 +22,19 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
-    // Held for its life.
-    _lock: Box<dyn FileLock>,
+    /// Held until the database is closed.
+    lock: Mutex<Option<Box<dyn FileLock>>>,
+}
+
+/// What a directory is locked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Access {
+    /// To be opened, and made a database if it is missing or empty.
+    Create,
+    /// To be opened.
+    Open,
+    /// To be looked at: no byte of it is changed.
+    Look,
 }
 
 /// What a directory holds before it is opened.
@@ -35,12 +47,13 @@ pub(crate) enum Found {
 }
 
 impl Directory {
-    /// Locks a directory. `create` says whether a missing one is made.
-    pub(crate) fn lock(env: &Env, path: &Path, create: bool) -> Result<Self, Error> {
+    /// Locks a directory for what `access` says.
+    pub(crate) fn lock(env: &Env, path: &Path, access: Access) -> Result<Self, Error> {
         let files = &*env.files;
         let entry = files.entry(path).map_err(Error::io("looking at", path))?;
         match entry {
-            None if !create => {
+            Some(_) => check_contents(files, path, access)?,
+            None if access != Access::Create => {
                 return Err(Error::NoDatabase {
                     path: path.to_owned(),
                 });
@@ -54,22 +67,26 @@ impl Directory {
                     .sync_dir(parent)
                     .map_err(Error::io("syncing", parent))?;
             }
-            Some(_) => check_contents(files, path, create)?,
         }
         let lock_path = path.join("LOCK");
         let lock = files
             .lock(&lock_path)
             .map_err(|error| locked(files, path, error))?;
-        let file = files
-            .open(&lock_path, Open::ReadWrite)
-            .map_err(Error::io("opening", &lock_path))?;
-        let process = format!("{:<20}\n", std::process::id());
-        file.write_all_at(process.as_bytes(), 0)
-            .map_err(Error::io("writing", &lock_path))?;
+        if access != Access::Look {
+            let file = files.open(&lock_path, Open::ReadWrite);
+            let process = format!("{:<20}\n", std::process::id());
+            file.and_then(|file| file.write_all_at(process.as_bytes(), 0))
+                .map_err(Error::io("writing", &lock_path))?;
+        }
         Ok(Self {
             path: path.to_owned(),
-            _lock: lock,
+            lock: Mutex::new(Some(lock)),
         })
+    }
+
+    /// Lets another process open the directory, after everything in it was closed.
+    pub(crate) fn unlock(&self) {
+        drop(self.lock.lock().take());
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -185,7 +202,7 @@ pub(crate) fn exists(files: &dyn Files, path: &Path) -> Result<bool, Error> {
 }
 
 /// Refuses a directory that is not ours before the lock file is written into it.
-fn check_contents(files: &dyn Files, path: &Path, create: bool) -> Result<(), Error> {
+fn check_contents(files: &dyn Files, path: &Path, access: Access) -> Result<(), Error> {
     let entries = files.list(path).map_err(Error::io("listing", path))?;
     let ours = |name: &str| {
         ["LOCK", "NODEDB", "CREATING"].contains(&name)
@@ -196,14 +213,16 @@ fn check_contents(files: &dyn Files, path: &Path, create: bool) -> Result<(), Er
     if ours("NODEDB") || ours("CREATING") {
         return Ok(());
     }
-    let stranger = entries.iter().find(|entry| entry.name != "LOCK");
+    // Options may be written down before the database is created.
+    let expected = |name: &std::ffi::OsStr| name == "LOCK" || name == "nodedb.toml";
+    let stranger = entries.iter().find(|entry| !expected(&entry.name));
     match stranger {
         Some(_) if entries.iter().any(|entry| entry.name == "wal") && ours("LOCK") => Ok(()),
         Some(entry) => Err(Error::Foreign {
             path: path.to_owned(),
             found: entry.name.to_string_lossy().into_owned(),
         }),
-        None if create => Ok(()),
+        None if access == Access::Create => Ok(()),
         None => Err(Error::NoDatabase {
             path: path.to_owned(),
         }),

@@ -4,10 +4,7 @@ use crate::{Collection, Error, Expect, Pending, ScanOptions, WriteOptions, Writt
 use nodedb_engine::CollectionKind;
 use nodedb_types::{ErrorKind, Lsn, to_hex};
 use serde_json::Value;
-use std::{
-    io::{BufRead, Read, Write},
-    time::Duration,
-};
+use std::io::{BufRead, Read, Write};
 
 /// How lines are imported.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -220,10 +217,6 @@ struct Row {
     write: Pending<Written>,
 }
 
-/// How often a row is sent again while the database is busy flushing: for about a minute.
-const RETRIES_MAX: u32 = 1200;
-const RETRY_PAUSE: Duration = Duration::from_millis(50);
-
 impl Import<'_> {
     fn run(mut self, mut input: impl BufRead) -> Result<ImportReport, Error> {
         let mut line = Vec::new();
@@ -329,17 +322,8 @@ impl Import<'_> {
     }
 
     fn put_patiently(&self, key: &str, json: &[u8]) -> Result<(), Error> {
-        let mut tries = 0;
-        loop {
-            match self.put(key, json).and_then(Pending::wait) {
-                Err(error) if error.kind() == ErrorKind::Busy && tries < RETRIES_MAX => {
-                    tries += 1;
-                    self.collection
-                        .inner()
-                        .run(tokio::time::sleep(RETRY_PAUSE))?;
-                }
-                result => return result.map(|_| ()),
-            }
-        }
+        self.collection
+            .put_raw(key, json, WriteOptions::default())
+            .map(|_written| ())
     }
 }

@@ -50,3 +50,8 @@ pub use nodedb_crdt::loro;
 pub use nodedb_engine::{CollectionKind, Metric};
 pub use nodedb_types::{DatabaseId, Durability, ErrorKind, Lsn, Name, Version};
 pub use nodedb_wal::SegmentInfo;
+
+/// The example of the workspace's README, compiled and run as a doctest.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -5,7 +5,7 @@ use crate::{
     archive::{ArchivePosition, ArchiveState, Archiver, ArchiverParts, CutRule},
     checkpoint::{CheckpointRecord, Checkpointer, CheckpointerParts},
     database::{AttachedArchive, Inner},
-    directory::{Directory, Found},
+    directory::{Access, Directory, Found},
     identity::Identity,
     log::LogHandle,
 };
@@ -38,7 +38,12 @@ pub(crate) fn open(
     existing: Existing,
 ) -> Result<Database, Error> {
     options.validate()?;
-    let directory = Directory::lock(env, path, options.create.is_some())?;
+    let access = if options.create.is_some() {
+        Access::Create
+    } else {
+        Access::Open
+    };
+    let directory = Directory::lock(env, path, access)?;
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("nodedb-rt")
@@ -98,9 +103,6 @@ fn new_database(
     };
     Wal::create(env, &log_path, options)?.close()?;
     let vshards_path = directory.vshards_path();
-    files
-        .create_dir(&vshards_path)
-        .map_err(Error::io("creating", &vshards_path))?;
     DataPlane::create(env, &vshards_path, create.vshards)?;
     if let Some(archive) = &create.archive {
         new_archive(env, directory, &identity, (create, archive), runtime)?;

@@ -2,7 +2,7 @@
 
 use crate::{
     Error,
-    directory::{Directory, Found, exists, parent},
+    directory::{Access, Directory, Found, exists, parent},
     identity::Identity,
 };
 use nodedb_cold::{ArchiveReader, ArchivedBatch, ObjectStore, RestorePlan, open_store};
@@ -94,7 +94,7 @@ pub fn restore(
     let mut name = into.as_os_str().to_owned();
     name.push(".restoring");
     let scratch = PathBuf::from(name);
-    let directory = Directory::lock(&env, &scratch, true)?;
+    let directory = Directory::lock(&env, &scratch, Access::Create)?;
     if directory.found(&*env.files)? == Found::Database {
         // A kill between the end of a restore and its rename. It is whole, so it is somebody's data.
         return Err(Error::DatabaseExists { path: scratch });
@@ -120,7 +120,14 @@ pub fn restore(
     let finished = running
         .recv()
         .or(Err(Error::internal("the restore ended without a result")));
-    let (plan, reached) = finished??;
+    let (plan, reached) = match finished.flatten() {
+        Ok(finished) => finished,
+        Err(error) => {
+            // Its lock is gone with the work. What cannot be removed the next restore sweeps.
+            env.files.remove_dir_all(&scratch).unwrap_or_default();
+            return Err(error);
+        }
+    };
     env.files
         .rename_new(&scratch, into)
         .map_err(Error::io("renaming", &scratch))?;
@@ -221,9 +228,6 @@ impl Restoring<'_> {
             return Ok(fetched.await?);
         }
         let path = self.directory.vshards_path();
-        files
-            .create_dir(&path)
-            .map_err(Error::io("creating", &path))?;
         Ok(DataPlane::create(self.env, &path, vshards)?)
     }
 

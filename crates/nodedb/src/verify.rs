@@ -3,7 +3,7 @@
 use crate::{
     Error,
     archive::ArchiveState,
-    directory::{Directory, Found},
+    directory::{Access, Directory, Found},
     identity::Identity,
     restore::{read_archive, run_apart},
     restore_point::read_points,
@@ -81,7 +81,7 @@ impl VerifyReport {
 /// itself. Damage is no error but a [`Problem`].
 pub fn verify_database(dir: impl AsRef<Path>) -> Result<VerifyReport, Error> {
     let env = Env::real();
-    let directory = Directory::lock(&env, dir.as_ref(), false)?;
+    let directory = Directory::lock(&env, dir.as_ref(), Access::Look)?;
     let mut report = VerifyReport::default();
     let files = &*env.files;
     let path = directory.identity_path();
@@ -216,7 +216,7 @@ pub fn verify_archive(url: &str, level: VerifyLevel) -> Result<VerifyReport, Err
 /// As [`verify_database`], and [`Error::Log`] if the log is damaged.
 pub fn log_segments(dir: impl AsRef<Path>) -> Result<Vec<SegmentInfo>, Error> {
     let env = Env::real();
-    let directory = Directory::lock(&env, dir.as_ref(), false)?;
+    let directory = Directory::lock(&env, dir.as_ref(), Access::Look)?;
     let path: PathBuf = directory.log_path();
     Ok(nodedb_wal::inspect::segments(&env, &path)?)
 }

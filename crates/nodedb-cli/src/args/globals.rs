@@ -22,6 +22,17 @@ pub(crate) struct Globals {
     pub(crate) tenant: Option<String>,
 }
 
+/// Options of a line of the shell, whose database is open and whose answers are JSON.
+#[derive(Args, Debug)]
+pub(crate) struct LineGlobals {
+    /// Accepted for the sake of lines that were written for the command line.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Whose collections. Default: as the shell was started.
+    #[arg(long, value_name = "NAME", global = true)]
+    pub(crate) tenant: Option<String>,
+}
+
 /// Keeps the text of a filter that the subscriber understands.
 pub(crate) fn log_filter(text: &str) -> Result<String, String> {
     match EnvFilter::try_new(text) {

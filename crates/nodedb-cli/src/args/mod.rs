@@ -16,7 +16,7 @@ pub(crate) use documents::{
 pub(crate) use durable::{
     CheckpointArgs, RestoreArgs, RestorePointArgs, VerifyArgs, VerifyDepth, WalCommand,
 };
-pub(crate) use globals::{Globals, log_filter};
+pub(crate) use globals::{Globals, LineGlobals, log_filter};
 pub(crate) use values::{Expected, Target, parse_durability};
 
 use clap::{Args, Parser, Subcommand};
@@ -42,7 +42,7 @@ pub(crate) struct Cli {
 #[command(name = "shell", no_binary_name = true, disable_version_flag = true)]
 pub(crate) struct Line {
     #[command(flatten)]
-    pub(crate) globals: Globals,
+    pub(crate) globals: LineGlobals,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -60,8 +60,10 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Collection(CollectionCommand),
     /// Write one document.
-    #[command(after_help = "Examples:\n  nodedb --dir ./db put notes a '{\"text\": \"hello\"}'\n  \
-                            nodedb --dir ./db put notes a @note.json --expect absent")]
+    #[command(
+        after_help = "Examples:\n  nodedb --dir ./db put notes a '{\"text\": \"hello\"}'\n  \
+                            nodedb --dir ./db put notes a @note.json --expect absent"
+    )]
     Put(PutArgs),
     /// Read one document.
     #[command(after_help = "Example: nodedb --dir ./db get notes a")]
@@ -81,12 +83,16 @@ pub(crate) enum Command {
     #[command(after_help = "Example: nodedb --dir ./db export words words.jsonl")]
     Export(ExportArgs),
     /// Read documents in key order.
-    #[command(after_help = "Example: nodedb --dir ./db scan words --filter \"pos = 'noun' AND \
-                            length >= 40\" --limit 10")]
+    #[command(
+        after_help = "Example: nodedb --dir ./db scan words --filter \"pos = 'noun' AND \
+                            length >= 40\" --limit 10"
+    )]
     Scan(ScanArgs),
     /// Find the documents nearest to a vector or to another document.
-    #[command(after_help = "Examples:\n  nodedb --dir ./db search words --field embedding --like \
-        wn-00000 -k 5\n  nodedb --dir ./db search words --field embedding --vector @query.json")]
+    #[command(
+        after_help = "Examples:\n  nodedb --dir ./db search words --field embedding --like \
+        wn-00000 -k 5\n  nodedb --dir ./db search words --field embedding --vector @query.json"
+    )]
     Search(SearchArgs),
     /// Carry CRDT updates between replicas.
     #[command(subcommand)]
@@ -101,8 +107,10 @@ pub(crate) enum Command {
     #[command(after_help = "Example: nodedb --dir ./db status --json")]
     Status,
     /// Run commands from standard input, one per line, one JSON line out per command.
-    #[command(after_help = "A line is split as a POSIX shell splits words; one that begins with \
-        `[` is a JSON array of the words.\nExample: echo 'get notes a' | nodedb --dir ./db shell")]
+    #[command(
+        after_help = "A line is split as a POSIX shell splits words; one that begins with \
+        `[` is a JSON array of the words.\nExample: echo 'get notes a' | nodedb --dir ./db shell"
+    )]
     Shell,
     /// Check every byte of a database or an archive, changing none.
     #[command(after_help = "Examples:\n  nodedb --dir ./db verify\n  \
@@ -112,8 +120,10 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Wal(WalCommand),
     /// Restore an archive into a new directory.
-    #[command(after_help = "Examples:\n  nodedb restore --archive file:///backup/db --into ./again\
-        \n  nodedb restore --archive file:///backup/db --into ./again --to point:before-migration")]
+    #[command(
+        after_help = "Examples:\n  nodedb restore --archive file:///backup/db --into ./again\
+        \n  nodedb restore --archive file:///backup/db --into ./again --to point:before-migration"
+    )]
     Restore(RestoreArgs),
     /// Print a completion script.
     #[command(after_help = "Example: nodedb completions bash > /etc/bash_completion.d/nodedb")]

@@ -1,7 +1,7 @@
 //! Texts of options as values.
 
 use jiff::Timestamp;
-use nodedb::{Durability, Expect, Lsn, Metric, Name, VectorField, Version};
+use nodedb::{Durability, Expect, Lsn, Metric, Name, RestoreTarget, VectorField, Version};
 use std::{str::FromStr, time::Duration};
 
 /// `absent`, or the version of an earlier answer.
@@ -22,38 +22,35 @@ impl FromStr for Expected {
 
 /// `latest`, `lsn:N`, `time:RFC3339` or `point:NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
-    Latest,
-    Lsn(Lsn),
-    /// Milliseconds since 1970.
-    Time(u64),
-    Point(Name),
-}
+pub(crate) struct Target(pub(crate) RestoreTarget);
 
 impl FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = |why: &str| format!("{why}: give latest, lsn:N, time:RFC3339 or point:NAME");
-        match text.split_once(':') {
-            None if text == "latest" => Ok(Self::Latest),
-            Some(("lsn", number)) => number
-                .parse()
-                .ok()
-                .and_then(Lsn::from_u64)
-                .map(Self::Lsn)
-                .ok_or_else(|| wrong(&format!("`{number}` is no record number from 1 on"))),
-            Some(("time", time)) => {
-                let time: Timestamp = time.parse().map_err(|error| wrong(&format!("{error}")))?;
-                let ms = u64::try_from(time.as_millisecond());
-                ms.map(Self::Time).or(Err(wrong("the time lies before 1970")))
-            }
-            Some(("point", name)) => {
-                Name::new(name).map(Self::Point).map_err(|error| wrong(&error.to_string()))
-            }
-            _ => Err(wrong("unknown target")),
-        }
+        let target = match text.split_once(':') {
+            None if text == "latest" => Ok(RestoreTarget::Latest),
+            Some(("lsn", number)) => parse_lsn(number).map(RestoreTarget::Lsn),
+            Some(("time", time)) => parse_time(time).map(RestoreTarget::Time),
+            Some(("point", name)) => Name::new(name)
+                .map(RestoreTarget::Point)
+                .map_err(|error| error.to_string()),
+            _ => Err("unknown target".to_owned()),
+        };
+        let wanted = "give latest, lsn:N, time:RFC3339 or point:NAME";
+        target.map(Self).map_err(|why| format!("{why}: {wanted}"))
     }
+}
+
+fn parse_lsn(text: &str) -> Result<Lsn, String> {
+    let lsn = text.parse().ok().and_then(Lsn::from_u64);
+    lsn.ok_or_else(|| format!("`{text}` is no record number from 1 on"))
+}
+
+/// Milliseconds since 1970.
+fn parse_time(text: &str) -> Result<u64, String> {
+    let time: Timestamp = text.parse().map_err(|error| format!("{error}"))?;
+    u64::try_from(time.as_millisecond()).or(Err("the time lies before 1970".to_owned()))
 }
 
 /// `sync`, `buffered` or `periodic:MS`.
@@ -62,10 +59,12 @@ pub(crate) fn parse_durability(text: &str) -> Result<Durability, String> {
         None if text == "sync" => Ok(Durability::Sync),
         None if text == "buffered" => Ok(Durability::Buffered),
         Some(("periodic", ms)) => match ms.parse() {
-            Ok(ms @ 1..=3_600_000) => {
-                Ok(Durability::Periodic { every: Duration::from_millis(ms) })
-            }
-            _ => Err(format!("`{ms}` is no period: give 1 to 3600000 milliseconds")),
+            Ok(ms @ 1..=3_600_000) => Ok(Durability::Periodic {
+                every: Duration::from_millis(ms),
+            }),
+            _ => Err(format!(
+                "`{ms}` is no period: give 1 to 3600000 milliseconds"
+            )),
         },
         _ => Err("give sync, buffered or periodic:MS".to_owned()),
     }
@@ -81,19 +80,27 @@ pub(crate) fn parse_vector_field(text: &str) -> Result<VectorField, String> {
         }
         _ => text,
     };
-    let (rest, metric) = rest.rsplit_once(':').ok_or_else(|| wrong("parts are missing"))?;
+    let (rest, metric) = rest
+        .rsplit_once(':')
+        .ok_or_else(|| wrong("parts are missing"))?;
     let metric = match metric {
         "cosine" => Metric::Cosine,
         "l2" => Metric::L2,
         "dot" => Metric::Dot,
         other => return Err(wrong(&format!("`{other}` is no metric"))),
     };
-    let (field, dimensions) = rest.rsplit_once(':').ok_or_else(|| wrong("parts are missing"))?;
-    let dimensions = dimensions
-        .parse()
-        .or(Err(wrong(&format!("`{dimensions}` is no number of dimensions"))))?;
+    let (field, dimensions) = rest
+        .rsplit_once(':')
+        .ok_or_else(|| wrong("parts are missing"))?;
+    let dimensions = dimensions.parse().or(Err(wrong(&format!(
+        "`{dimensions}` is no number of dimensions"
+    ))))?;
     if field.is_empty() {
         return Err(wrong("the field is empty"));
     }
-    Ok(VectorField { field: field.to_owned(), dimensions, metric })
+    Ok(VectorField {
+        field: field.to_owned(),
+        dimensions,
+        metric,
+    })
 }

@@ -21,7 +21,11 @@ mod verify;
 mod wal;
 
 use crate::{
-    answer::Answer, args::Command, context::{Context, Output}, failure::Failure, quickstart, shell,
+    answer::Answer,
+    args::Command,
+    context::{Context, Output},
+    failure::Failure,
+    quickstart, shell,
 };
 use jiff::Timestamp;
 
@@ -72,12 +76,17 @@ const fn alone(command: &Command) -> Option<&'static str> {
         Command::QuickstartWriter => Some("quickstart-writer"),
         Command::Init(_) => Some("init"),
         Command::Shell => Some("shell"),
+        Command::Wal(_) => Some("wal"),
+        // An archive is nobody's; the database is open in this very process.
+        Command::Verify(args) if args.archive.is_none() => Some("verify"),
         _ => None,
     }
 }
 
 /// A moment as RFC 3339 text.
 fn time_text(ms: u64) -> String {
-    let time = i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let time = i64::try_from(ms)
+        .ok()
+        .and_then(|ms| Timestamp::from_millisecond(ms).ok());
     time.map_or_else(|| format!("{ms} ms after 1970"), |time| time.to_string())
 }

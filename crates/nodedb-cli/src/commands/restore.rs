@@ -3,12 +3,12 @@
 use super::time_text;
 use crate::{
     answer::Answer,
-    args::{RestoreArgs, Target},
+    args::RestoreArgs,
     context::{Context, Output},
     failure::Failure,
     progress::Progress,
 };
-use nodedb::{Lsn, RestoreReport, RestoreRequest, RestoreTarget};
+use nodedb::{Lsn, RestoreReport, RestoreRequest};
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -27,19 +27,21 @@ pub(super) fn run(args: &RestoreArgs, context: &Context) -> Result<Answer, Failu
     let request = RestoreRequest {
         archive: args.archive.clone(),
         into: args.into.clone(),
-        target: match &args.to {
-            Target::Latest => RestoreTarget::Latest,
-            Target::Lsn(lsn) => RestoreTarget::Lsn(*lsn),
-            Target::Time(ms) => RestoreTarget::Time(*ms),
-            Target::Point(name) => RestoreTarget::Point(name.clone()),
-        },
+        target: args.to.0.clone(),
     };
-    let plan = Restored::from(nodedb::plan_restore(&request)?);
     if args.dry_run {
+        let plan = Restored::from(nodedb::plan_restore(&request)?);
         let text = plan.text("would restore");
         return Answer::new(&plan, text);
     }
-    if context.output == Output::Text {
+    // A plan for a place that is taken would only stand before the refusal.
+    let taken = context
+        .env
+        .files
+        .entry(&args.into)
+        .is_ok_and(|entry| entry.is_some());
+    if context.output == Output::Text && !taken {
+        let plan = Restored::from(nodedb::plan_restore(&request)?);
         writeln!(io::stderr(), "{}", plan.text("restoring")).map_err(Failure::Output)?;
     }
     let progress = Progress::counting("records");
@@ -67,11 +69,15 @@ impl From<RestoreReport> for Restored {
 impl Restored {
     fn text(&self, what: &str) -> String {
         let lsn = |lsn: Option<u64>| lsn.map_or_else(|| "none".to_owned(), |lsn| lsn.to_string());
-        let base = self.base_lsn.map_or_else(|| "the beginning".to_owned(), |lsn| format!("base {lsn}"));
+        let base = self
+            .base_lsn
+            .map_or_else(|| "the beginning".to_owned(), |lsn| format!("base {lsn}"));
         let (objects, bytes) = (self.objects, self.bytes);
         let end = self.reached_lsn.or(self.target_lsn);
-        let mut text =
-            format!("{what} {base} and log up to {}, {objects} objects, {bytes} bytes", lsn(end));
+        let mut text = format!(
+            "{what} {base} and log up to {}, {objects} objects, {bytes} bytes",
+            lsn(end)
+        );
         for warning in &self.warnings {
             text.push_str("\nwarning: ");
             text.push_str(warning);

@@ -1,12 +1,7 @@
 //! `search`.
 
 use crate::{
-    answer::Answer,
-    args::SearchArgs,
-    context::Context,
-    failure::Failure,
-    rows::Row,
-    value_text,
+    answer::Answer, args::SearchArgs, context::Context, failure::Failure, rows::Row, value_text,
 };
 use nodedb::{Near, SearchOptions};
 use serde::Serialize;
@@ -43,18 +38,33 @@ pub(super) fn run(args: &SearchArgs, context: &mut Context) -> Result<Answer, Fa
     let mut lines = Vec::with_capacity(hits.len());
     let mut found = Vec::with_capacity(hits.len());
     for hit in hits {
-        let Row { key, version, value } = Row::of(collection.kind(), &hit.document)?;
+        let Row {
+            key,
+            version,
+            value,
+        } = Row::of(collection.kind(), &hit.document)?;
         let shown = value_text::key_text(&hit.document.key);
-        lines.push(format!("{}\t{shown}\t{}", hit.distance, without_vector(value.get(), &args.field)));
-        found.push(FoundHit { key, distance: hit.distance, version, value });
+        lines.push(format!(
+            "{}\t{shown}\t{}",
+            hit.distance,
+            without_vector(value.get(), &args.field)
+        ));
+        found.push(FoundHit {
+            key,
+            distance: hit.distance,
+            version,
+            value,
+        });
     }
     Answer::new(&Found { hits: found }, lines.join("\n"))
 }
 
 /// A JSON array of numbers that a 32-bit float can hold.
 fn parse_vector(text: &[u8]) -> Result<Vec<f32>, Failure> {
-    let wrong = |why: String| Failure::input("the vector", format!("{why}; give a JSON array of numbers"));
-    let vector: Vec<f32> = serde_json::from_slice(text).map_err(|error| wrong(error.to_string()))?;
+    let wrong =
+        |why: String| Failure::input("the vector", format!("{why}; give a JSON array of numbers"));
+    let vector: Vec<f32> =
+        serde_json::from_slice(text).map_err(|error| wrong(error.to_string()))?;
     match vector.iter().position(|number| !number.is_finite()) {
         Some(at) => Err(wrong(format!("number {} is out of range", at + 1))),
         None => Ok(vector),
@@ -77,7 +87,9 @@ mod tests {
     #[test]
     fn a_vector_is_finite_numbers() -> Result<(), Failure> {
         assert_eq!(parse_vector(b"[1, -0.5, 1e-3]")?, [1.0, -0.5, 0.001]);
-        for bad in ["[1e999]", "[1e39]", "[NaN]", "1", "[\"1\"]", "[null]", "[1", "[[1]]"] {
+        for bad in [
+            "[1e999]", "[1e39]", "[NaN]", "1", "[\"1\"]", "[null]", "[1", "[[1]]",
+        ] {
             assert!(parse_vector(bad.as_bytes()).is_err(), "{bad}");
         }
         Ok(())

@@ -18,7 +18,13 @@ pub(super) struct Workbench {
 
 impl Workbench {
     pub(super) fn new(root: &Path, env: Env) -> Self {
-        Self { env, root: root.to_owned(), database: None, sample: None, exported: Vec::new() }
+        Self {
+            env,
+            root: root.to_owned(),
+            database: None,
+            sample: None,
+            exported: Vec::new(),
+        }
     }
 
     pub(super) fn db(&self) -> PathBuf {
@@ -38,8 +44,13 @@ impl Workbench {
         self.root.join("words.jsonl")
     }
 
+    /// Where the archive lies: a directory here, a mounted disk or a bucket in earnest.
+    pub(super) fn store(&self) -> PathBuf {
+        self.root.join("archive")
+    }
+
     pub(super) fn archive(&self) -> String {
-        format!("file://{}", self.root.join("archive").display())
+        format!("file://{}", self.store().display())
     }
 
     /// A command with the paths of this run.
@@ -50,6 +61,7 @@ impl Workbench {
             .replace("{replica}", &text(self.replica()))
             .replace("{restored}", &text(self.restored()))
             .replace("{sample}", &text(self.sample_path()))
+            .replace("{store}", &text(self.store()))
             .replace("{archive}", &self.archive())
             .replace("{root}", &text(self.root.clone()))
     }
@@ -81,7 +93,9 @@ impl Workbench {
 
     /// Closes the database, if it is open.
     pub(super) fn close(&mut self) -> Result<(), Failure> {
-        self.database.take().map_or(Ok(()), |database| Ok(database.close()?))
+        self.database
+            .take()
+            .map_or(Ok(()), |database| Ok(database.close()?))
     }
 }
 
@@ -91,5 +105,12 @@ pub(super) fn check(
     holds: bool,
     message: impl FnOnce() -> String,
 ) -> Result<(), Failure> {
-    if holds { Ok(()) } else { Err(Failure::Step { step, message: message() }) }
+    if holds {
+        Ok(())
+    } else {
+        Err(Failure::Step {
+            step,
+            message: message(),
+        })
+    }
 }

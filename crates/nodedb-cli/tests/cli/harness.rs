@@ -31,7 +31,10 @@ impl From<Output> for Ran {
 
 pub(crate) fn command(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_nodedb"));
-    command.args(words).env_remove("NODEDB_DIR").stdin(Stdio::null());
+    command
+        .args(words)
+        .env_remove("NODEDB_DIR")
+        .stdin(Stdio::null());
     command
 }
 
@@ -44,7 +47,11 @@ pub(crate) fn run(words: &[&str]) -> Ran {
 pub(crate) fn json(words: &[&str]) -> Value {
     let words: Vec<_> = words.iter().copied().chain(["--json"]).collect();
     let ran = run(&words);
-    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{words:?}: {ran:?}");
+    assert_eq!(
+        (ran.code, ran.stderr.as_str()),
+        (0, ""),
+        "{words:?}: {ran:?}"
+    );
     document(&ran.stdout)
 }
 
@@ -57,15 +64,26 @@ pub(crate) fn document(stdout: &str) -> Value {
 /// Runs words that must fail, for people and for programs; the message.
 pub(crate) fn refused(words: &[&str], kind: &str, code: i32) -> String {
     let ran = run(words);
-    assert_eq!((ran.code, ran.stdout.as_str()), (code, ""), "{words:?}: {ran:?}");
+    assert_eq!(
+        (ran.code, ran.stdout.as_str()),
+        (code, ""),
+        "{words:?}: {ran:?}"
+    );
     assert!(ran.stderr.starts_with("error: "), "{words:?}: {ran:?}");
     assert_eq!(ran.stderr.matches('\n').count(), 1, "{words:?}: {ran:?}");
     let words: Vec<_> = words.iter().copied().chain(["--json"]).collect();
     let ran = run(&words);
-    assert_eq!((ran.code, ran.stderr.as_str()), (code, ""), "{words:?}: {ran:?}");
+    assert_eq!(
+        (ran.code, ran.stderr.as_str()),
+        (code, ""),
+        "{words:?}: {ran:?}"
+    );
     let answer = document(&ran.stdout);
     assert_eq!(answer["error"]["kind"], kind, "{words:?}: {answer}");
-    answer["error"]["message"].as_str().expect("a message").to_owned()
+    answer["error"]["message"]
+        .as_str()
+        .expect("a message")
+        .to_owned()
 }
 
 /// A database in a directory of its own.
@@ -76,11 +94,21 @@ pub(crate) struct Database {
 impl Database {
     /// Creates it with small segments and further words of `init`.
     pub(crate) fn with(words: &[&str]) -> Self {
-        let database = Self { root: tempfile::tempdir().expect("a directory") };
-        let init: Vec<_> =
-            ["init", "--segment-bytes", SEGMENT].iter().chain(words).copied().collect();
+        Self::created(&[&["--segment-bytes", SEGMENT], words].concat())
+    }
+
+    /// Creates it with these words of `init`.
+    pub(crate) fn created(words: &[&str]) -> Self {
+        let database = Self {
+            root: tempfile::tempdir().expect("a directory"),
+        };
+        let init = [&["init"], words].concat();
         let created = database.json(&init);
-        assert_eq!(created["database_id"].as_str().map(str::len), Some(32), "{created}");
+        assert_eq!(
+            created["database_id"].as_str().map(str::len),
+            Some(32),
+            "{created}"
+        );
         database
     }
 
@@ -99,6 +127,8 @@ impl Database {
     pub(crate) fn with_archive() -> Self {
         let root = tempfile::tempdir().expect("a directory");
         let database = Self { root };
+        // An archive is never made by accident, such as on a disk that is not mounted.
+        std::fs::create_dir(database.path("archive")).expect("a directory");
         let url = database.archive_url();
         database.json(&["init", "--segment-bytes", SEGMENT, "--archive", &url]);
         database.json(&["collection", "create", "c"]);
@@ -129,7 +159,10 @@ impl Database {
     }
 
     pub(crate) fn run(&self, words: &[&str]) -> Ran {
-        self.command(words).output().expect("the binary runs").into()
+        self.command(words)
+            .output()
+            .expect("the binary runs")
+            .into()
     }
 
     /// Standard output of a successful run for people.
@@ -140,29 +173,39 @@ impl Database {
     }
 
     pub(crate) fn json(&self, words: &[&str]) -> Value {
-        json(&self.words(words).iter().map(String::as_str).collect::<Vec<_>>())
+        json(
+            &self
+                .words(words)
+                .iter()
+                .map(String::as_str)
+                .collect::<Vec<_>>(),
+        )
     }
 
     /// The JSON lines of a successful run.
     pub(crate) fn lines(&self, words: &[&str]) -> Vec<Value> {
         let words: Vec<_> = words.iter().copied().chain(["--json"]).collect();
         let text = self.text(&words);
-        text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
+        text.lines()
+            .map(|line| serde_json::from_str(line).expect("a JSON line"))
+            .collect()
     }
 
     pub(crate) fn refused(&self, words: &[&str], kind: &str, code: i32) -> String {
-        refused(&self.words(words).iter().map(String::as_str).collect::<Vec<_>>(), kind, code)
+        refused(
+            &self
+                .words(words)
+                .iter()
+                .map(String::as_str)
+                .collect::<Vec<_>>(),
+            kind,
+            code,
+        )
     }
 
     /// Runs with these bytes on standard input.
     pub(crate) fn run_with_input(&self, words: &[&str], input: &[u8]) -> Ran {
-        let mut command = self.command(words);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the binary runs");
-        let mut stdin = child.stdin.take().expect("a pipe");
-        stdin.write_all(input).expect("the child reads");
-        drop(stdin);
-        child.wait_with_output().expect("the child ends").into()
+        run_command(self.command(words), input)
     }
 
     pub(crate) fn shell(&self) -> Shell {
@@ -171,7 +214,11 @@ impl Database {
         let mut child = command.spawn().expect("the binary runs");
         let stdin = child.stdin.take().expect("a pipe");
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        Shell { child, stdin: Some(stdin), stdout }
+        Shell {
+            child,
+            stdin: Some(stdin),
+            stdout,
+        }
     }
 
     pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
@@ -215,7 +262,9 @@ impl Shell {
     /// The same as it was written.
     pub(crate) fn next_line(&mut self) -> Option<String> {
         let mut line = String::new();
-        self.stdout.read_line(&mut line).expect("the shell answers in UTF-8");
+        self.stdout
+            .read_line(&mut line)
+            .expect("the shell answers in UTF-8");
         line.ends_with('\n').then_some(line)
     }
 
@@ -225,6 +274,19 @@ impl Shell {
         assert!(self.next().is_none(), "an answer nobody asked for");
         self.child.wait().expect("the shell ends")
     }
+}
+
+/// Runs a command with these bytes on standard input, no more than a pipe holds.
+pub(crate) fn run_command(mut command: Command, input: &[u8]) -> Ran {
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary runs");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(input).expect("the child reads");
+    drop(stdin);
+    child.wait_with_output().expect("the child ends").into()
 }
 
 /// Every file below a directory with its bytes.

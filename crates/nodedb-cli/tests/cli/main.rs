@@ -1,6 +1,13 @@
 //! The built binary, as scripts drive it: words, fields, exit codes, error kinds.
-#![expect(clippy::disallowed_methods, reason = "tests look at real files and real time")]
-#![expect(clippy::panic, reason = "a test that fails panics")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests look at real files and real time"
+)]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that fails panics"
+)]
 
 mod archive;
 mod bulk;

@@ -24,13 +24,24 @@ fn every_command_is_answered_in_order_by_one_line() {
     let ran = database.run_with_input(&["shell"], input.as_bytes());
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{ran:?}");
     let lines: Vec<_> = ran.stdout.lines().collect();
-    let answers: Vec<_> = lines.iter().map(|line| document(&format!("{line}\n"))).collect();
+    let answers: Vec<_> = lines
+        .iter()
+        .map(|line| document(&format!("{line}\n")))
+        .collect();
     let ok: Vec<_> = answers.iter().map(|answer| answer["ok"] == true).collect();
-    let wanted =
-        [true, true, true, true, false, false, false, true, true, true, true, true];
+    let wanted = [
+        true, true, true, true, false, false, false, true, true, true, true, true,
+    ];
     assert_eq!(ok, wanted, "{}", ran.stdout);
-    assert!(lines.get(3).is_some_and(|line| line.ends_with("\"value\":{\"n\":1.10}}")));
-    let kinds: Vec<_> = answers.iter().filter_map(|answer| answer["error"]["kind"].as_str()).collect();
+    assert!(
+        lines
+            .get(3)
+            .is_some_and(|line| line.ends_with("\"value\":{\"n\":1.10}}"))
+    );
+    let kinds: Vec<_> = answers
+        .iter()
+        .filter_map(|answer| answer["error"]["kind"].as_str())
+        .collect();
     assert_eq!(kinds, ["NotFound", "InvalidInput", "InvalidInput"]);
     assert_eq!(answers[7]["rows"].as_array().map(Vec::len), Some(2));
     assert_eq!(answers[8]["rows"][1]["key"], "b");
@@ -46,7 +57,10 @@ fn an_answer_comes_before_the_next_command_is_sent() {
         let put = shell.ok(&format!("put c k {number}"));
         let version = put["version"].as_str().expect("a version").to_owned();
         let get = shell.ok("get c k");
-        assert_eq!((get["value"].as_u64(), get["version"].as_str()), (Some(number), Some(&*version)));
+        assert_eq!(
+            (get["value"].as_u64(), get["version"].as_str()),
+            (Some(number), Some(&*version))
+        );
     }
     let created = shell.ok("collection create c --tenant acme");
     assert_eq!(created["collections"][0]["name"], "c");
@@ -54,6 +68,15 @@ fn an_answer_comes_before_the_next_command_is_sent() {
     assert_eq!(shell.ok("get c k --tenant acme")["value"], "acme");
     assert_eq!(shell.ok("get c k")["value"], 49);
     assert!(shell.end().success());
+}
+
+#[test]
+fn the_directory_of_the_environment_does_not_reach_into_a_shell() {
+    let (database, elsewhere) = (Database::with_collection(), Database::new());
+    let mut command = database.command(&["shell"]);
+    command.env("NODEDB_DIR", elsewhere.dir());
+    let ran = crate::harness::run_command(command, b"put c k 1\n");
+    assert_eq!(document(&ran.stdout)["ok"], true, "{ran:?}");
 }
 
 #[test]
@@ -96,8 +119,15 @@ fn a_killed_shell_has_everything_that_it_acknowledged() {
         })
         .collect();
     // One writer, in order: what is stored is a prefix of what was sent, all acknowledged in it.
-    assert!(stored.iter().copied().eq(0..stored.len() as u64), "{stored:?}");
-    assert!((acknowledged..=400).contains(&stored.len()), "{acknowledged} of {}", stored.len());
+    assert!(
+        stored.iter().copied().eq(0..stored.len() as u64),
+        "{stored:?}"
+    );
+    assert!(
+        (acknowledged..=400).contains(&stored.len()),
+        "{acknowledged} of {}",
+        stored.len()
+    );
     let report = database.json(&["verify"]);
     assert_eq!(report["ok"], true, "{report}");
 }

@@ -273,7 +273,7 @@ fn closing_serves_what_waits_and_refuses_what_comes() {
     let (data, root) = (world.data.clone(), world.root);
     world
         .plane
-        .close(world.env.clock.now() + std::time::Duration::from_secs(60))
+        .close(world.env.clock.now() + std::time::Duration::from_mins(1))
         .expect("closes");
     written(write.wait().expect("an answer"));
     written(weak.wait().expect("an answer"));

@@ -1,7 +1,8 @@
 //! A data plane with everything below it, in a temporary directory.
-#![expect(clippy::disallowed_methods, reason = "a kill is a copy of real files")]
-
-use super::files::{Faults, FaultyFiles};
+use super::{
+    copies::copy_resting,
+    files::{Faults, FaultyFiles},
+};
 use crate::{
     Answer, Change, Consistency, DataError, DataHandle, DataOptions, DataPlane, Expect, Group,
     GroupWritten, Op, Outcome, Part, Priority, Proven, Recovery, Replayed, Row, Scan, Ticket,
@@ -14,7 +15,6 @@ use nodedb_env::Env;
 use nodedb_types::{CollectionId, CoreId, Durability, IndexId, Lsn, Name, TenantId, VshardId};
 use nodedb_wal::{LogOptions, Wal};
 use std::{
-    fs,
     path::{Path, PathBuf},
     sync::{Arc, Barrier},
     time::Duration,
@@ -26,7 +26,7 @@ pub(super) const DRAWINGS: CollectionId = CollectionId::new(2);
 pub(super) const TENANT: TenantId = TenantId::DEFAULT;
 pub(super) const FIELD: IndexId = IndexId::new(1);
 pub(super) const PERIODIC: Durability = Durability::Periodic {
-    every: Duration::from_secs(3600),
+    every: Duration::from_hours(1),
 };
 
 /// A running data plane.
@@ -189,7 +189,7 @@ impl World {
     }
 
     pub(super) fn deadline(&self) -> Duration {
-        self.env.clock.now() + Duration::from_secs(60)
+        self.env.clock.now() + Duration::from_mins(1)
     }
 
     pub(super) fn send(&self, vshard: VshardId, op: Op) -> Ticket<Answer> {
@@ -312,8 +312,23 @@ impl World {
 
     /// Keeps a core busy until the guard is released.
     pub(super) fn hold(&self, core: u16) -> Held {
+        self.hold_for(core, vshard(core))
+    }
+
+    /// Keeps a core busy though its vshards may be paused: the task is for none of them.
+    pub(super) fn hold_beside(&self, core: u16) -> Held {
+        self.hold_for(core, vshard(u16::MAX))
+    }
+
+    /// Waits until the log holds a record durably, whoever appends it.
+    pub(super) fn wal_reaches(&self, lsn: Lsn) {
+        let waited = self.wal.wait_durable(lsn, self.deadline());
+        waited.expect("it becomes durable");
+    }
+
+    fn hold_for(&self, core: u16, vshard: VshardId) -> Held {
         let barrier = Arc::new(Barrier::new(2));
-        let ticket = self.send_task(core, Task::Hold(Arc::clone(&barrier)));
+        let ticket = self.send_task_to(core, vshard, Task::Hold(Arc::clone(&barrier)));
         barrier.wait();
         Held(barrier, ticket)
     }
@@ -451,49 +466,4 @@ pub(super) fn effective(floors: &VshardFloors) -> Vec<Option<Lsn>> {
     floors
         .map(|(_, floor): &(_, Floor)| floor.effective())
         .collect()
-}
-
-fn copy_resting(root: &Path) -> TempDir {
-    for _ in 0..100 {
-        let copy = tempfile::tempdir().expect("a directory");
-        let before = names(root);
-        let copied = try_copy_tree(root, copy.path());
-        if copied.is_ok() && names(root) == before {
-            return copy;
-        }
-    }
-    panic!("the directory never rests");
-}
-
-fn names(dir: &Path) -> Vec<PathBuf> {
-    let mut names = Vec::new();
-    let Ok(entries) = fs::read_dir(dir) else {
-        return names;
-    };
-    for entry in entries.flatten() {
-        names.push(entry.path());
-        if entry.path().is_dir() {
-            names.extend(self::names(&entry.path()));
-        }
-    }
-    names.sort();
-    names
-}
-
-pub(super) fn copy_tree(from: &Path, into: &Path) {
-    try_copy_tree(from, into).expect("copies");
-}
-
-fn try_copy_tree(from: &Path, into: &Path) -> std::io::Result<()> {
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let to = into.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            fs::create_dir(&to)?;
-            try_copy_tree(&entry.path(), &to)?;
-        } else {
-            fs::copy(entry.path(), &to)?;
-        }
-    }
-    Ok(())
 }

@@ -1,6 +1,6 @@
 //! A log rebuilt from the batches of another.
 
-use crate::common::{Log, SEGMENT, dir, lsn, options, record};
+use crate::world::{Log, SEGMENT, dir, lsn, options, record};
 use nodedb_env::{Env, Files};
 use nodedb_testkit::SimFiles;
 use nodedb_types::{Durability, LogEpoch, Lsn};

@@ -1,6 +1,6 @@
 //! Random appends, syncs, truncations, kills and power cuts against a model.
 
-use crate::common::{Log, options};
+use crate::world::{Log, options};
 use nodedb_testkit::SimFiles;
 use nodedb_types::{Durability, Lsn};
 use proptest::prelude::*;
@@ -93,7 +93,7 @@ fn append(log: &Log, model: &mut Model, sizes: &[usize], durability: Durability)
     }
     let records: Vec<_> = slices
         .iter()
-        .map(|payload| crate::common::record(payload))
+        .map(|payload| crate::world::record(payload))
         .collect();
     let bytes = records.iter().map(nodedb_wal::Record::encoded_len).sum();
     let class = nodedb_wal::AppendClass::User;

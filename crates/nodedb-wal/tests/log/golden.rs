@@ -1,6 +1,6 @@
 //! The bytes of format version 1, which every later version must read.
 
-use crate::common::{dir, lsn, options, record, segment};
+use crate::world::{dir, lsn, options, record, segment};
 use nodedb_env::{Env, Files, Random, RealThreads};
 use nodedb_testkit::{ManualClock, SimFiles};
 use nodedb_types::{Durability, Lsn, TenantId, VshardId, from_hex, to_hex};

@@ -3,7 +3,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test ends by a panic")]
 
 mod builder;
-mod common;
+mod world;
 mod crashes;
 mod golden;
 mod reading;

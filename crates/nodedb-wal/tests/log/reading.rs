@@ -1,6 +1,6 @@
 //! Readers, pins and truncation.
 
-use crate::common::{Log, SEGMENT, lsn, options, record};
+use crate::world::{Log, SEGMENT, lsn, options, record};
 use nodedb_env::Env;
 use nodedb_testkit::SimFiles;
 use nodedb_types::{Durability, Lsn};
@@ -120,7 +120,7 @@ fn a_damaged_batch_is_an_error_for_its_readers() {
     let log = Log::create(SimFiles::new(5), options());
     let at = log.wal.log_offset();
     log.commit(b"damaged later");
-    log.disk.corrupt(crate::common::segment(1), at + 100, 1);
+    log.disk.corrupt(crate::world::segment(1), at + 100, 1);
     let mut reader = log
         .wal
         .reader(Lsn::FIRST, ReadLimit::Durable)

@@ -1,6 +1,6 @@
 //! What opening keeps, cuts, and refuses.
 
-use crate::common::{Log, SEGMENT, dir, killed, lsn, options, refused, segment};
+use crate::world::{Log, SEGMENT, dir, killed, lsn, options, refused, segment};
 use nodedb_env::Files;
 use nodedb_testkit::SimFiles;
 use nodedb_types::{Durability, ErrorKind, LogEpoch, Lsn};
@@ -136,7 +136,7 @@ fn a_sync_point_closes_the_window() {
         let start = log.wal.log_offset();
         log.commit(b"the only record");
         if closes {
-            crate::common::until("a SyncPoint", || log.wal.log_offset() == start + 1024);
+            crate::world::until("a SyncPoint", || log.wal.log_offset() == start + 1024);
         }
         let image = killed(&log.disk);
         image.corrupt(segment(1), start + 100, 1);
@@ -171,11 +171,11 @@ fn one_sync_point_is_enough() {
     );
     let start = log.wal.log_offset();
     log.commit(b"the only record");
-    crate::common::until("a SyncPoint", || log.wal.log_offset() == start + 1024);
+    crate::world::until("a SyncPoint", || log.wal.log_offset() == start + 1024);
     let operations = log.disk.operations();
     // Twenty times the idle time, in which a second one would come.
     let quiet = log.env.clock.now() + Duration::from_millis(20);
-    crate::common::until("the quiet time is over", || log.env.clock.now() > quiet);
+    crate::world::until("the quiet time is over", || log.env.clock.now() > quiet);
     assert_eq!(log.disk.operations(), operations);
 }
 

@@ -1,6 +1,6 @@
 //! Appending, waiting, failing.
 
-use crate::common::{Log, SEGMENT, dir, killed, lsn, options, record, segment};
+use crate::world::{Log, SEGMENT, dir, killed, lsn, options, record, segment};
 use nodedb_testkit::SimFiles;
 use nodedb_types::{Durability, ErrorKind, Lsn, LsnRange};
 use nodedb_wal::{
@@ -125,7 +125,7 @@ fn a_full_disk_refuses_before_an_lsn_is_taken_and_appends_resume() {
             Err(AppendError::NoSpace) => break log.wal.appended(),
             Err(AppendError::Backpressure) => {
                 // The preparer has not met the full disk yet.
-                crate::common::until("the disk is known to be full", || {
+                crate::world::until("the disk is known to be full", || {
                     log.wal.health() == LogHealth::SpaceLow
                 });
             }
@@ -241,7 +241,7 @@ fn a_periodic_append_is_synced_by_its_timer() {
     let log = Log::create(SimFiles::new(7), options());
     let every = Duration::from_millis(5);
     let range = log.append(b"soon", Durability::Periodic { every });
-    crate::common::until("the timer", || log.wal.durable() == range.last());
+    crate::world::until("the timer", || log.wal.durable() == range.last());
     let (_, report) = Log::open(log.disk.crash_losing_all(), options()).expect("sound");
     assert_eq!(report.last, range.last());
 }
@@ -252,11 +252,11 @@ fn buffered_survives_a_kill_and_a_wait_makes_it_durable() {
     let written = log.write(b"buffered");
     assert_eq!(log.wal.durable(), None);
     assert_eq!(
-        crate::common::read(&log.wal, Lsn::FIRST, ReadLimit::Durable),
+        crate::world::read(&log.wal, Lsn::FIRST, ReadLimit::Durable),
         []
     );
     assert_eq!(
-        crate::common::read(&log.wal, Lsn::FIRST, ReadLimit::Written).len(),
+        crate::world::read(&log.wal, Lsn::FIRST, ReadLimit::Written).len(),
         1
     );
     let (_, report) = Log::open(killed(&log.disk), options()).expect("sound");
@@ -331,10 +331,10 @@ fn the_listener_hears_of_every_change() {
     for _ in 0..20 {
         log.commit(&[1; 9000]);
     }
-    crate::common::until("news", || heard.durable.load(Ordering::SeqCst) == 20);
+    crate::world::until("news", || heard.durable.load(Ordering::SeqCst) == 20);
     log.disk.fail_sync(1);
     log.append(b"lost", Durability::Sync);
-    crate::common::until("bad news", || heard.poisoned.load(Ordering::SeqCst) == 1);
+    crate::world::until("bad news", || heard.poisoned.load(Ordering::SeqCst) == 1);
 }
 
 #[test]

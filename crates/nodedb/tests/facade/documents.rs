@@ -176,16 +176,20 @@ fn scans_are_in_key_order_and_cursors_go_on() {
     );
 }
 
+fn put_all(notes: &nodedb::Collection, value: &[u8]) {
+    for key in 0..2000 {
+        notes
+            .put_raw(format!("k{key:04}"), value, WriteOptions::default())
+            .expect("put");
+    }
+}
+
 /// P3: a scan sees one state, whatever is written and flushed under it.
 #[test]
 fn a_scan_reads_one_snapshot_while_others_write_and_flush() {
     let world = World::new();
     let (database, notes) = notes(&world);
-    for key in 0..2000 {
-        notes
-            .put_async(format!("k{key:04}"), b"1", WriteOptions::default())
-            .expect("sent");
-    }
+    put_all(&notes, b"1");
     notes.put("k9999", &1).expect("put");
     let expected = notes
         .scan(ScanOptions::default())
@@ -197,11 +201,7 @@ fn a_scan_reads_one_snapshot_while_others_write_and_flush() {
         .take(10)
         .collect::<Result<_, _>>()
         .expect("read");
-    for key in 0..2000 {
-        notes
-            .put_async(format!("k{key:04}"), b"2", WriteOptions::default())
-            .expect("sent");
-    }
+    put_all(&notes, b"2");
     notes.put("k00005", &"new").expect("put");
     let writer = thread::spawn(move || database.checkpoint(nodedb::CheckpointRequest::default()));
     let rest: Vec<_> = scan.collect::<Result<_, _>>().expect("read");

@@ -1,0 +1,177 @@
+//! The log beside the bare disk, in the same run: what numbers, checksums, a queue and a thread cost
+//! on top of a write and a sync of the same bytes.
+//!
+//! - `blocking-1`: one writer appends one record and waits until it is durable.
+//! - `buffered-1`: one writer appends one record and waits until a killed process would not lose it.
+//! - `pipelined-1x64`: one writer appends 64 records, then waits until the last of them is durable.
+//!
+//! The limit of each writes one batch that holds the same records to a file that was written before;
+//! it syncs once, except that of `buffered-1`, which never does.
+
+#![expect(
+    clippy::expect_used,
+    reason = "a bench that cannot write has nothing to measure"
+)]
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use nodedb_bench::{BareFile, payload};
+use nodedb_env::Env;
+use nodedb_types::{Durability, Lsn, TenantId, VshardId};
+use nodedb_wal::{
+    AppendClass, DurabilityListener, LogHealth, LogOptions, PoisonCause, Record, Wal,
+};
+use std::{
+    sync::Arc,
+    thread::{self, Thread},
+    time::Duration,
+};
+use tempfile::TempDir;
+
+const PAYLOAD_BYTES: usize = 256;
+const PIPELINE: u64 = 64;
+/// A batch on disk, as docs/formats/wal.md has it.
+const BATCH_HEADER: usize = 64;
+const BATCH_ALIGN: usize = 512;
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Wakes the one writer whenever more is written.
+#[derive(Debug)]
+struct WakeWriter(Thread);
+
+impl DurabilityListener for WakeWriter {
+    fn durable(&self, _: Lsn) {}
+
+    fn written(&self, _: Lsn) {
+        self.0.unpark();
+    }
+
+    fn poisoned(&self, _: &PoisonCause) {
+        self.0.unpark();
+    }
+}
+
+/// A new log, and a bare file beside it on the same disk.
+struct Disk {
+    wal: Wal,
+    limit: BareFile,
+    env: Env,
+    payload: Vec<u8>,
+    // Removed when dropped, after the log.
+    _temp: TempDir,
+}
+
+impl Disk {
+    fn new() -> Self {
+        let temp = tempfile::tempdir().expect("a directory");
+        let env = Env::real();
+        let limit = BareFile::create(&env, temp.path()).expect("a file");
+        let dir = temp.path().join("wal");
+        env.files.create_dir(&dir).expect("a directory");
+        let wal = Wal::create(&env, &dir, LogOptions::default()).expect("a log");
+        Self {
+            wal,
+            limit,
+            env,
+            payload: payload(1, PAYLOAD_BYTES),
+            _temp: temp,
+        }
+    }
+
+    fn record(&self) -> Record<'_> {
+        Record {
+            tenant: TenantId::DEFAULT,
+            vshard: VshardId::new(0),
+            kind: 1,
+            payload: &self.payload,
+        }
+    }
+
+    fn append(&self, durability: Durability) -> Lsn {
+        let appended = self
+            .wal
+            .append(&[self.record()], durability, AppendClass::User);
+        appended.expect("room").start()
+    }
+
+    fn wait_durable(&self, lsn: Lsn) {
+        let deadline = self.env.clock.now() + PATIENCE;
+        self.wal.wait_durable(lsn, deadline).expect("durable");
+    }
+
+    /// Needs [`WakeWriter`] for this thread.
+    fn wait_written(&self, lsn: Lsn) {
+        while self.wal.written() < Some(lsn) {
+            assert!(
+                self.wal.health() != LogHealth::Poisoned,
+                "the disk takes writes"
+            );
+            thread::park();
+        }
+    }
+
+    /// As many bytes as one batch of so many records.
+    fn batch(&self, records: usize) -> Vec<u8> {
+        let body = records * self.record().encoded_len();
+        payload(2, (BATCH_HEADER + body).next_multiple_of(BATCH_ALIGN))
+    }
+}
+
+fn blocking(criterion: &mut Criterion) {
+    let mut disk = Disk::new();
+    let mut group = criterion.benchmark_group("wal/blocking-1");
+    group.throughput(Throughput::Elements(1));
+    let batch = disk.batch(1);
+    group.bench_function("limit", |bencher| {
+        bencher.iter(|| disk.limit.write_synced(&batch).expect("synced"));
+    });
+    group.bench_function("nodedb-wal", |bencher| {
+        bencher.iter(|| disk.wait_durable(disk.append(Durability::Sync)));
+    });
+    group.finish();
+}
+
+fn buffered(criterion: &mut Criterion) {
+    let mut disk = Disk::new();
+    let mut group = criterion.benchmark_group("wal/buffered-1");
+    group.throughput(Throughput::Elements(1));
+    let batch = disk.batch(1);
+    group.bench_function("limit", |bencher| {
+        bencher.iter(|| disk.limit.write(&batch).expect("written"));
+    });
+    disk.wal
+        .set_listener(Arc::new(WakeWriter(thread::current())));
+    group.bench_function("nodedb-wal", |bencher| {
+        bencher.iter(|| disk.wait_written(disk.append(Durability::Buffered)));
+    });
+    group.finish();
+}
+
+fn pipelined(criterion: &mut Criterion) {
+    let mut disk = Disk::new();
+    let mut group = criterion.benchmark_group("wal/pipelined-1x64");
+    group.throughput(Throughput::Elements(PIPELINE));
+    let batch = disk.batch(64);
+    group.bench_function("limit", |bencher| {
+        bencher.iter(|| disk.limit.write_synced(&batch).expect("synced"));
+    });
+    group.bench_function("nodedb-wal", |bencher| {
+        bencher.iter(|| {
+            let last = (0..PIPELINE)
+                .map(|_| disk.append(Durability::Sync))
+                .last()
+                .expect("64 records");
+            disk.wait_durable(last);
+        });
+    });
+    group.finish();
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2));
+    targets = blocking, buffered, pipelined
+}
+criterion_main!(benches);
