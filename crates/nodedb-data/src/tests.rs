@@ -11,7 +11,6 @@ mod files;
 mod flush;
 mod groups;
 mod kill;
-mod perf;
 mod reads;
 mod start;
 mod world;

@@ -154,7 +154,10 @@ impl Core {
             let due = self.env.clock.now().saturating_add(every);
             stage.sync_due = Some(stage.sync_due.map_or(due, |earlier| earlier.min(due)));
         }
-        // `Buffered` is written at once, and synced when something else is.
+        // `Buffered` is written at once, and synced when something else is: a future, for one, that
+        // has waited for this record since before it was there.
+        let awaited = stage.last_awaited(range.end());
+        stage.sync_wanted = stage.sync_wanted.max(awaited);
         drop(stage);
         self.work.notify_one();
         Ok(range)
@@ -162,9 +165,7 @@ impl Core {
 
     pub(crate) fn request_sync(&self, up_to: Lsn) {
         let mut stage = self.stage.lock();
-        let wanted = stage.appended().map(|appended| appended.min(up_to));
-        if wanted > self.durable() && wanted > stage.sync_wanted {
-            stage.sync_wanted = wanted;
+        if stage.want_sync(up_to) {
             drop(stage);
             self.work.notify_one();
         }
@@ -188,11 +189,14 @@ impl Core {
         if self.durable() >= Some(lsn) {
             return Ok(());
         }
-        self.request_sync(lsn);
         let mut stage = self.stage.lock();
         loop {
             if let Some(verdict) = self.verdict(&stage, lsn) {
                 return verdict;
+            }
+            // Again after every pass: the record may have been appended only after the wait began.
+            if stage.want_sync(lsn) {
+                self.work.notify_one();
             }
             let left = deadline.saturating_sub(self.env.clock.now());
             let turnstile = stage.turnstile(lsn);

@@ -42,6 +42,8 @@ fn wait_for_shortage(core: &Core) -> bool {
     let target = core.options.spares + 1;
     let mut stage = core.stage.lock();
     while stage.ready.len() >= target && !stage.closing && stage.poison.is_none() {
+        // A truncation may have made up for what could not be prepared.
+        stage.starved = false;
         core.shortage.wait(&mut stage);
     }
     !stage.closing && stage.poison.is_none()

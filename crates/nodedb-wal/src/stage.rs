@@ -138,7 +138,7 @@ impl Stage {
         if self.staged_bytes + self.flight_bytes + bytes > self.bytes_max {
             return Err(AppendError::Backpressure);
         }
-        let end = records_end(self.segment_bytes);
+        let end = self.end_for(class);
         if let Some(open) = self.batches.last() {
             let body = open.bytes.len() - BATCH_HEADER + bytes;
             if self.offset + batch_len(body) <= end {
@@ -159,6 +159,17 @@ impl Stage {
         } else {
             AppendError::Backpressure
         })
+    }
+
+    /// Where records of this class must end in the last segment. While no prepared file is held back
+    /// (one is gone after a reopen on a full disk, or after housekeeping has begun to write into it),
+    /// users leave the last eighth: a checkpoint that finds no room for its record frees nothing.
+    fn end_for(&self, class: AppendClass) -> u64 {
+        let end = records_end(self.segment_bytes);
+        match class {
+            AppendClass::User if self.ready.len() <= self.ahead => end - self.segment_bytes / 8,
+            AppendClass::User | AppendClass::Housekeeping => end,
+        }
     }
 
     /// Takes a whole atomic group, or nothing. `crcs` are the checksums of the payloads.
@@ -210,6 +221,21 @@ impl Stage {
             record::encode(&mut batch.bytes, record, lsn, group, *crc);
         }
         batch.records += crate::format::on_disk(records.len());
+    }
+
+    /// Notes that somebody waits for a record to be durable, as far as it is appended; answers whether
+    /// that is news for the flusher.
+    pub(crate) fn want_sync(&mut self, up_to: Lsn) -> bool {
+        let wanted = self.appended().map(|appended| appended.min(up_to));
+        let news = wanted > self.sync_wanted;
+        self.sync_wanted = self.sync_wanted.max(wanted);
+        news
+    }
+
+    /// The last record before `end` that a future waits for.
+    pub(crate) fn last_awaited(&self, end: Lsn) -> Option<Lsn> {
+        let awaited = self.wakers.range(..(end, 0)).next_back();
+        awaited.map(|((lsn, _), _)| *lsn)
     }
 
     /// Takes everything staged, as one pass of the flusher.

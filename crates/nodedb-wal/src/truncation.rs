@@ -158,7 +158,7 @@ pub(crate) fn truncate(core: &Core, plan: &TruncationPlan) -> Result<Truncated, 
             }
             control.write_both(|state| state.oldest_segment = oldest)
         })?;
-        core.segments.split_off_before(horizon)
+        core.segments.split_off_before(oldest)
     };
     let segments = gone.len();
     let mut retired = Vec::new();

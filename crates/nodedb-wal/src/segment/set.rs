@@ -169,14 +169,13 @@ impl SegmentSet {
             .collect()
     }
 
-    /// Takes every segment off whose records all lie before `horizon`; never the last one.
-    pub(crate) fn split_off_before(&self, horizon: Lsn) -> Vec<Arc<Segment>> {
+    /// Takes every segment off below the one of this number, which CONTROL names as the oldest. By
+    /// number and not by record: a rotation meanwhile may have made more segments removable than
+    /// CONTROL knows of, and one that it names must stay.
+    pub(crate) fn split_off_before(&self, oldest: u64) -> Vec<Arc<Segment>> {
         let mut segments = self.segments.lock();
-        let count = segments
-            .iter()
-            .skip(1)
-            .take_while(|next| next.first_lsn <= horizon)
-            .count();
+        let count = segments.partition_point(|segment| segment.number < oldest);
+        assert!(count < segments.len(), "the oldest segment itself stays");
         segments.drain(..count).collect()
     }
 
