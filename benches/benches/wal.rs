@@ -13,7 +13,9 @@
     reason = "a bench that cannot write has nothing to measure"
 )]
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{
+    BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
+};
 use nodedb_bench::{BareFile, payload};
 use nodedb_env::Env;
 use nodedb_types::{Durability, Lsn, TenantId, VshardId};
@@ -21,6 +23,7 @@ use nodedb_wal::{
     AppendClass, DurabilityListener, LogHealth, LogOptions, PoisonCause, Record, Wal,
 };
 use std::{
+    io,
     sync::Arc,
     thread::{self, Thread},
     time::Duration,
@@ -28,11 +31,13 @@ use std::{
 use tempfile::TempDir;
 
 const PAYLOAD_BYTES: usize = 256;
-const PIPELINE: u64 = 64;
+const PIPELINE: usize = 64;
 /// A batch on disk, as docs/formats/wal.md has it.
 const BATCH_HEADER: usize = 64;
 const BATCH_ALIGN: usize = 512;
 const PATIENCE: Duration = Duration::from_mins(1);
+
+type Group<'a> = BenchmarkGroup<'a, WallTime>;
 
 /// Wakes the one writer whenever more is written.
 #[derive(Debug)]
@@ -50,46 +55,32 @@ impl DurabilityListener for WakeWriter {
     }
 }
 
-/// A new log, and a bare file beside it on the same disk.
-struct Disk {
+/// A new log.
+struct Log {
     wal: Wal,
-    limit: BareFile,
     env: Env,
     payload: Vec<u8>,
     // Removed when dropped, after the log.
     _temp: TempDir,
 }
 
-impl Disk {
+impl Log {
     fn new() -> Self {
         let temp = tempfile::tempdir().expect("a directory");
         let env = Env::real();
-        let limit = BareFile::create(&env, temp.path()).expect("a file");
-        let dir = temp.path().join("wal");
-        env.files.create_dir(&dir).expect("a directory");
-        let wal = Wal::create(&env, &dir, LogOptions::default()).expect("a log");
+        let wal = Wal::create(&env, temp.path(), LogOptions::default()).expect("a log");
         Self {
             wal,
-            limit,
             env,
             payload: payload(1, PAYLOAD_BYTES),
             _temp: temp,
         }
     }
 
-    fn record(&self) -> Record<'_> {
-        Record {
-            tenant: TenantId::DEFAULT,
-            vshard: VshardId::new(0),
-            kind: 1,
-            payload: &self.payload,
-        }
-    }
-
     fn append(&self, durability: Durability) -> Lsn {
         let appended = self
             .wal
-            .append(&[self.record()], durability, AppendClass::User);
+            .append(&[record(&self.payload)], durability, AppendClass::User);
         appended.expect("room").start()
     }
 
@@ -108,59 +99,71 @@ impl Disk {
             thread::park();
         }
     }
+}
 
-    /// As many bytes as one batch of so many records.
-    fn batch(&self, records: usize) -> Vec<u8> {
-        let body = records * self.record().encoded_len();
-        payload(2, (BATCH_HEADER + body).next_multiple_of(BATCH_ALIGN))
+fn record(payload: &[u8]) -> Record<'_> {
+    Record {
+        tenant: TenantId::DEFAULT,
+        vshard: VshardId::new(0),
+        kind: 1,
+        payload,
     }
 }
 
+/// As many bytes as one batch of so many records.
+fn batch(records: usize) -> Vec<u8> {
+    let body = records * record(&[0; PAYLOAD_BYTES]).encoded_len();
+    payload(2, (BATCH_HEADER + body).next_multiple_of(BATCH_ALIGN))
+}
+
+/// Measures one call on a bare file, before there is a log.
+fn limit(group: &mut Group<'_>, call: impl Fn(&mut BareFile) -> io::Result<()>) {
+    let temp = tempfile::tempdir().expect("a directory");
+    let mut file = BareFile::create(&Env::real(), temp.path()).expect("a file");
+    group.bench_function("limit", |bencher| {
+        bencher.iter(|| call(&mut file).expect("written"));
+    });
+}
+
 fn blocking(criterion: &mut Criterion) {
-    let mut disk = Disk::new();
     let mut group = criterion.benchmark_group("wal/blocking-1");
     group.throughput(Throughput::Elements(1));
-    let batch = disk.batch(1);
-    group.bench_function("limit", |bencher| {
-        bencher.iter(|| disk.limit.write_synced(&batch).expect("synced"));
-    });
+    let batch = batch(1);
+    limit(&mut group, |file| file.write_synced(&batch));
+    let log = Log::new();
     group.bench_function("nodedb-wal", |bencher| {
-        bencher.iter(|| disk.wait_durable(disk.append(Durability::Sync)));
+        bencher.iter(|| log.wait_durable(log.append(Durability::Sync)));
     });
     group.finish();
 }
 
 fn buffered(criterion: &mut Criterion) {
-    let mut disk = Disk::new();
     let mut group = criterion.benchmark_group("wal/buffered-1");
     group.throughput(Throughput::Elements(1));
-    let batch = disk.batch(1);
-    group.bench_function("limit", |bencher| {
-        bencher.iter(|| disk.limit.write(&batch).expect("written"));
-    });
-    disk.wal
+    let batch = batch(1);
+    limit(&mut group, |file| file.write(&batch));
+    let log = Log::new();
+    log.wal
         .set_listener(Arc::new(WakeWriter(thread::current())));
     group.bench_function("nodedb-wal", |bencher| {
-        bencher.iter(|| disk.wait_written(disk.append(Durability::Buffered)));
+        bencher.iter(|| log.wait_written(log.append(Durability::Buffered)));
     });
     group.finish();
 }
 
 fn pipelined(criterion: &mut Criterion) {
-    let mut disk = Disk::new();
     let mut group = criterion.benchmark_group("wal/pipelined-1x64");
-    group.throughput(Throughput::Elements(PIPELINE));
-    let batch = disk.batch(64);
-    group.bench_function("limit", |bencher| {
-        bencher.iter(|| disk.limit.write_synced(&batch).expect("synced"));
-    });
+    group.throughput(Throughput::Elements(PIPELINE as u64));
+    let batch = batch(PIPELINE);
+    limit(&mut group, |file| file.write_synced(&batch));
+    let log = Log::new();
     group.bench_function("nodedb-wal", |bencher| {
         bencher.iter(|| {
-            let last = (0..PIPELINE)
-                .map(|_| disk.append(Durability::Sync))
-                .last()
-                .expect("64 records");
-            disk.wait_durable(last);
+            let mut last = log.append(Durability::Sync);
+            for _ in 1..PIPELINE {
+                last = log.append(Durability::Sync);
+            }
+            log.wait_durable(last);
         });
     });
     group.finish();
@@ -170,7 +173,8 @@ criterion_group! {
     name = benches;
     config = Criterion::default()
         .sample_size(10)
-        .warm_up_time(Duration::from_millis(500))
+        // A new log prepares its next segments meanwhile.
+        .warm_up_time(Duration::from_secs(3))
         .measurement_time(Duration::from_secs(2));
     targets = blocking, buffered, pipelined
 }

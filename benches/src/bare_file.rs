@@ -15,7 +15,8 @@ pub struct BareFile {
 }
 
 impl BareFile {
-    /// Creates `limit` in `dir` and fills it durably.
+    /// Creates `limit` in `dir` and fills it durably. Measure it before there is a log on the same disk,
+    /// which would prepare its next segments at that moment.
     ///
     /// # Errors
     /// What the system reports; `AlreadyExists` if there is such a file.

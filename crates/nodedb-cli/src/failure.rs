@@ -21,7 +21,7 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Database(#[from] nodedb::Error),
     /// No document under the key.
-    #[error("collection `{collection}` has no key `{key}`")]
+    #[error("collection `{collection}` has no key `{key}`: `scan` shows those that are there")]
     NoDocument {
         /// The collection.
         collection: String,

@@ -7,7 +7,6 @@
 mod copies;
 mod crdt;
 mod durability;
-mod files;
 mod flush;
 mod groups;
 mod kill;

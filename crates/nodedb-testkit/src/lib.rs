@@ -5,6 +5,8 @@
 //! live and durable names. A test takes crash images from it, makes calls fail, damages bytes, and
 //! asserts that not a byte changed.
 //!
+//! [`FaultyFiles`] are real files that fail or wait where a test says so.
+//!
 //! It is *not* a scheduler: threads are real, so a run with several threads is not replayed by its
 //! seed. It is *not* a model of one file system either: it does what POSIX lets a file system do,
 //! which is worse than what any of them does.
@@ -41,6 +43,7 @@ mod damage;
 mod disk;
 mod errno;
 mod faults;
+mod faulty_files;
 mod manual_clock;
 mod names;
 mod seeded_random;
@@ -48,6 +51,7 @@ mod sim_file;
 mod sim_files;
 mod snapshot;
 
+pub use faulty_files::{FaultyFiles, PathFaults};
 pub use manual_clock::ManualClock;
 pub use seeded_random::SeededRandom;
 pub use sim_files::SimFiles;

@@ -71,6 +71,13 @@ impl BatchHeader {
         let first_lsn = reader.lsn("first lsn")?;
         let record_count = reader.u32("record count")?;
         let epoch = LogEpoch::new(reader.u32("log epoch")?);
+        // So that what follows it can be counted.
+        if first_lsn.get() > u64::MAX / 2 || epoch.get() == u32::MAX {
+            return Err(DecodeError::OutOfRange {
+                field: "first lsn",
+                value: first_lsn.get(),
+            });
+        }
         let durable = reader.position("durable lsn")?;
         let commit_ms = reader.u64("commit time")?;
         Ok(Self {

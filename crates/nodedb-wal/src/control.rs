@@ -3,7 +3,7 @@
 use crate::{WalError, format::VERSION, segment::name::CONTROL};
 use crc32c::crc32c;
 use nodedb_env::{Env, File, Open};
-use nodedb_types::{ByteReader, DecodeError, LogEpoch, Lsn};
+use nodedb_types::{ByteReader, DecodeError, LogEpoch, Lsn, limits};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -118,7 +118,30 @@ impl Control {
             newest_segment: reader.u64("newest segment")?,
             clean_shutdown,
         };
+        control.check_ranges()?;
         Ok((reader_min, control))
+    }
+
+    /// Refuses what no log reaches, so that what follows it can be counted.
+    fn check_ranges(&self) -> Result<(), DecodeError> {
+        let out_of_range = |field, value| Err(DecodeError::OutOfRange { field, value });
+        let sizes = limits::SEGMENT_BYTES_MIN..=limits::SEGMENT_BYTES_MAX;
+        if !sizes.contains(&self.segment_bytes) || !self.segment_bytes.is_multiple_of(4096) {
+            return out_of_range("segment size", self.segment_bytes);
+        }
+        for (field, value) in [
+            ("log epoch", u64::from(self.epoch.get()) << 32),
+            ("generation", self.generation),
+            ("redo lsn", self.redo.get()),
+            ("durable lsn", Lsn::encode(self.durable)),
+            ("oldest segment", self.oldest_segment),
+            ("newest segment", self.newest_segment),
+        ] {
+            if value > u64::MAX / 2 {
+                return out_of_range(field, value);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -128,6 +151,8 @@ pub(crate) struct ControlFile {
     file: Arc<dyn File>,
     path: PathBuf,
     state: Control,
+    /// Whether the log is closed. The directory may have another owner then.
+    closed: bool,
 }
 
 impl ControlFile {
@@ -150,7 +175,12 @@ impl ControlFile {
             .files
             .open(&path, Open::ReadWrite)
             .map_err(WalError::io("open", &path))?;
-        Ok(Self { file, path, state })
+        Ok(Self {
+            file,
+            path,
+            state,
+            closed: false,
+        })
     }
 
     /// Opens CONTROL of a log whose state is known, for writing.
@@ -163,11 +193,33 @@ impl ControlFile {
             .files
             .open(&path, Open::ReadWrite)
             .map_err(WalError::io("open", &path))?;
-        Ok(Self { file, path, state })
+        Ok(Self {
+            file,
+            path,
+            state,
+            closed: false,
+        })
     }
 
     pub(crate) const fn state(&self) -> Control {
         self.state
+    }
+
+    pub(crate) const fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Marks the shutdown as clean. Nothing is written after it.
+    ///
+    /// # Errors
+    /// `Io`; the log must then be opened again.
+    pub(crate) fn close(&mut self, durable: Option<Lsn>) -> Result<(), WalError> {
+        self.write_both(|state| {
+            state.durable = durable;
+            state.clean_shutdown = true;
+        })?;
+        self.closed = true;
+        Ok(())
     }
 
     /// Writes one slot and syncs it. The other one keeps the state before.
@@ -239,4 +291,49 @@ pub(crate) fn read(env: &Env, dir: &Path) -> Result<Option<ReadControl>, WalErro
     }
     let intact = slots.len();
     Ok(Some(ReadControl { newest, intact }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Its bytes are only checksummed: a forged slot must count as damaged, not end the process.
+    #[test]
+    fn a_slot_beyond_every_log_is_damaged() {
+        let sound = Control {
+            log_id: [1; 16],
+            generation: 4,
+            epoch: LogEpoch::new(1),
+            segment_bytes: limits::SEGMENT_BYTES_MIN,
+            redo: Lsn::FIRST,
+            checkpoint_record: None,
+            durable: None,
+            archived: None,
+            oldest_segment: 1,
+            newest_segment: 1,
+            clean_shutdown: false,
+        };
+        let read = |control: Control| Control::decode(&control.encode(), Path::new("CONTROL"));
+        assert_eq!(read(sound).ok(), Some(Some(sound)));
+        for forged in [
+            Control {
+                segment_bytes: 4608,
+                ..sound
+            },
+            Control {
+                generation: u64::MAX,
+                ..sound
+            },
+            Control {
+                durable: Lsn::from_u64(u64::MAX),
+                ..sound
+            },
+            Control {
+                oldest_segment: u64::MAX,
+                ..sound
+            },
+        ] {
+            assert!(matches!(read(forged), Ok(None)), "{forged:?}");
+        }
+    }
 }

@@ -43,6 +43,8 @@ pub(crate) struct Core {
     pub(crate) segments: SegmentSet,
     pub(crate) control: Mutex<ControlFile>,
     pub(crate) pins: Arc<Pins>,
+    /// Held while files are removed. Taken before every other lock.
+    pub(crate) reclaim: Mutex<()>,
     pub(crate) stage: Mutex<Stage>,
     /// The flusher sleeps here.
     pub(crate) work: Condvar,
@@ -89,6 +91,7 @@ impl Core {
             segments: birth.segments,
             control: Mutex::new(birth.control),
             pins: Arc::default(),
+            reclaim: Mutex::default(),
             stage: Mutex::new(birth.stage),
             work: Condvar::new(),
             shortage: Condvar::new(),
@@ -274,14 +277,25 @@ impl Core {
     /// Ends the life of the log: a write or sync failed, so nothing may be acknowledged, deleted or
     /// synced again. Everybody who waits is told now. The first cause stays.
     pub(crate) fn poison(&self, cause: &PoisonCause) {
+        if self.mark_poisoned(cause) {
+            self.announce_poison(cause);
+        }
+    }
+
+    /// From now on everything is refused. Answers whether this is the first cause.
+    fn mark_poisoned(&self, cause: &PoisonCause) -> bool {
         let mut stage = self.stage.lock();
         if stage.poison.is_some() {
-            return;
+            return false;
         }
         tracing::error!(%cause, dir = %self.dir.display(), "log poisoned");
         stage.poison = Some(cause.clone());
-        let wakers = std::mem::take(&mut stage.wakers);
-        drop(stage);
+        true
+    }
+
+    /// Out of all locks: a waker may run or drop anything, such as a task that holds a pin.
+    fn announce_poison(&self, cause: &PoisonCause) {
+        let wakers = std::mem::take(&mut self.stage.lock().wakers);
         self.wake_all();
         wakers.into_values().for_each(std::task::Waker::wake);
         self.tell(|listener| listener.poisoned(cause));
@@ -304,18 +318,36 @@ impl Core {
         }
     }
 
-    /// Changes CONTROL; a failure poisons the log.
+    /// Changes CONTROL, unless the log is closed; a failure poisons the log.
     pub(crate) fn change_control(
         &self,
         change: impl FnOnce(&mut ControlFile) -> Result<(), WalError>,
     ) -> Result<(), WalError> {
+        self.change_control_under((), change)
+    }
+
+    /// The same while the caller holds a lock, which is given up before a failure is announced.
+    pub(crate) fn change_control_under<G>(
+        &self,
+        guard: G,
+        change: impl FnOnce(&mut ControlFile) -> Result<(), WalError>,
+    ) -> Result<G, WalError> {
         let mut control = self.control.lock();
         // Under the lock: nothing is recorded after a failure, also not by a racing thread.
         self.check_healthy()?;
-        change(&mut control).map_err(|error| {
-            let cause = PoisonCause::from_failure(error);
-            self.poison(&cause);
-            WalError::Poisoned(cause)
-        })
+        if control.is_closed() {
+            return Err(WalError::Closed);
+        }
+        let Err(error) = change(&mut control) else {
+            return Ok(guard);
+        };
+        let cause = PoisonCause::from_failure(error);
+        let first = self.mark_poisoned(&cause);
+        drop(control);
+        drop(guard);
+        if first {
+            self.announce_poison(&cause);
+        }
+        Err(WalError::Poisoned(cause))
     }
 }

@@ -120,12 +120,11 @@ impl Handle {
         let wakers = std::mem::take(&mut self.core.stage.lock().wakers);
         wakers.into_values().for_each(std::task::Waker::wake);
         let durable = self.core.durable();
-        self.core.change_control(|control| {
-            control.write_both(|state| {
-                state.durable = durable;
-                state.clean_shutdown = true;
-            })
-        })
+        // A truncation under way comes to its end first: who opens next may use the same names.
+        let reclaim = self.core.reclaim.lock();
+        let closed = self.core.change_control(|control| control.close(durable));
+        drop(reclaim);
+        closed
     }
 }
 

@@ -17,7 +17,8 @@ use std::{
 /// Who appends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AppendClass {
-    /// Data of users. Refused while only the held-back segment is left.
+    /// Data of users. Refused while only the held-back segment is left or, where none is held back, the
+    /// last eighth of the one that is being written.
     User,
     /// Checkpoints and what else frees space. May use the held-back segment.
     Housekeeping,

@@ -142,13 +142,15 @@ pub(crate) fn plan(core: &Core, holds: &[Hold]) -> TruncationPlan {
 /// segment, which the next open sweeps.
 pub(crate) fn truncate(core: &Core, plan: &TruncationPlan) -> Result<Truncated, WalError> {
     assert_eq!(plan.log_id, core.log_id, "a plan is for its own log");
+    // To the end: after a close the files belong to whoever opens next.
+    let reclaim = core.reclaim.lock();
     let gone = {
         // Held throughout, so that no pin is taken on a record that is just going.
         let held = core.pins.held.lock();
         let pinned = held.pins.values().map(|hold| hold.lsn).min();
         let horizon = pinned.map_or(plan.horizon, |pinned| pinned.min(plan.horizon));
         let oldest = core.segments.oldest_kept(horizon);
-        core.change_control(|control| {
+        let held = core.change_control_under(held, |control| {
             assert!(
                 horizon <= control.state().redo,
                 "recovery needs its records"
@@ -158,7 +160,9 @@ pub(crate) fn truncate(core: &Core, plan: &TruncationPlan) -> Result<Truncated, 
             }
             control.write_both(|state| state.oldest_segment = oldest)
         })?;
-        core.segments.split_off_before(oldest)
+        let gone = core.segments.split_off_before(oldest);
+        drop(held);
+        gone
     };
     let segments = gone.len();
     let mut retired = Vec::new();
@@ -176,6 +180,7 @@ pub(crate) fn truncate(core: &Core, plan: &TruncationPlan) -> Result<Truncated, 
             WalError::Poisoned(cause)
         })?;
     }
+    drop(reclaim);
     let recycled = retired.len();
     core.stage.lock().ready.extend(retired);
     core.room.notify_all();

@@ -263,7 +263,7 @@ impl Wal {
     /// CONTROL hold it durably.
     ///
     /// # Errors
-    /// [`WalError::Poisoned`], also if this very write fails.
+    /// [`WalError::Poisoned`], also if this very write fails; [`WalError::Closed`].
     ///
     /// # Panics
     /// If `redo` goes back or lies above `durable` + 1, or if the checkpoint record is not durable:
@@ -318,8 +318,8 @@ impl Wal {
     /// segment is durably recorded.
     ///
     /// # Errors
-    /// [`WalError::Poisoned`], also if CONTROL or the directory cannot be written. A file that cannot be
-    /// removed is no error: the next open sweeps it.
+    /// [`WalError::Poisoned`], also if CONTROL or the directory cannot be written; [`WalError::Closed`]. A
+    /// file that cannot be removed is no error: the next open sweeps it.
     ///
     /// # Panics
     /// If the plan was made for another log.

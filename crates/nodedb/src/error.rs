@@ -38,6 +38,12 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
     },
+    /// Something stands where a restore should make a directory.
+    #[error("{path} exists already: restore to a path where nothing stands")]
+    TargetExists {
+        /// The path.
+        path: PathBuf,
+    },
     /// The directory holds something else.
     #[error(
         "{path} is not empty and holds no database (there is `{found}`): choose an empty directory"
@@ -94,7 +100,7 @@ pub enum Error {
         name: String,
     },
     /// No such document.
-    #[error("collection `{collection}` has no key `{key}`")]
+    #[error("collection `{collection}` has no key `{key}`: put it first, or look with `scan`")]
     NoDocument {
         /// The collection.
         collection: String,
@@ -264,9 +270,9 @@ impl Error {
             | Self::NoTenant { .. }
             | Self::NoDocument { .. }
             | Self::NoIndex { .. } => ErrorKind::NotFound,
-            Self::DatabaseExists { .. } | Self::RestorePointExists { .. } => {
-                ErrorKind::AlreadyExists
-            }
+            Self::DatabaseExists { .. }
+            | Self::TargetExists { .. }
+            | Self::RestorePointExists { .. } => ErrorKind::AlreadyExists,
             Self::Foreign { .. } | Self::UnsupportedFormat { .. } => ErrorKind::UnsupportedFormat,
             Self::Locked { .. } => ErrorKind::Locked,
             Self::Corrupt { .. } | Self::Record(_) => ErrorKind::Corrupt,

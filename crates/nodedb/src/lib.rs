@@ -26,6 +26,9 @@ mod status;
 mod tenant;
 mod verify;
 
+#[cfg(test)]
+mod tests;
+
 pub use batch::{BatchOp, BatchWritten};
 pub use checkpoint::{CheckpointOutcome, CheckpointReport, CheckpointRequest};
 pub use collection::Collection;

@@ -78,7 +78,7 @@ pub fn plan_restore(request: &RestoreRequest) -> Result<RestoreReport, Error> {
 /// leaves under `<into>.restoring` the next restore sweeps.
 ///
 /// # Errors
-/// [`Error::DatabaseExists`] if something stands at `into`; [`Error::Archive`] with kind `Gap` if
+/// [`Error::TargetExists`] if something stands at `into`; [`Error::Archive`] with kind `Gap` if
 /// records are missing, `Corrupt` for a damaged object, `NotFound` for an unknown target;
 /// [`Error::Io`], [`Error::Log`].
 pub fn restore(
@@ -88,7 +88,7 @@ pub fn restore(
     let env = Env::real();
     let into = &request.into;
     if exists(&*env.files, into)? {
-        return Err(Error::DatabaseExists { path: into.clone() });
+        return Err(Error::TargetExists { path: into.clone() });
     }
     let store = open_store(&env, &request.archive)?;
     let mut name = into.as_os_str().to_owned();

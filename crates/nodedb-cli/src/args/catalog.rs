@@ -62,7 +62,7 @@ pub(crate) enum CollectionCommand {
 /// Words of `collection create`.
 #[derive(Args, Debug)]
 pub(crate) struct CreateArgs {
-    /// Its name: 1 to 64 of a-z A-Z 0-9 _ - .
+    /// Its name: 1 to 64 letters, digits, `_`, `-` and `.`, not first `-` or `.`
     pub(crate) name: String,
     /// What it holds.
     #[arg(long, value_name = "KIND", default_value = "document")]

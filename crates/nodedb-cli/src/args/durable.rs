@@ -18,7 +18,7 @@ pub(crate) struct CheckpointArgs {
 /// Words of `restore-point`.
 #[derive(Args, Debug)]
 pub(crate) struct RestorePointArgs {
-    /// Its name: 1 to 64 of a-z A-Z 0-9 _ - .
+    /// Its name: 1 to 64 letters, digits, `_`, `-` and `.`, not first `-` or `.`
     pub(crate) name: String,
 }
 

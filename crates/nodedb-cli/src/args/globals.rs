@@ -6,9 +6,16 @@ use tracing_subscriber::EnvFilter;
 
 /// Options that stand before or after any command.
 #[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Globals {
     /// Directory of the database.
-    #[arg(long, value_name = "DIR", env = "NODEDB_DIR", global = true)]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "NODEDB_DIR",
+        hide_env_values = true,
+        global = true
+    )]
     pub(crate) dir: Option<PathBuf>,
     /// Answer with one JSON document (scan, export: JSON lines).
     #[arg(long, global = true)]
@@ -24,6 +31,7 @@ pub(crate) struct Globals {
 
 /// Options of a line of the shell, whose database is open and whose answers are JSON.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct LineGlobals {
     /// Accepted for the sake of lines that were written for the command line.
     #[arg(long, global = true)]

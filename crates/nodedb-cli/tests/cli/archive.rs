@@ -226,3 +226,27 @@ fn a_damaged_archive_is_found_and_never_restored_from() {
     assert_eq!(ran.code, 2, "{ran:?}");
     assert!(!database.path("again").exists());
 }
+
+#[test]
+fn an_archive_that_goes_away_stops_no_write_and_is_caught_up() {
+    let database = Database::with_archive();
+    let patience = "request-deadline-ms = 500\ncheckpoint-deadline-ms = 500\n";
+    std::fs::write(database.dir().join("nodedb.toml"), patience).expect("written");
+    let (archive, away) = (database.path("archive"), database.path("away"));
+    std::fs::rename(&archive, &away).expect("moved away");
+    let put = database.json(&["put", "c", "k", "1"]);
+    let message = database.refused(&["checkpoint", "--wait-archive"], "Timeout", 1);
+    assert!(message.contains("archive"), "{message}");
+    assert!(
+        !archive.exists(),
+        "an archive was made where none is mounted"
+    );
+    std::fs::rename(&away, &archive).expect("moved back");
+    let report = database.json(&["checkpoint", "--wait-archive"]);
+    assert!(
+        report["archived_lsn"].as_u64() >= put["lsn"].as_u64(),
+        "{report}"
+    );
+    let (_, into) = restore(&database, "again", "latest");
+    assert_eq!(get(&into, "k"), "1\n");
+}

@@ -9,7 +9,6 @@ use nodedb_engine::Metric;
 use nodedb_types::{Durability, ErrorKind, Stamp};
 use std::{
     pin::pin,
-    sync::atomic::Ordering,
     task::{Context, Poll, Waker},
 };
 
@@ -38,14 +37,14 @@ fn strong(key: &str) -> Op {
 fn a_sync_write_is_seen_once_it_is_acknowledged_and_not_before() {
     let world = World::new(1, options(1));
     world.put(0, "a", "1");
-    world.faults.close_gate();
+    world.faults.hold_syncs("/wal/");
     let write = world.send(vshard(0), at(put("a", "2"), Durability::Sync));
     let write = parked(&world, write);
     // The snapshot at `durable` answers at once, with the old value.
     assert_eq!(world.text(0, "a").as_deref(), Some("1"));
     let row = world.get_from(0, NOTES, "a", Consistency::Eventual);
     assert_eq!(text(&row.expect("applied")), "2");
-    world.faults.open_gate();
+    world.faults.release_syncs();
     written(write.wait().expect("an answer"));
     assert_eq!(world.text(0, "a").as_deref(), Some("2"));
 }
@@ -55,12 +54,12 @@ fn a_sync_write_is_seen_once_it_is_acknowledged_and_not_before() {
 fn a_buffered_acknowledgement_is_seen_by_a_strong_get() {
     let world = World::new(1, options(1));
     world.put(0, "a", "1");
-    world.faults.close_gate();
+    world.faults.hold_syncs("/wal/");
     let write = at(put("a", "2"), Durability::Buffered);
     written(world.ask(vshard(0), write));
     let read = parked(&world, world.send(vshard(0), strong("a")));
     // Another key of that vshard waits as well; another write would be judged by it.
-    world.faults.open_gate();
+    world.faults.release_syncs();
     let row = value(read.wait().expect("an answer"));
     assert_eq!(text(&row.expect("it was acknowledged")), "2");
 }
@@ -68,10 +67,10 @@ fn a_buffered_acknowledgement_is_seen_by_a_strong_get() {
 #[test]
 fn a_periodic_acknowledgement_comes_at_once_and_a_strong_get_asks_for_the_sync() {
     let world = World::new(1, options(1));
-    world.faults.close_gate();
+    world.faults.hold_syncs("/wal/");
     let stamp = world.put_weak(0, "a", "1").stamp.expect("logged");
     let read = parked(&world, world.send(vshard(0), strong("a")));
-    world.faults.open_gate();
+    world.faults.release_syncs();
     assert!(value(read.wait().expect("an answer")).is_some());
     assert!(world.wal.durable() >= Some(stamp.lsn), "nobody else asked");
 }
@@ -88,7 +87,7 @@ fn a_scan_snapshot_holds_what_was_acknowledged_weakly() {
 #[test]
 fn a_conflict_waits_until_what_it_rests_on_is_durable() {
     let world = World::new(1, options(1));
-    world.faults.close_gate();
+    world.faults.hold_syncs("/wal/");
     let found = world.put_weak(0, "a", "1").stamp;
     let conflict = at(expecting(put("a", "2"), Expect::Absent), Durability::Sync);
     let conflict = parked(&world, world.send(vshard(0), conflict));
@@ -96,7 +95,7 @@ fn a_conflict_waits_until_what_it_rests_on_is_durable() {
         &world,
         world.send(vshard(0), at(delete("b"), Durability::Sync)),
     );
-    world.faults.open_gate();
+    world.faults.release_syncs();
     let error = conflict.wait().expect("an answer").expect_err("a conflict");
     let DataError::Conflict { found: seen } = error else {
         panic!("{error}");
@@ -144,7 +143,7 @@ fn a_precondition_holds_or_changes_nothing() {
 #[test]
 fn a_search_waits_for_what_it_has_seen_and_asks_for_the_sync() {
     let world = World::new(1, options(1));
-    world.faults.close_gate();
+    world.faults.hold_syncs("/wal/");
     let write = at(put_vector("a", "{}", Some(vec![1.0, 2.0])), PERIODIC);
     written(world.ask(vshard(0), write));
     let search = Op::Search(Search {
@@ -156,7 +155,7 @@ fn a_search_waits_for_what_it_has_seen_and_asks_for_the_sync() {
         filter: None,
     });
     let search = parked(&world, world.send(vshard(0), search));
-    world.faults.open_gate();
+    world.faults.release_syncs();
     let Ok(Outcome::Hits(hits)) = search.wait().expect("an answer") else {
         panic!("hits");
     };
@@ -172,7 +171,7 @@ fn after_poison_what_needs_more_than_durable_fails_and_the_rest_is_answered() {
     let update = doc
         .edit(1, |doc| doc.get_text("t").insert(0, "x"))
         .expect("an edit");
-    world.faults.close_gate();
+    world.faults.hold_syncs("/wal/");
     world.put_weak(0, "weak", "1");
     let merge = Op::CrdtMerge {
         collection: DRAWINGS,
@@ -186,8 +185,8 @@ fn after_poison_what_needs_more_than_durable_fails_and_the_rest_is_answered() {
     let read = world.send(vshard(0), strong("weak"));
     let group = world.send_group(vec![(0, vec![put("g", "1")]), (1, vec![put("g", "1")])]);
     let (lost, read) = (parked(&world, lost), parked(&world, read));
-    world.faults.syncs_fail.store(true, Ordering::SeqCst);
-    world.faults.open_gate();
+    world.faults.fail_syncs(Some("/wal/"));
+    world.faults.release_syncs();
     let error = lost.wait().expect("an answer").expect_err("poisoned");
     assert!(matches!(error, DataError::OutcomeUnknown { .. }), "{error}");
     let error = read.wait().expect("an answer").expect_err("poisoned");
@@ -215,7 +214,7 @@ fn after_poison_what_needs_more_than_durable_fails_and_the_rest_is_answered() {
 fn after_poison_a_vshard_without_weak_acknowledgements_is_read_as_before() {
     let world = World::new(2, options(2));
     world.put(0, "a", "1");
-    world.faults.syncs_fail.store(true, Ordering::SeqCst);
+    world.faults.fail_syncs(Some("/wal/"));
     let error = world.ask(vshard(0), at(put("a", "2"), Durability::Sync));
     assert_eq!(error.expect_err("poisoned").kind(), ErrorKind::Poisoned);
     assert_eq!(world.text(0, "a").as_deref(), Some("1"));

@@ -12,7 +12,7 @@ use crate::{DataError, DataOptions, DataPlane, Image, Op, Outcome, Priority, vsh
 use nodedb_engine::{EngineKind, Floor};
 use nodedb_types::{Durability, ErrorKind, Lsn};
 use nodedb_wal::{AppendClass, Record, Wal};
-use std::{fs, sync::atomic::Ordering};
+use std::fs;
 
 fn own(floors: &crate::VshardFloors, engine: EngineKind) -> Option<Lsn> {
     let found = floors.floors.iter().find(|(kind, _)| *kind == engine);
@@ -125,7 +125,7 @@ fn files_ahead_of_the_log_are_refused() {
 fn a_failed_flush_leaves_the_floor_and_the_other_vshards_go_on() {
     let world = World::new(2, options(2));
     let before = world.data.floors()[1].floors;
-    *world.faults.no_new_files.lock() = Some("0001/catalog".to_owned());
+    world.faults.fail_creates(Some("0001/catalog"));
     let error = world.flush(1).expect_err("the disk fails");
     assert_eq!(error.kind(), ErrorKind::Io, "{error}");
     let board = world.data.floors();
@@ -138,7 +138,7 @@ fn a_failed_flush_leaves_the_floor_and_the_other_vshards_go_on() {
         world.data.floors()[1].failure.is_some(),
         "nobody tries again by himself"
     );
-    *world.faults.no_new_files.lock() = None;
+    world.faults.fail_creates(None);
     let floors = world.flush(1).expect("flushed when asked again");
     assert_eq!(floors.failure, None);
     let barrier = world.wal.durable();
@@ -283,11 +283,11 @@ fn an_image_opens_with_the_floors_it_states() {
 fn a_flush_looks_only_at_what_lies_at_or_below_its_barrier() {
     let world = World::new(1, options(1));
     world.flush(0).expect("flushed");
-    world.faults.close_gate();
+    world.faults.hold_syncs("/wal/");
     world.put_weak(0, "a", "1");
     let floors = world.flush(0).expect("nothing below the barrier is open");
     assert!(floors.dirty.is_some());
-    world.faults.open_gate();
+    world.faults.release_syncs();
 }
 
 /// WAL before data: the flush would hold a record that a crash takes back.
@@ -295,12 +295,12 @@ fn a_flush_looks_only_at_what_lies_at_or_below_its_barrier() {
 fn a_flush_above_what_is_durable_waits_and_fails_with_the_log() {
     let world = World::new(1, options(1));
     world.put(0, "a", "1");
-    world.faults.close_gate();
+    world.faults.hold_syncs("/wal/");
     world.put_weak(0, "b", "1");
     let barrier = world.wal.durable().expect("durable");
     let flush = world.send(vshard(0), Op::Flush { barrier });
-    world.faults.syncs_fail.store(true, Ordering::SeqCst);
-    world.faults.open_gate();
+    world.faults.fail_syncs(Some("/wal/"));
+    world.faults.release_syncs();
     let error = flush.wait().expect("an answer").expect_err("not durable");
     assert_eq!(error.kind(), ErrorKind::Poisoned, "{error}");
     assert_eq!(own(&world.data.floors()[0], EngineKind::Documents), None);

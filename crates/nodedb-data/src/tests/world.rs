@@ -1,8 +1,5 @@
 //! A data plane with everything below it, in a temporary directory.
-use super::{
-    copies::copy_resting,
-    files::{Faults, FaultyFiles},
-};
+use super::copies::copy_resting;
 use crate::{
     Answer, Change, Consistency, DataError, DataHandle, DataOptions, DataPlane, Expect, Group,
     GroupWritten, Op, Outcome, Part, Priority, Proven, Recovery, Replayed, Row, Scan, Ticket,
@@ -12,6 +9,7 @@ use bytes::Bytes;
 use nodedb_bridge::Request;
 use nodedb_engine::{CatalogChange, Collection, CollectionKind, Floor, Metric, VectorIndex};
 use nodedb_env::Env;
+use nodedb_testkit::{FaultyFiles, PathFaults};
 use nodedb_types::{CollectionId, CoreId, Durability, IndexId, Lsn, Name, TenantId, VshardId};
 use nodedb_wal::{LogOptions, Wal};
 use std::{
@@ -32,7 +30,7 @@ pub(super) const PERIODIC: Durability = Durability::Periodic {
 /// A running data plane.
 pub(super) struct World {
     pub(super) env: Env,
-    pub(super) faults: Arc<Faults>,
+    pub(super) faults: Arc<PathFaults>,
     pub(super) vshards: u16,
     pub(super) options: DataOptions,
     pub(super) data: DataHandle,
@@ -61,7 +59,7 @@ pub(super) fn vshard(id: u16) -> VshardId {
     VshardId::new(id)
 }
 
-pub(super) fn faulty_env() -> (Env, Arc<Faults>) {
+pub(super) fn faulty_env() -> (Env, Arc<PathFaults>) {
     let files = FaultyFiles::default();
     let faults = files.faults();
     let env = Env {

@@ -104,6 +104,7 @@ impl SegmentHeader {
         let known = flags == 0
             && u64::from(header_len) == HEADER_PAGE
             && align == BATCH_ALIGN
+            && epoch.get() < u32::MAX
             && reserved.iter().all(|byte| *byte == 0);
         let identity = Identity {
             log_id,

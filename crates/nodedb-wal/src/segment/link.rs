@@ -64,6 +64,16 @@ impl SegmentLink {
         let prev_end = reader.u64("previous end")?;
         let base_offset = reader.u64("base offset")?;
         let prev_chain = reader.u32("previous chain crc")?;
+        // So that what follows them can be counted.
+        for (field, value) in [
+            ("previous last lsn", Lsn::encode(prev_last)),
+            ("previous end", prev_end),
+            ("base offset", base_offset),
+        ] {
+            if value > u64::MAX / 4 {
+                return Err(DecodeError::OutOfRange { field, value });
+            }
+        }
         let reason = match reader.u32("link reason")? {
             1 => Reason::Create,
             2 => Reason::Rotate,
@@ -84,5 +94,38 @@ impl SegmentLink {
             prev_chain,
             reason,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Its bytes are only checksummed: a forged link must not end the process where it is added to.
+    #[test]
+    fn a_link_beyond_every_log_is_refused() {
+        let sound = SegmentLink::first(Some(Lsn::FIRST));
+        let last = Lsn::from_u64(u64::MAX);
+        for forged in [
+            SegmentLink {
+                prev_last: last,
+                ..sound
+            },
+            SegmentLink {
+                prev_end: u64::MAX,
+                ..sound
+            },
+            SegmentLink {
+                base_offset: u64::MAX,
+                ..sound
+            },
+        ] {
+            let mut body = Vec::new();
+            forged.encode(&mut body);
+            assert!(SegmentLink::decode(&body).is_err(), "{forged:?}");
+        }
+        let mut body = Vec::new();
+        sound.encode(&mut body);
+        assert_eq!(SegmentLink::decode(&body).ok(), Some(sound));
     }
 }

@@ -29,18 +29,19 @@ pub(crate) fn unfinished_path(dir: &Path, number: u64) -> PathBuf {
 
 /// Number of a prepared file by its name.
 pub(crate) fn spare_number(name: &str) -> Option<u64> {
-    name.strip_prefix("spare-")?
-        .strip_suffix(".seg")?
-        .parse()
-        .ok()
+    plain_number(name.strip_prefix("spare-")?.strip_suffix(".seg")?)
 }
 
 /// Number of an unfinished file by its name.
 pub(crate) fn unfinished_number(name: &str) -> Option<u64> {
-    name.strip_prefix("spare-")?
-        .strip_suffix(".tmp")?
-        .parse()
-        .ok()
+    plain_number(name.strip_prefix("spare-")?.strip_suffix(".tmp")?)
+}
+
+/// Digits alone, and a number after which more can follow: any other name is none of ours.
+fn plain_number(digits: &str) -> Option<u64> {
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let number = plain.then(|| digits.parse::<u64>().ok())??;
+    (number < u64::MAX / 2).then_some(number)
 }
 
 #[cfg(test)]
@@ -60,5 +61,17 @@ mod tests {
         }
         let huge = "wal-99999999999999999999.seg";
         assert_eq!(segment_number(huge), None);
+    }
+
+    /// They are adopted, written over or removed at open; the number after the highest is counted on.
+    #[test]
+    fn only_our_own_names_are_spares() {
+        assert_eq!(spare_number("spare-7.seg"), Some(7));
+        assert_eq!(unfinished_number("spare-7.tmp"), Some(7));
+        let last = format!("spare-{}.seg", u64::MAX);
+        for foreign in ["spare-+7.seg", "spare-.seg", "spare-7.bak", &last] {
+            assert_eq!(spare_number(foreign), None, "{foreign}");
+        }
+        assert_eq!(unfinished_number("spare-+7.tmp"), None);
     }
 }

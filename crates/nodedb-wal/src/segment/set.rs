@@ -196,3 +196,43 @@ fn first_lsn(segments: &[Arc<Segment>]) -> Lsn {
     let first = segments.first().expect("a log has at least one segment");
     first.first_lsn
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::segment::Identity;
+    use std::path::Path;
+
+    fn segment(number: u64, first: Lsn) -> Arc<Segment> {
+        let identity = Identity {
+            log_id: [0; 16],
+            segment: number,
+            seed: 0,
+        };
+        let header = SegmentHeader {
+            identity,
+            segment_bytes: 65536,
+            epoch: LogEpoch::new(1),
+            created_unix_ms: 0,
+        };
+        let link = SegmentLink::first(first.previous());
+        let path = Path::new("segment").join(number.to_string());
+        Arc::new(Segment::new(path, &header, &link, 4608))
+    }
+
+    /// A truncation decides that segment 2 becomes the oldest and writes that to CONTROL; a rotation
+    /// meanwhile starts segment 3, whose first record is the horizon, too. Going by records would remove
+    /// segment 2, which CONTROL says must be there: the next open would refuse the log.
+    #[test]
+    fn a_rotation_during_a_truncation_removes_no_segment_that_control_names() {
+        let horizon = Lsn::FIRST.advance(8);
+        let first = Lsn::FIRST.advance(4);
+        let set = SegmentSet::new(vec![segment(1, Lsn::FIRST), segment(2, first)]);
+        let oldest = set.oldest_kept(horizon);
+        assert_eq!(oldest, 2);
+        set.push(segment(3, horizon));
+        let gone = set.split_off_before(oldest);
+        let gone: Vec<_> = gone.iter().map(|segment| segment.number).collect();
+        assert_eq!((gone, set.oldest()), (vec![1], first));
+    }
+}

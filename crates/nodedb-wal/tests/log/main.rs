@@ -3,9 +3,10 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test ends by a panic")]
 
 mod builder;
-mod world;
 mod crashes;
 mod golden;
 mod reading;
 mod recovery;
+mod space;
+mod world;
 mod writing;

@@ -4,8 +4,16 @@ use crate::world::{Log, SEGMENT, lsn, options, record};
 use nodedb_env::Env;
 use nodedb_testkit::SimFiles;
 use nodedb_types::{Durability, Lsn};
-use nodedb_wal::{AppendClass, AppendError, Hold, LogOptions, ReadError, ReadLimit, Record, Wal};
-use std::time::Duration;
+use nodedb_wal::{
+    AppendClass, AppendError, Hold, LogOptions, ReadError, ReadLimit, Record, RetentionPin, Wal,
+    WalError,
+};
+use std::{
+    future::Future,
+    sync::{Arc, Mutex},
+    task::{Context, Wake, Waker},
+    time::Duration,
+};
 
 #[test]
 fn a_reader_follows_the_log_from_the_middle_of_a_batch_on() {
@@ -113,6 +121,56 @@ fn a_reader_of_what_was_reclaimed_is_told_and_never_sees_other_bytes() {
     assert!(matches!(error, ReadError::Truncated { oldest } if oldest == segments[3].first_lsn));
     let early = log.wal.reader(Lsn::FIRST, ReadLimit::Durable);
     assert!(matches!(early, Err(ReadError::Truncated { .. })));
+}
+
+/// A failed truncation wakes everybody who waits. A woken task may end, and drop the pin it held.
+#[test]
+fn a_task_that_drops_its_pin_when_a_truncation_fails_does_not_hang_it() {
+    struct Task(Mutex<Option<RetentionPin>>);
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {
+            drop(self.0.lock().expect("no panic").take());
+        }
+    }
+    let log = Log::create(SimFiles::new(7), options());
+    log.fill_segments(3);
+    let last = log.wal.segments()[2].first_lsn;
+    log.checkpoint(last);
+    let task = Task(Mutex::new(Some(log.wal.pin("task", last))));
+    let waker = Waker::from(Arc::new(task));
+    let future = log.wal.durable_future(last.advance(1000));
+    let mut future = Box::pin(future);
+    let poll = future.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(poll.is_pending());
+    log.disk.fail_sync(1);
+    let wal = log.wal.clone();
+    let truncating = std::thread::spawn(move || wal.truncate(wal.plan_truncation(&[])).is_err());
+    crate::world::until("the truncation returns", || truncating.is_finished());
+    assert!(truncating.join().expect("no panic"));
+    assert!(log.wal.holds().is_empty());
+}
+
+/// The directory has another owner after a close. CONTROL written from an old state would put its redo
+/// back, and a file renamed would take the place of one that the new owner has prepared.
+#[test]
+fn a_handle_kept_over_a_close_changes_nothing_of_who_opened_next() {
+    let log = Log::create(SimFiles::new(6), options());
+    log.fill_segments(4);
+    let last = log.wal.segments()[3].first_lsn;
+    log.checkpoint(last);
+    let stale = log.wal.clone();
+    let plan = stale.plan_truncation(&[]);
+    assert_eq!(plan.segments().len(), 3);
+    log.wal.close().expect("no fault");
+    let (next, _) = Log::open(log.disk.clone(), options()).expect("free again");
+    next.wait_for_spares();
+    let before = log.disk.snapshot();
+    let truncated = stale.truncate(plan);
+    assert!(matches!(truncated, Err(WalError::Closed)), "{truncated:?}");
+    let durable = stale.durable().expect("there are records");
+    let recorded = stale.record_checkpoint(durable, durable, None);
+    assert!(matches!(recorded, Err(WalError::Closed)), "{recorded:?}");
+    assert!(before.differences(&log.disk.snapshot()).is_empty());
 }
 
 #[test]

@@ -109,52 +109,6 @@ fn every_failing_write_or_sync_around_a_rotation_poisons_and_loses_nothing() {
 }
 
 #[test]
-fn a_full_disk_refuses_before_an_lsn_is_taken_and_appends_resume() {
-    let log = Log::create(SimFiles::new(3), options());
-    log.fill_disk();
-    let big = [8; 9000];
-    let last = loop {
-        match log
-            .wal
-            .append(&[record(&big)], Durability::Sync, AppendClass::User)
-        {
-            Ok(range) => log
-                .wal
-                .wait_durable(range.start(), log.deadline())
-                .expect("durable"),
-            Err(AppendError::NoSpace) => break log.wal.appended(),
-            Err(AppendError::Backpressure) => {
-                // The preparer has not met the full disk yet.
-                crate::world::until("the disk is known to be full", || {
-                    log.wal.health() == LogHealth::SpaceLow
-                });
-            }
-            Err(other) => panic!("{other}"),
-        }
-    };
-    assert_eq!(log.wal.health(), LogHealth::SpaceLow);
-    assert_eq!(log.wal.segments().len(), 2, "one file is held back");
-    // What frees space may use the file that is held back.
-    let range = log
-        .wal
-        .append(&[record(&big)], Durability::Sync, AppendClass::Housekeeping)
-        .expect("the reserve");
-    assert_eq!(Some(range.start()), last.map(Lsn::next), "no LSN was lost");
-    log.wal
-        .wait_durable(range.start(), log.deadline())
-        .expect("durable");
-    log.wal
-        .record_checkpoint(range.end(), range.start(), None)
-        .expect("no new file needed");
-    let truncated = log
-        .wal
-        .truncate(log.wal.plan_truncation(&[]))
-        .expect("no new file needed");
-    assert_eq!((truncated.segments, truncated.recycled), (2, 2));
-    log.commit(b"resumed without reopening");
-}
-
-#[test]
 fn a_group_is_never_split_and_never_in_two_segments() {
     let log = Log::create(SimFiles::new(4), options());
     let part = [1; 3000];
@@ -303,6 +257,26 @@ fn a_future_resolves_and_a_dropped_one_cancels_nothing() {
     assert_eq!(log.wal.durable(), Some(second));
 }
 
+/// The sync was asked for before there was anything to sync, and a `Buffered` append asks for none.
+#[test]
+fn a_wait_for_a_record_to_come_syncs_it_also_if_it_is_only_buffered() {
+    let log = Log::create(SimFiles::new(10), options());
+    let mut future = pin!(log.wal.durable_future(Lsn::FIRST));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(future.as_mut().poll(&mut context).is_pending());
+    log.append(b"one", Durability::Buffered);
+    crate::world::until("it is durable", || log.wal.durable() == Some(Lsn::FIRST));
+    for next in 2..50 {
+        let next = lsn(next);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| log.wal.wait_durable(next, log.deadline()));
+            std::thread::yield_now();
+            log.append(b"next", Durability::Buffered);
+            waiting.join().expect("no panic").expect("durable");
+        });
+    }
+}
+
 #[test]
 fn the_listener_hears_of_every_change() {
     #[derive(Debug, Default)]
@@ -332,6 +306,7 @@ fn the_listener_hears_of_every_change() {
         log.commit(&[1; 9000]);
     }
     crate::world::until("news", || heard.durable.load(Ordering::SeqCst) == 20);
+    log.wait_for_spares();
     log.disk.fail_sync(1);
     log.append(b"lost", Durability::Sync);
     crate::world::until("bad news", || heard.poisoned.load(Ordering::SeqCst) == 1);

@@ -2,76 +2,91 @@
 
 use nodedb_env::{Entry, File, FileIdentity, FileLock, Files, Open, RealFiles};
 use parking_lot::{Condvar, Mutex};
-use std::{
-    io,
-    os::fd::BorrowedFd,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{io, os::fd::BorrowedFd, path::Path, sync::Arc};
 
-/// Real files with faults. The faults are off at first.
+/// Real files with faults, for what [`crate::SimFiles`] cannot hold: libraries with file I/O of their
+/// own, and directories that a test looks into. The faults are off at first.
 #[derive(Debug, Default)]
-pub(super) struct FaultyFiles {
-    faults: Arc<Faults>,
+pub struct FaultyFiles {
+    faults: Arc<PathFaults>,
 }
 
+/// The faults of a [`FaultyFiles`], each for the paths that contain a text.
 #[derive(Debug, Default)]
-pub(super) struct Faults {
-    /// Whether syncs below `wal` fail.
-    pub(super) syncs_fail: AtomicBool,
-    /// New files cannot be made whose path contains this.
-    pub(super) no_new_files: Mutex<Option<String>>,
-    gate: Mutex<bool>,
-    opened: Condvar,
+pub struct PathFaults {
+    failing_syncs: Mutex<Option<String>>,
+    failing_creates: Mutex<Option<String>>,
+    held_syncs: Mutex<Option<String>>,
+    released: Condvar,
 }
 
-impl Faults {
-    /// Syncs below `wal` wait from now on.
-    pub(super) fn close_gate(&self) {
-        *self.gate.lock() = true;
+impl PathFaults {
+    /// Syncs of such files fail from now on; with `None`, none do.
+    pub fn fail_syncs(&self, of: Option<&str>) {
+        *self.failing_syncs.lock() = of.map(str::to_owned);
     }
 
-    /// They go on.
-    pub(super) fn open_gate(&self) {
-        *self.gate.lock() = false;
-        self.opened.notify_all();
+    /// No such files can be made from now on; with `None`, all can.
+    pub fn fail_creates(&self, of: Option<&str>) {
+        *self.failing_creates.lock() = of.map(str::to_owned);
     }
 
-    fn pass(&self) {
-        let mut closed = self.gate.lock();
-        while *closed {
-            self.opened.wait(&mut closed);
+    /// Syncs of such files wait from now on, until [`PathFaults::release_syncs`].
+    pub fn hold_syncs(&self, of: &str) {
+        *self.held_syncs.lock() = Some(of.to_owned());
+    }
+
+    /// Syncs that wait go on.
+    pub fn release_syncs(&self) {
+        *self.held_syncs.lock() = None;
+        self.released.notify_all();
+    }
+
+    fn sync(&self, path: &Path) -> io::Result<()> {
+        let mut held = self.held_syncs.lock();
+        while matches(path, held.as_deref()) {
+            self.released.wait(&mut held);
         }
+        drop(held);
+        fail_if(path, &self.failing_syncs)
     }
+}
+
+fn matches(path: &Path, text: Option<&str>) -> bool {
+    text.is_some_and(|text| path.to_string_lossy().contains(text))
+}
+
+fn fail_if(path: &Path, fault: &Mutex<Option<String>>) -> io::Result<()> {
+    if matches(path, fault.lock().as_deref()) {
+        return Err(io::Error::other("injected"));
+    }
+    Ok(())
 }
 
 #[derive(Debug)]
 struct FaultyFile {
     file: Arc<dyn File>,
-    faults: Option<Arc<Faults>>,
+    path: Box<Path>,
+    faults: Arc<PathFaults>,
 }
 
 impl FaultyFiles {
-    pub(super) fn faults(&self) -> Arc<Faults> {
+    /// The switches.
+    pub fn faults(&self) -> Arc<PathFaults> {
         Arc::clone(&self.faults)
     }
 }
 
 impl Files for FaultyFiles {
     fn open(&self, path: &Path, open: Open) -> io::Result<Arc<dyn File>> {
-        if open == Open::CreateNew
-            && let Some(part) = &*self.faults.no_new_files.lock()
-            && path.to_string_lossy().contains(part.as_str())
-        {
-            return Err(io::Error::other("injected"));
+        if open == Open::CreateNew {
+            fail_if(path, &self.faults.failing_creates)?;
         }
-        let in_log = path.parent().is_some_and(|dir| dir.ends_with("wal"));
+        let file = RealFiles.open(path, open)?;
         Ok(Arc::new(FaultyFile {
-            file: RealFiles.open(path, open)?,
-            faults: in_log.then(|| self.faults()),
+            file,
+            path: path.into(),
+            faults: self.faults(),
         }))
     }
 
@@ -138,12 +153,7 @@ impl File for FaultyFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        if let Some(faults) = &self.faults {
-            faults.pass();
-            if faults.syncs_fail.load(Ordering::SeqCst) {
-                return Err(io::Error::other("injected"));
-            }
-        }
+        self.faults.sync(&self.path)?;
         self.file.sync_data()
     }
 

@@ -1,0 +1,137 @@
+//! Full disks: refusing early, keeping room for what frees space, resuming.
+
+use crate::world::{Log, killed, options, record};
+use nodedb_testkit::SimFiles;
+use nodedb_types::{Durability, Lsn};
+use nodedb_wal::{AppendClass, AppendError, LogHealth};
+
+#[test]
+fn a_full_disk_refuses_before_an_lsn_is_taken_and_appends_resume() {
+    let log = Log::create(SimFiles::new(3), options());
+    log.fill_disk();
+    let big = [8; 9000];
+    let last = loop {
+        match log
+            .wal
+            .append(&[record(&big)], Durability::Sync, AppendClass::User)
+        {
+            Ok(range) => log
+                .wal
+                .wait_durable(range.start(), log.deadline())
+                .expect("durable"),
+            Err(AppendError::NoSpace) => break log.wal.appended(),
+            Err(AppendError::Backpressure) => {
+                // The preparer has not met the full disk yet.
+                crate::world::until("the disk is known to be full", || {
+                    log.wal.health() == LogHealth::SpaceLow
+                });
+            }
+            Err(other) => panic!("{other}"),
+        }
+    };
+    assert_eq!(log.wal.health(), LogHealth::SpaceLow);
+    assert_eq!(log.wal.segments().len(), 2, "one file is held back");
+    // What frees space may use the file that is held back.
+    let range = log
+        .wal
+        .append(&[record(&big)], Durability::Sync, AppendClass::Housekeeping)
+        .expect("the reserve");
+    assert_eq!(Some(range.start()), last.map(Lsn::next), "no LSN was lost");
+    log.wal
+        .wait_durable(range.start(), log.deadline())
+        .expect("durable");
+    log.wal
+        .record_checkpoint(range.end(), range.start(), None)
+        .expect("no new file needed");
+    let truncated = log
+        .wal
+        .truncate(log.wal.plan_truncation(&[]))
+        .expect("no new file needed");
+    assert_eq!((truncated.segments, truncated.recycled), (2, 2));
+    log.commit(b"resumed without reopening");
+    crate::world::until("health says so", || log.wal.health() == LogHealth::Healthy);
+}
+
+/// A reopen on a full disk takes the file that was held back. Were users to fill it, the checkpoint that
+/// frees space would find no room for its record, and nothing could ever be freed again.
+#[test]
+fn after_a_reopen_on_a_full_disk_users_leave_room_for_the_checkpoint() {
+    let log = Log::create(SimFiles::new(3), options());
+    log.fill_disk();
+    fill_until_no_space(&log);
+    let (log, _) = Log::open(killed(&log.disk), options()).expect("the held-back file");
+    fill_until_no_space(&log);
+    for _ in 0..3 {
+        let range = log
+            .wal
+            .append(
+                &[record(&[9; 1000])],
+                Durability::Sync,
+                AppendClass::Housekeeping,
+            )
+            .expect("users left room");
+        log.wal
+            .wait_durable(range.start(), log.deadline())
+            .expect("durable");
+    }
+    let last = log.wal.durable().expect("there are records");
+    log.wal
+        .record_checkpoint(last, last, None)
+        .expect("no new file needed");
+    let truncated = log
+        .wal
+        .truncate(log.wal.plan_truncation(&[]))
+        .expect("no new file needed");
+    assert!(truncated.segments > 0);
+    let bytes = record(b"resumed without reopening").encoded_len();
+    log.wal
+        .wait_room(bytes, AppendClass::User, log.deadline())
+        .expect("a file can be prepared again");
+    log.commit(b"resumed without reopening");
+}
+
+/// Housekeeping that has begun to write into the held-back file keeps an eighth of it.
+#[test]
+fn users_do_not_fill_the_file_that_housekeeping_has_opened() {
+    let log = Log::create(SimFiles::new(3), options());
+    log.fill_disk();
+    fill_until_no_space(&log);
+    let before = log.wal.segments().len();
+    let housekeeping = |bytes: &[u8]| {
+        log.wal.append(
+            &[record(bytes)],
+            Durability::Sync,
+            AppendClass::Housekeeping,
+        )
+    };
+    housekeeping(&[9; 9000]).expect("the held-back file");
+    fill_until_no_space(&log);
+    assert_eq!(log.wal.segments().len(), before + 1);
+    for _ in 0..3 {
+        housekeeping(&[9; 1000]).expect("users left room");
+    }
+}
+
+/// Appends as a user until nothing is taken any more.
+fn fill_until_no_space(log: &Log) {
+    let big = [8; 1000];
+    loop {
+        match log
+            .wal
+            .append(&[record(&big)], Durability::Sync, AppendClass::User)
+        {
+            Ok(range) => log
+                .wal
+                .wait_durable(range.start(), log.deadline())
+                .expect("durable"),
+            Err(AppendError::NoSpace) => return,
+            Err(AppendError::Backpressure) => {
+                // The preparer has not met the full disk yet.
+                crate::world::until("the disk is known to be full", || {
+                    log.wal.health() == LogHealth::SpaceLow
+                });
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
