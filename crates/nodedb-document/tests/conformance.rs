@@ -4,13 +4,12 @@
     reason = "a failed expectation is the result of a test"
 )]
 
-#[expect(dead_code, reason = "shared with tests that use more of it")]
-mod world;
 #[path = "../../nodedb-engine/tests/sim_disk/mod.rs"]
 mod sim_disk;
+#[expect(dead_code, reason = "shared with tests that use more of it")]
+mod world;
 
 use bytes::Bytes;
-use world::{TestLog, lsn};
 use nodedb_document::{DocumentEngine, Place, PlainTables, Ports, ReadAt, ScanRange};
 use nodedb_engine::{
     CatalogChange, CrdtRows, EngineError, Redo, Snapshots,
@@ -25,6 +24,7 @@ use std::{
     path::Path,
     sync::Arc,
 };
+use world::{TestLog, lsn};
 
 /// Plain documents in collection 1, CRDT documents in 2, and 3 is dropped once.
 const COLLECTIONS: [CollectionId; 3] = [

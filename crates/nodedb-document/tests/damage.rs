@@ -5,10 +5,10 @@
 #[expect(dead_code, reason = "shared with tests that use more of it")]
 mod world;
 
-use world::{Bench, compact, copy, delete, get, put, scan};
 use nodedb_document::ReadAt;
 use nodedb_engine::EngineError;
 use std::path::{Path, PathBuf};
+use world::{Bench, compact, copy, delete, get, put, scan};
 
 /// Every file below a directory with its bytes.
 fn contents(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {

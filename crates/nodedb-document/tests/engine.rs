@@ -4,11 +4,11 @@
 #[expect(dead_code, reason = "shared with tests that use more of it")]
 mod world;
 
-use world::{Bench, compact, copy, delete, get, lsn, place, put, scan, stamp, whole};
 use nodedb_document::{DocumentEngine, DocumentError, ReadAt};
 use nodedb_engine::{DurableLog, Engine, EngineError, Frozen, Persisted};
 use nodedb_types::{ErrorKind, Lsn};
 use std::sync::Arc;
+use world::{Bench, compact, copy, delete, get, lsn, place, put, scan, stamp, whole};
 
 const LATEST: ReadAt = ReadAt::Latest;
 fn at(position: u64) -> ReadAt {

@@ -4,12 +4,12 @@
 #[expect(dead_code, reason = "shared with tests that use more of it")]
 mod world;
 
-use world::{Bench, compact, delete, get, lsn, put, scan};
 use nodedb_document::{DocumentEngine, ReadAt};
 use nodedb_engine::{DurableLog, Engine, Frozen, Snapshot};
 use nodedb_types::Lsn;
 use proptest::prelude::*;
 use std::{collections::BTreeMap, sync::Arc};
+use world::{Bench, compact, delete, get, lsn, put, scan};
 
 #[derive(Clone, Debug)]
 enum Step {

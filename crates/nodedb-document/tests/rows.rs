@@ -5,13 +5,13 @@
 mod world;
 
 use bytes::Bytes;
+use nodedb_document::{DocumentEngine, Place, ReadAt, ScanRange};
+use nodedb_engine::{CrdtRows, Engine, Redo};
+use nodedb_types::{CollectionId, ErrorKind, TenantId};
 use world::{
     Bench, NOTES, TENANT, compact, delete, drop_collection, get, lsn, place, put, scan, stamp,
     whole,
 };
-use nodedb_document::{DocumentEngine, Place, ReadAt, ScanRange};
-use nodedb_engine::{CrdtRows, Engine, Redo};
-use nodedb_types::{CollectionId, ErrorKind, TenantId};
 
 const LATEST: ReadAt = ReadAt::Latest;
 

@@ -120,6 +120,12 @@ fn expect(
 
 fn file(reader: &mut ByteReader<'_>) -> Result<FileRef, DecodeError> {
     let name = reader.text("file name")?.to_owned();
+    // One name within the directory: a forged manifest must not lead anywhere else.
+    if Path::new(&name).file_name() != Some(name.as_ref()) {
+        let value = name.len() as u64;
+        let field = "file name";
+        return Err(DecodeError::OutOfRange { field, value });
+    }
     let bytes = reader.u64("file length")?;
     let digest = u128::from_le_bytes(reader.array("file digest")?);
     Ok(FileRef {
@@ -127,4 +133,38 @@ fn file(reader: &mut ByteReader<'_>) -> Result<FileRef, DecodeError> {
         bytes,
         digest,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_that_names_a_file_elsewhere_is_refused() {
+        let manifest = |name: &str| Manifest {
+            files: vec![FileRef {
+                name: name.to_owned(),
+                bytes: 3,
+                digest: 5,
+            }],
+            ..Manifest::default()
+        };
+        let read = |manifest: &Manifest| {
+            let bytes = manifest.encode(EngineKind::Vectors);
+            Manifest::decode(Path::new("MANIFEST"), EngineKind::Vectors, &bytes)
+        };
+        let sound = manifest("run-1.ndb");
+        assert_eq!(read(&sound).ok(), Some(sound));
+        for foreign in [
+            "../other.ndb",
+            "/etc/passwd",
+            "sub/a.ndb",
+            "..",
+            ".",
+            "",
+            "a.ndb/",
+        ] {
+            assert!(read(&manifest(foreign)).is_err(), "{foreign}");
+        }
+    }
 }

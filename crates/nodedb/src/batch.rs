@@ -50,13 +50,13 @@ struct Placed {
 }
 
 /// Sent again while the database is busy: nothing of a batch was done by the tries before.
-pub(crate) fn write(tenant: &Tenant, operations: Vec<BatchOp>) -> Result<BatchWritten, Error> {
+pub(crate) fn write(tenant: &Tenant, operations: &[BatchOp]) -> Result<BatchWritten, Error> {
     let inner = tenant.inner();
     inner.check_open()?;
-    inner.patiently(|| write_once(tenant, operations.clone()))
+    inner.patiently(|| write_once(tenant, operations))
 }
 
-fn write_once(tenant: &Tenant, operations: Vec<BatchOp>) -> Result<BatchWritten, Error> {
+fn write_once(tenant: &Tenant, operations: &[BatchOp]) -> Result<BatchWritten, Error> {
     let inner = tenant.inner();
     let placed = place(tenant, operations)?;
     let order: Vec<usize> = placed
@@ -88,29 +88,29 @@ fn write_once(tenant: &Tenant, operations: Vec<BatchOp>) -> Result<BatchWritten,
 }
 
 /// Checks every operation and finds its vshard, before anything is sent.
-fn place(tenant: &Tenant, operations: Vec<BatchOp>) -> Result<Placed, Error> {
+fn place(tenant: &Tenant, operations: &[BatchOp]) -> Result<Placed, Error> {
     let inner = tenant.inner();
     let catalog = inner.data.catalog();
     let id = tenant.id()?;
     let mut keys: BTreeSet<(CollectionId, Bytes)> = BTreeSet::new();
     let mut sizes = Vec::new();
     let mut parts: BTreeMap<VshardId, Vec<(usize, Write)>> = BTreeMap::new();
-    for (index, operation) in operations.into_iter().enumerate() {
+    for (index, operation) in operations.iter().enumerate() {
         let (name, key, value, expect) = match operation {
             BatchOp::Put {
                 collection,
                 key,
                 value,
                 expect,
-            } => (collection, key, Some(value), expect),
+            } => (collection, key, Some(value.as_slice()), *expect),
             BatchOp::Delete {
                 collection,
                 key,
                 expect,
-            } => (collection, key, None, expect),
+            } => (collection, key, None, *expect),
         };
-        let definition = catalog.find(id, &name)?;
-        let key = Bytes::from(key);
+        let definition = catalog.find(id, name)?;
+        let key = Bytes::copy_from_slice(key);
         let (change, bytes) = change(inner, definition, key.clone(), value)?;
         sizes.push(bytes);
         if !keys.insert((definition.id, key.clone())) {
@@ -138,7 +138,7 @@ fn change(
     inner: &Arc<Inner>,
     definition: &Definition,
     key: Bytes,
-    value: Option<Vec<u8>>,
+    value: Option<&[u8]>,
 ) -> Result<(Change, usize), Error> {
     let Some(value) = value else {
         inner.admission.key(&key)?;
@@ -152,7 +152,7 @@ fn change(
         value,
         vectors,
         bytes,
-    } = inner.admit(definition, &key, &value)?;
+    } = inner.admit(definition, &key, value)?;
     let bytes = bytes + key.len();
     Ok((
         Change::Put {

@@ -159,7 +159,7 @@ impl Database {
     ///
     /// # Errors
     /// As [`Tenant::batch`].
-    pub fn batch(&self, operations: Vec<crate::BatchOp>) -> Result<crate::BatchWritten, Error> {
+    pub fn batch(&self, operations: &[crate::BatchOp]) -> Result<crate::BatchWritten, Error> {
         self.tenant(None)?.batch(operations)
     }
 

@@ -236,7 +236,7 @@ impl Tenant {
     /// [`Error::Data`] with kind `Conflict` if an expectation does not hold: nothing was written;
     /// [`Error::Admission`], [`Error::Document`] if an operation is refused; [`Error::NoDocument`]
     /// for a delete of a missing key: nothing was written.
-    pub fn batch(&self, operations: Vec<BatchOp>) -> Result<BatchWritten, Error> {
+    pub fn batch(&self, operations: &[BatchOp]) -> Result<BatchWritten, Error> {
         crate::batch::write(self, operations)
     }
 }

@@ -60,7 +60,7 @@ pub(super) fn run(args: &BatchArgs, context: &mut Context) -> Result<Answer, Fai
         .map(|one| kinds.bind(one))
         .collect::<Result<_, _>>()?;
     let count = operations.len();
-    let written = tenant.batch(operations)?;
+    let written = tenant.batch(&operations)?;
     let versions = written.versions.iter().map(Version::to_string).collect();
     let answer = Written {
         lsn: written.lsn.get(),

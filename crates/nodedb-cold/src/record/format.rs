@@ -63,7 +63,9 @@ impl FormatRecord {
         }
         let sizes = limits::SEGMENT_BYTES_MIN..=limits::SEGMENT_BYTES_MAX;
         if !sizes.contains(&record.segment_bytes) {
-            return Err(FormatError::Field { field: "segment bytes" });
+            return Err(FormatError::Field {
+                field: "segment bytes",
+            });
         }
         Ok(record)
     }

@@ -36,7 +36,6 @@ pub(crate) struct SurveyedSegment {
 #[derive(Debug)]
 pub(crate) struct Head {
     pub(crate) path: PathBuf,
-    pub(crate) file: Arc<dyn File>,
     pub(crate) header: SegmentHeader,
     pub(crate) link: SegmentLink,
 }
@@ -67,10 +66,17 @@ impl Head {
             .ok_or_else(|| damaged("its link batch does not check out"))?;
         Ok(Self {
             path: path.to_owned(),
-            file,
             header,
             link,
         })
+    }
+
+    /// Opens the file again. It is not kept open: a log that an archive holds back may have more segments
+    /// than a process may have files.
+    pub(crate) fn open(&self, env: &Env) -> Result<Arc<dyn File>, WalError> {
+        env.files
+            .open(&self.path, Open::Read)
+            .map_err(WalError::io("open", &self.path))
     }
 
     pub(crate) const fn number(&self) -> u64 {

@@ -86,12 +86,12 @@ pub(crate) fn survey(env: &Env, dir: &Path, purpose: Purpose) -> Result<Survey, 
     let mut dropped_bytes = 0;
     for (index, head) in heads.iter().enumerate() {
         if let Some(next) = heads.get(index + 1) {
-            segments.push(read_sealed(head, next)?);
+            segments.push(read_sealed(env, head, next)?);
             continue;
         }
         proof.add(head.link.prev_last, head.link_evidence());
         add_prepared(env, &listing, head, &mut proof)?;
-        let (segment, dropped) = read_newest(head, &mut proof)?;
+        let (segment, dropped) = read_newest(env, head, &mut proof)?;
         segments.push(segment);
         dropped_bytes = dropped;
     }
@@ -177,8 +177,9 @@ fn check_start(dir: &Path, control: &Control, heads: &[Head]) -> Result<(), WalE
 }
 
 /// A segment with a successor: the successor's link says where it ends, and proves it durable.
-fn read_sealed(head: &Head, next: &Head) -> Result<SurveyedSegment, WalError> {
-    let mut scan = SegmentScan::new(head.file.as_ref(), &head.path, &head.header);
+fn read_sealed(env: &Env, head: &Head, next: &Head) -> Result<SurveyedSegment, WalError> {
+    let file = head.open(env)?;
+    let mut scan = SegmentScan::new(file.as_ref(), &head.path, &head.header);
     while scan.next(next.link.prev_end)?.is_some() {}
     let link = next.link;
     let base = head.link.base_offset + link.prev_end;
@@ -235,8 +236,13 @@ fn add_prepared(
 
 /// The newest segment: its longest valid prefix must reach everything that is proven durable. What
 /// lies behind it is then an unacknowledged tail.
-fn read_newest(head: &Head, proof: &mut Proof) -> Result<(SurveyedSegment, u64), WalError> {
-    let mut scan = SegmentScan::new(head.file.as_ref(), &head.path, &head.header);
+fn read_newest(
+    env: &Env,
+    head: &Head,
+    proof: &mut Proof,
+) -> Result<(SurveyedSegment, u64), WalError> {
+    let file = head.open(env)?;
+    let mut scan = SegmentScan::new(file.as_ref(), &head.path, &head.header);
     while scan.next(head.header.segment_bytes)?.is_some() {}
     let segment = head.number();
     let stamped = |(durable, offset)| (durable, Evidence::BatchHeader { segment, offset });

@@ -5,6 +5,7 @@
 mod builder;
 mod crashes;
 mod golden;
+mod handles;
 mod reading;
 mod recovery;
 mod space;

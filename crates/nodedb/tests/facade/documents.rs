@@ -96,7 +96,7 @@ fn a_batch_is_all_or_nothing_over_vshards() {
         expect,
     };
     let written = database
-        .batch((0..40).map(|key| put(key, None)).collect())
+        .batch(&(0..40).map(|key| put(key, None)).collect::<Vec<_>>())
         .expect("written");
     assert_eq!(written.versions.len(), 40);
     for key in 0..40_usize {
@@ -106,13 +106,13 @@ fn a_batch_is_all_or_nothing_over_vshards() {
     let mut half = (40..60).map(|key| put(key, None)).collect::<Vec<_>>();
     half.push(put(7, Some(Expect::Absent)));
     assert_eq!(
-        database.batch(half).expect_err("conflict").kind(),
+        database.batch(&half).expect_err("conflict").kind(),
         ErrorKind::Conflict
     );
     assert_eq!(database.collections().expect("listed")[0].documents, 40);
     let twice = vec![put(1, None), put(1, None)];
     assert_eq!(
-        database.batch(twice).expect_err("twice").kind(),
+        database.batch(&twice).expect_err("twice").kind(),
         ErrorKind::InvalidInput
     );
     drop((notes, database));
