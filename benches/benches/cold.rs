@@ -12,7 +12,7 @@
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use nodedb_bench::{documents, payload};
+use nodedb_bench::{beside, documents, payload};
 use nodedb_cold::{
     ArchivedBatch, Created, DirectoryStore, ExpectedIdentity, LogObject, LogObjectBuilder, Nonce,
     ObjectHash, ObjectKey, ObjectStore, WriterEpoch, WriterIdentity,
@@ -65,6 +65,18 @@ fn encode(batches: &[ArchivedBatch]) -> LogObject {
     builder.finish().expect("an object")
 }
 
+fn decode(object: &LogObject) {
+    let expected = ExpectedIdentity {
+        database_id: WRITER.database_id,
+        writer_epoch: WRITER.writer_epoch,
+        start_lsn: Lsn::FIRST,
+    };
+    let decoded = LogObject::decode(object.bytes().clone(), &expected).expect("whole");
+    for batch in decoded.batches() {
+        black_box(batch.expect("whole"));
+    }
+}
+
 fn compress(raw: &[u8]) -> Vec<Vec<u8>> {
     let mut compressor = zstd::bulk::Compressor::new(LEVEL).expect("a compressor");
     raw.chunks(BLOCK_BYTES)
@@ -80,38 +92,30 @@ fn codec(criterion: &mut Criterion) {
         .collect();
     let mut group = criterion.benchmark_group("cold/encode");
     group.throughput(Throughput::Bytes(raw.len() as u64));
-    group.bench_function("bare zstd", |bencher| {
-        bencher.iter(|| black_box(compress(&raw)));
-    });
-    group.bench_function("nodedb-cold", |bencher| {
-        bencher.iter(|| black_box(encode(&batches)));
-    });
+    let mut bare = || drop(black_box(compress(&raw)));
+    let mut subject = || drop(black_box(encode(&batches)));
+    beside(
+        &mut group,
+        ("bare zstd", &mut bare),
+        ("nodedb-cold", &mut subject),
+    );
     group.finish();
 
     let mut group = criterion.benchmark_group("cold/decode");
     group.throughput(Throughput::Bytes(raw.len() as u64));
     let blocks = compress(&raw);
-    group.bench_function("bare zstd", |bencher| {
-        bencher.iter(|| {
-            for block in &blocks {
-                black_box(zstd::bulk::decompress(block, BLOCK_BYTES).expect("it was compressed"));
-            }
-        });
-    });
     let object = encode(&batches);
-    let expected = ExpectedIdentity {
-        database_id: WRITER.database_id,
-        writer_epoch: WRITER.writer_epoch,
-        start_lsn: Lsn::FIRST,
+    let mut bare = || {
+        for block in &blocks {
+            black_box(zstd::bulk::decompress(block, BLOCK_BYTES).expect("it was compressed"));
+        }
     };
-    group.bench_function("nodedb-cold", |bencher| {
-        bencher.iter(|| {
-            let decoded = LogObject::decode(object.bytes().clone(), &expected).expect("whole");
-            for batch in decoded.batches() {
-                black_box(batch.expect("whole"));
-            }
-        });
-    });
+    let mut subject = || decode(&object);
+    beside(
+        &mut group,
+        ("bare zstd", &mut bare),
+        ("nodedb-cold", &mut subject),
+    );
     group.finish();
 }
 
@@ -132,30 +136,30 @@ fn create(criterion: &mut Criterion) {
     let bytes = Bytes::from(payload(1, OBJECT_BYTES));
     let mut group = criterion.benchmark_group("cold/create");
     group.throughput(Throughput::Bytes(OBJECT_BYTES as u64));
-    let mut number = 0;
-
-    let bare = temp.path().join("limit");
-    env.files.create_dir(&bare).expect("a directory");
-    group.bench_function("limit", |bencher| {
-        bencher.iter(|| {
-            number += 1;
-            create_bare(&env, &bare, number, &bytes);
-        });
-    });
-
+    let folder = temp.path().join("limit");
     let root = temp.path().join("store");
-    env.files.create_dir(&root).expect("a directory");
+    for dir in [&folder, &root] {
+        env.files.create_dir(dir).expect("a directory");
+    }
     let store = DirectoryStore::new(env.clone(), &root);
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.expect("a runtime");
-    group.bench_function("nodedb-cold", |bencher| {
-        bencher.iter(|| {
-            number += 1;
-            let key = ObjectKey::new(&format!("log/{number}")).expect("a key");
-            let created = runtime.block_on(store.create(&key, bytes.clone()));
-            assert_eq!(created.expect("created"), Created::New);
-        });
-    });
+    let (mut bare, mut created) = (0, 0);
+    let mut limit = || {
+        bare += 1;
+        create_bare(&env, &folder, bare, &bytes);
+    };
+    let mut subject = || {
+        created += 1;
+        let key = ObjectKey::new(&format!("log/{created}")).expect("a key");
+        let answer = runtime.block_on(store.create(&key, bytes.clone()));
+        assert_eq!(answer.expect("created"), Created::New);
+    };
+    beside(
+        &mut group,
+        ("limit", &mut limit),
+        ("nodedb-cold", &mut subject),
+    );
     group.finish();
 }
 
@@ -163,7 +167,7 @@ criterion_group! {
     name = benches;
     config = Criterion::default()
         .sample_size(10)
-        .warm_up_time(Duration::from_millis(500))
+        .warm_up_time(Duration::from_secs(1))
         .measurement_time(Duration::from_secs(2));
     targets = codec, create
 }

@@ -19,9 +19,8 @@ use nodedb::{
     Collection, Database, Durability, Metric, NewCollection, ScanOptions, SearchOptions,
     WriteOptions,
 };
-use nodedb_bench::{BareFile, documents, payload, unit_vectors};
+use nodedb_bench::{BareFile, beside, documents, payload, unit_vectors};
 use nodedb_engine::{Engine, Redo, VectorChange};
-use nodedb_env::Env;
 use nodedb_testkit::SimFiles;
 use nodedb_types::{CollectionId, IndexId, LogEpoch, Lsn, Stamp, TenantId};
 use nodedb_vector::{Query, VectorEngine};
@@ -94,42 +93,27 @@ fn bytes_of(rows: &Rows, count: usize) -> Vec<u8> {
     payload(2, (sum * count / rows.len()).next_multiple_of(ALIGN))
 }
 
-fn limits(criterion: &mut Criterion, rows: &Rows) {
-    // Before there is a database, which would prepare segments of its log meanwhile.
-    let temp = tempfile::tempdir().expect("a directory");
-    let mut limit = BareFile::create(&Env::real(), temp.path()).expect("a file");
-    for (name, count) in [("database/put", 1), ("database/put-256", PIPELINE)] {
-        let mut group = criterion.benchmark_group(name);
-        group.throughput(Throughput::Elements(count as u64));
-        let bytes = bytes_of(rows, count);
-        group.bench_function("limit", |bencher| {
-            bencher.iter(|| limit.write_synced(&bytes).expect("synced"));
-        });
-        group.finish();
-    }
-}
-
 fn put(criterion: &mut Criterion) {
     let rows = documents(1, ROWS);
-    limits(criterion, &rows);
+    let mut file = BareFile::create().expect("a file");
     let world = World::new(NewCollection::named("notes"));
 
     let mut group = criterion.benchmark_group("database/put");
     group.throughput(Throughput::Elements(1));
-    // The log of the new database prepares its next segments meanwhile.
-    group.warm_up_time(Duration::from_secs(3));
+    let bytes = bytes_of(&rows, 1);
+    let mut limit = || file.write_synced(&bytes).expect("synced");
     let mut next = rows.iter().cycle();
-    group.bench_function("nodedb", |bencher| {
-        bencher.iter(|| world.put(next.next().expect("a cycle has no end")));
-    });
+    let mut subject = || world.put(next.next().expect("a cycle has no end"));
+    beside(&mut group, ("limit", &mut limit), ("nodedb", &mut subject));
     group.finish();
 
     let mut group = criterion.benchmark_group("database/put-256");
     group.throughput(Throughput::Elements(PIPELINE as u64));
+    let bytes = bytes_of(&rows, PIPELINE);
+    let mut limit = || file.write_synced(&bytes).expect("synced");
     let mut next = rows.chunks_exact(PIPELINE).cycle();
-    group.bench_function("nodedb", |bencher| {
-        bencher.iter(|| world.put_pipelined(next.next().expect("a cycle has no end")));
-    });
+    let mut subject = || world.put_pipelined(next.next().expect("a cycle has no end"));
+    beside(&mut group, ("limit", &mut limit), ("nodedb", &mut subject));
     group.finish();
 }
 
@@ -201,12 +185,10 @@ fn search(criterion: &mut Criterion) {
         metric: Metric::Cosine,
         k: NEIGHBOURS,
     };
-    group.bench_function("bare nodedb-vector", |bencher| {
-        bencher.iter(|| {
-            let hits = engine.nearest(&query, &mut |_| Ok::<_, Infallible>(true));
-            black_box(hits).expect("everything is accepted")
-        });
-    });
+    let mut bare = || {
+        let hits = engine.nearest(&query, &mut |_| Ok::<_, Infallible>(true));
+        black_box(hits).expect("everything is accepted");
+    };
 
     let points = NewCollection::named("points");
     let world = World::new(points.with_vector("v", DIMENSIONS.into(), Metric::Cosine));
@@ -215,13 +197,16 @@ fn search(criterion: &mut Criterion) {
         .map(|(row, vector)| (key(row), format!("{{\"v\":{vector:?}}}")))
         .collect();
     world.put_all(&rows);
-    group.bench_function("nodedb", |bencher| {
-        bencher.iter(|| {
-            let near = SearchOptions::vector("v", asked.clone()).with_k(NEIGHBOURS);
-            let hits = world.collection.search(near).expect("hits");
-            assert_eq!(black_box(hits).len(), NEIGHBOURS);
-        });
-    });
+    let mut subject = || {
+        let near = SearchOptions::vector("v", asked.clone()).with_k(NEIGHBOURS);
+        let hits = world.collection.search(near).expect("hits");
+        assert_eq!(black_box(hits).len(), NEIGHBOURS);
+    };
+    beside(
+        &mut group,
+        ("bare nodedb-vector", &mut bare),
+        ("nodedb", &mut subject),
+    );
     group.finish();
 }
 
@@ -229,7 +214,8 @@ criterion_group! {
     name = benches;
     config = Criterion::default()
         .sample_size(10)
-        .warm_up_time(Duration::from_millis(500))
+        // A new log prepares its next segments meanwhile.
+        .warm_up_time(Duration::from_secs(2))
         .measurement_time(Duration::from_secs(2));
     targets = put, read, search
 }

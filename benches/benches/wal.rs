@@ -13,17 +13,14 @@
     reason = "a bench that cannot write has nothing to measure"
 )]
 
-use criterion::{
-    BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
-};
-use nodedb_bench::{BareFile, payload};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use nodedb_bench::{BareFile, beside, payload};
 use nodedb_env::Env;
 use nodedb_types::{Durability, Lsn, TenantId, VshardId};
 use nodedb_wal::{
     AppendClass, DurabilityListener, LogHealth, LogOptions, PoisonCause, Record, Wal,
 };
 use std::{
-    io,
     sync::Arc,
     thread::{self, Thread},
     time::Duration,
@@ -36,8 +33,6 @@ const PIPELINE: usize = 64;
 const BATCH_HEADER: usize = 64;
 const BATCH_ALIGN: usize = 512;
 const PATIENCE: Duration = Duration::from_mins(1);
-
-type Group<'a> = BenchmarkGroup<'a, WallTime>;
 
 /// Wakes the one writer whenever more is written.
 #[derive(Debug)]
@@ -116,56 +111,56 @@ fn batch(records: usize) -> Vec<u8> {
     payload(2, (BATCH_HEADER + body).next_multiple_of(BATCH_ALIGN))
 }
 
-/// Measures one call on a bare file, before there is a log.
-fn limit(group: &mut Group<'_>, call: impl Fn(&mut BareFile) -> io::Result<()>) {
-    let temp = tempfile::tempdir().expect("a directory");
-    let mut file = BareFile::create(&Env::real(), temp.path()).expect("a file");
-    group.bench_function("limit", |bencher| {
-        bencher.iter(|| call(&mut file).expect("written"));
-    });
-}
-
 fn blocking(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("wal/blocking-1");
     group.throughput(Throughput::Elements(1));
-    let batch = batch(1);
-    limit(&mut group, |file| file.write_synced(&batch));
+    let (mut file, batch) = (BareFile::create().expect("a file"), batch(1));
     let log = Log::new();
-    group.bench_function("nodedb-wal", |bencher| {
-        bencher.iter(|| log.wait_durable(log.append(Durability::Sync)));
-    });
+    let mut limit = || file.write_synced(&batch).expect("synced");
+    let mut subject = || log.wait_durable(log.append(Durability::Sync));
+    beside(
+        &mut group,
+        ("limit", &mut limit),
+        ("nodedb-wal", &mut subject),
+    );
     group.finish();
 }
 
 fn buffered(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("wal/buffered-1");
     group.throughput(Throughput::Elements(1));
-    let batch = batch(1);
-    limit(&mut group, |file| file.write(&batch));
+    let (mut file, batch) = (BareFile::create().expect("a file"), batch(1));
     let log = Log::new();
     log.wal
         .set_listener(Arc::new(WakeWriter(thread::current())));
-    group.bench_function("nodedb-wal", |bencher| {
-        bencher.iter(|| log.wait_written(log.append(Durability::Buffered)));
-    });
+    let mut limit = || file.write(&batch).expect("written");
+    let mut subject = || log.wait_written(log.append(Durability::Buffered));
+    beside(
+        &mut group,
+        ("limit", &mut limit),
+        ("nodedb-wal", &mut subject),
+    );
     group.finish();
 }
 
 fn pipelined(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("wal/pipelined-1x64");
     group.throughput(Throughput::Elements(PIPELINE as u64));
-    let batch = batch(PIPELINE);
-    limit(&mut group, |file| file.write_synced(&batch));
+    let (mut file, batch) = (BareFile::create().expect("a file"), batch(PIPELINE));
     let log = Log::new();
-    group.bench_function("nodedb-wal", |bencher| {
-        bencher.iter(|| {
-            let mut last = log.append(Durability::Sync);
-            for _ in 1..PIPELINE {
-                last = log.append(Durability::Sync);
-            }
-            log.wait_durable(last);
-        });
-    });
+    let mut limit = || file.write_synced(&batch).expect("synced");
+    let mut subject = || {
+        let mut last = log.append(Durability::Sync);
+        for _ in 1..PIPELINE {
+            last = log.append(Durability::Sync);
+        }
+        log.wait_durable(last);
+    };
+    beside(
+        &mut group,
+        ("limit", &mut limit),
+        ("nodedb-wal", &mut subject),
+    );
     group.finish();
 }
 
@@ -174,7 +169,7 @@ criterion_group! {
     config = Criterion::default()
         .sample_size(10)
         // A new log prepares its next segments meanwhile.
-        .warm_up_time(Duration::from_secs(3))
+        .warm_up_time(Duration::from_secs(2))
         .measurement_time(Duration::from_secs(2));
     targets = blocking, buffered, pipelined
 }

@@ -1,35 +1,39 @@
 //! What a disk does without a database: the limit that figures about writes are held against.
 
 use nodedb_env::{Env, File, Open};
-use std::{io, path::Path, sync::Arc};
+use std::{io, sync::Arc};
+use tempfile::TempDir;
 
 /// As long as a small log segment, so that neighbouring writes go to neighbouring blocks.
 const FILE_BYTES: usize = 16 << 20;
 
-/// A file that was written before it is measured, so that a write changes bytes and nothing else: no
-/// blocks are allocated and no length grows, as in the segments of the log.
+/// A temporary file that was written before it is measured, so that a write changes bytes and nothing
+/// else: no blocks are allocated and no length grows, as in the segments of the log.
 #[derive(Debug)]
 pub struct BareFile {
     file: Arc<dyn File>,
     offset: usize,
+    _dir: TempDir,
 }
 
 impl BareFile {
-    /// Creates `limit` in `dir` and fills it durably. Measure it before there is a log on the same disk,
-    /// which would prepare its next segments at that moment.
+    /// Creates the file and fills it durably.
     ///
     /// # Errors
-    /// What the system reports; `AlreadyExists` if there is such a file.
-    pub fn create(env: &Env, dir: &Path) -> io::Result<Self> {
-        let file = env.files.open(&dir.join("limit"), Open::CreateNew)?;
+    /// What the system reports.
+    pub fn create() -> io::Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let env = Env::real();
+        let file = env.files.open(&dir.path().join("limit"), Open::CreateNew)?;
         file.allocate(FILE_BYTES as u64)?;
-        let zeros = vec![0; 1 << 20];
-        for offset in (0..FILE_BYTES).step_by(zeros.len()) {
-            file.write_all_at(&zeros, offset as u64)?;
-        }
+        file.write_all_at(&vec![0; FILE_BYTES], 0)?;
         file.sync_data()?;
-        env.files.sync_dir(dir)?;
-        Ok(Self { file, offset: 0 })
+        env.files.sync_dir(dir.path())?;
+        Ok(Self {
+            file,
+            offset: 0,
+            _dir: dir,
+        })
     }
 
     /// Writes behind the last write, or at the start where the end would be crossed. Survives a killed
@@ -67,18 +71,22 @@ impl BareFile {
 mod tests {
     use super::*;
 
+    fn contents(bare: &BareFile) -> Vec<u8> {
+        let len = usize::try_from(bare.file.len().expect("a length")).expect("small");
+        let mut bytes = vec![0; len];
+        bare.file.read_exact_at(&mut bytes, 0).expect("read");
+        bytes
+    }
+
     #[test]
     fn writes_follow_each_other_and_never_grow_the_file() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let env = Env::real();
-        let mut bare = BareFile::create(&env, dir.path()).expect("created");
+        let mut bare = BareFile::create().expect("created");
         bare.write(b"one").expect("written");
         bare.write_synced(b"two").expect("synced");
-        let bytes = env.files.read(&dir.path().join("limit")).expect("read");
-        assert!(bytes.starts_with(b"onetwo\0"));
+        assert!(contents(&bare).starts_with(b"onetwo\0"));
 
         bare.write(&vec![7; FILE_BYTES - 1]).expect("written");
-        let bytes = env.files.read(&dir.path().join("limit")).expect("read");
+        let bytes = contents(&bare);
         assert_eq!(bytes.len(), FILE_BYTES);
         assert!(bytes.starts_with(&[7]) && bytes.ends_with(&[7, 0]));
     }

@@ -14,11 +14,13 @@
 #![forbid(unsafe_code)]
 
 mod bare_file;
+mod beside;
 mod documents;
 mod payload;
 mod vectors;
 
 pub use bare_file::BareFile;
+pub use beside::{Row, beside};
 pub use documents::documents;
 pub use payload::payload;
 pub use vectors::unit_vectors;

@@ -1,18 +1,22 @@
 //! `cargo xtask tidy`: house rules that no compiler knows.
 
 mod decisions;
+mod evidence;
 mod links;
 mod rust;
 
 use crate::{sources, verdict};
 use anyhow::Result;
+use std::collections::BTreeSet;
 use xshell::Shell;
 
 pub(crate) fn run(shell: &Shell) -> Result<()> {
     let mut violations = Vec::new();
+    let mut functions = BTreeSet::new();
     for source in sources::under(shell, &["crates", "xtask", "benches"], "rs")? {
         let path = source.path.to_string_lossy().into_owned();
         violations.extend(rust::violations(&path, &source.text));
+        functions.extend(evidence::functions(&source.text));
     }
     let mut documents = sources::at_root(shell, "md")?;
     documents.extend(sources::under(
@@ -23,6 +27,9 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
     for document in documents {
         let exists = |path: &std::path::Path| shell.path_exists(path);
         violations.extend(links::violations(&document.path, &document.text, exists));
+        if document.path.ends_with("docs/durability.md") {
+            violations.extend(evidence::violations(&document.text, &functions));
+        }
     }
     violations.extend(decisions::violations(&decision_names(shell)?));
     verdict("tidy", &violations)

@@ -54,7 +54,12 @@ impl CatalogChange {
     pub(crate) fn decode(reader: &mut ByteReader<'_>) -> Result<Self, DecodeError> {
         match reader.u8("catalog change")? {
             1 => {
-                let id = TenantId::new(reader.u64("tenant id")?);
+                let (field, value) = ("tenant id", reader.u64("tenant id")?);
+                // The catalog counts on from the highest.
+                if value == u64::MAX {
+                    return Err(DecodeError::OutOfRange { field, value });
+                }
+                let id = TenantId::new(value);
                 Ok(Self::CreateTenant {
                     id,
                     name: name(reader, "tenant name")?,

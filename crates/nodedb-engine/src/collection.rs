@@ -109,7 +109,7 @@ impl Collection {
     }
 
     pub(crate) fn decode(reader: &mut ByteReader<'_>) -> Result<Self, DecodeError> {
-        let id = CollectionId::new(reader.u32("collection id")?);
+        let id = CollectionId::new(countable(reader, "collection id")?);
         let tenant = TenantId::new(reader.u64("tenant id")?);
         let name = name(reader, "collection name")?;
         let kind = match reader.u8("collection kind")? {
@@ -141,8 +141,16 @@ pub(crate) fn name(reader: &mut ByteReader<'_>, field: &'static str) -> Result<N
     Name::new(reader.text(field)?).or(Err(DecodeError::NotText { field }))
 }
 
+/// An id after which there is a next one: the catalog counts on from the highest.
+fn countable(reader: &mut ByteReader<'_>, field: &'static str) -> Result<u32, DecodeError> {
+    match reader.u32(field)? {
+        u32::MAX => out_of_range(field, u64::from(u32::MAX)),
+        id => Ok(id),
+    }
+}
+
 fn vector_index(reader: &mut ByteReader<'_>) -> Result<VectorIndex, DecodeError> {
-    let id = IndexId::new(reader.u32("index id")?);
+    let id = IndexId::new(countable(reader, "index id")?);
     let field = reader.text("index field")?.to_owned();
     let dimensions = reader.u32("dimensions")?;
     let metric = match reader.u8("metric")? {

@@ -18,8 +18,8 @@ use std::{
     time::Duration,
 };
 
-/// Is told by the flusher, on its thread, after each change. Must be quick and must not call back into
-/// anything that waits for the log.
+/// Is told after each change: by the flusher, on its thread, or of a failure by the thread that met it.
+/// Must be quick and must not call back into anything that waits for the log.
 pub trait DurabilityListener: Send + Sync + Debug {
     /// All records up to this one survive a power cut.
     fn durable(&self, durable: Lsn);
@@ -243,23 +243,30 @@ impl Core {
     }
 
     /// Publishes that all records up to `durable` survived a sync, and wakes the futures among them.
-    pub(crate) fn publish_durable(&self, durable: Option<Lsn>) {
+    ///
+    /// # Errors
+    /// `Poisoned` if another thread met a failure during the sync: what was durable then stays the last
+    /// word, and whoever was told of the failure has acted on it.
+    pub(crate) fn publish_durable(&self, durable: Option<Lsn>) -> Result<(), WalError> {
         assert!(
             durable <= self.written(),
             "only what is written can be durable"
         );
+        let mut stage = self.stage.lock();
+        if let Some(cause) = &stage.poison {
+            return Err(WalError::Poisoned(cause.clone()));
+        }
         let before = self.durable.swap(Lsn::encode(durable), Ordering::AcqRel);
         assert!(before <= Lsn::encode(durable), "durable never goes back");
         let Some(durable) = durable.filter(|durable| durable.get() > before) else {
-            return;
+            return Ok(());
         };
-        let ready = {
-            let mut stage = self.stage.lock();
-            let waiting = stage.wakers.split_off(&(durable.next(), 0));
-            std::mem::replace(&mut stage.wakers, waiting)
-        };
+        let waiting = stage.wakers.split_off(&(durable.next(), 0));
+        let ready = std::mem::replace(&mut stage.wakers, waiting);
+        drop(stage);
         ready.into_values().for_each(std::task::Waker::wake);
         self.tell(|listener| listener.durable(durable));
+        Ok(())
     }
 
     /// Ends a pass: frees its memory and wakes whom it was for.

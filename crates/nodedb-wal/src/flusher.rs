@@ -190,8 +190,7 @@ impl Flusher {
     fn sync_file(&mut self) -> Result<(), WalError> {
         self.writer.sync()?;
         self.evidence = self.stamped;
-        self.core.publish_durable(self.written);
-        Ok(())
+        self.core.publish_durable(self.written)
     }
 
     fn sync(&mut self) -> Result<(), WalError> {

@@ -1,10 +1,10 @@
-//! Bulk import and export of JSON lines, and delete by filter.
+//! Bulk import of JSON lines.
 
-use crate::{Collection, Error, Expect, Pending, ScanOptions, WriteOptions, Written};
+use crate::{Collection, Error, Pending, WriteOptions, Written};
 use nodedb_engine::CollectionKind;
-use nodedb_types::{ErrorKind, Lsn, to_hex};
+use nodedb_types::ErrorKind;
 use serde_json::Value;
-use std::io::{BufRead, Read, Write};
+use std::io::{BufRead, Read};
 
 /// How lines are imported.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -54,15 +54,6 @@ pub struct LineError {
     pub line: u64,
     /// Why.
     pub message: String,
-}
-
-/// What a delete by filter did.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Deleted {
-    /// How many documents.
-    pub count: u64,
-    /// The last record of it.
-    pub last_lsn: Option<Lsn>,
 }
 
 const ERRORS_MAX: usize = 100;
@@ -119,85 +110,6 @@ impl Collection {
         };
         import.run(input)
     }
-
-    /// Writes all documents as JSON lines `{"key": .., "value": ..}` in key order, all at one
-    /// snapshot. A key that is not UTF-8 is written in hexadecimal, as is a value of raw bytes.
-    ///
-    /// # Errors
-    /// As [`Collection::scan`]; [`Error::Io`] of the output.
-    pub fn export(&self, output: &mut impl Write) -> Result<u64, Error> {
-        let mut count = 0;
-        for document in self.scan(ScanOptions::default())? {
-            let document = document?;
-            let key = match str::from_utf8(&document.key) {
-                Ok(text) => Value::from(text),
-                Err(_) => Value::from(to_hex(&document.key)),
-            };
-            let failed = Error::io("writing", "the export");
-            let raw = self.kind() == CollectionKind::Bytes;
-            let value = if raw {
-                quoted(&document.value)
-            } else {
-                document.value
-            };
-            let written = write!(output, "{{\"key\":{key},\"value\":")
-                .and_then(|()| output.write_all(&value))
-                .and_then(|()| output.write_all(b"}\n"));
-            written.map_err(failed)?;
-            count += 1;
-        }
-        Ok(count)
-    }
-
-    /// Removes the documents that satisfy an expression, as they are when they are met: one that is
-    /// changed meanwhile is left alone.
-    ///
-    /// # Errors
-    /// As [`Collection::scan`] and [`Collection::delete`]; those removed before stay removed.
-    pub fn delete_where(&self, filter: &str) -> Result<Deleted, Error> {
-        let mut deleted = Deleted::default();
-        let options = ScanOptions {
-            filter: Some(filter.to_owned()),
-            ..ScanOptions::default()
-        };
-        let mut pending = Vec::new();
-        for document in self.scan(options)? {
-            let document = document?;
-            let expect = Some(Expect::Version(document.version));
-            let options = WriteOptions {
-                expect,
-                ..WriteOptions::default()
-            };
-            pending.push(self.delete_async(&document.key, options)?);
-            if pending.len() == 256 {
-                settle(&mut pending, &mut deleted)?;
-            }
-        }
-        settle(&mut pending, &mut deleted)?;
-        Ok(deleted)
-    }
-}
-
-fn settle(pending: &mut Vec<Pending<Lsn>>, deleted: &mut Deleted) -> Result<(), Error> {
-    for delete in pending.drain(..) {
-        match delete.wait() {
-            Ok(lsn) => {
-                deleted.count += 1;
-                deleted.last_lsn = deleted.last_lsn.max(Some(lsn));
-            }
-            Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-fn quoted(bytes: &[u8]) -> bytes::Bytes {
-    let value = match str::from_utf8(bytes) {
-        Ok(text) => Value::from(text),
-        Err(_) => Value::from(to_hex(bytes)),
-    };
-    value.to_string().into()
 }
 
 /// An import under way.

@@ -100,3 +100,28 @@ fn the_limit_of_collections_is_checked_before_anything_is_logged() {
         Err(CatalogError::TooMany { .. })
     ));
 }
+
+/// Bytes of a log record, checksummed but perhaps forged: applying them must not end the process.
+#[test]
+fn a_change_whose_id_has_no_next_one_is_refused_before_it_is_applied() {
+    let mut indexed = collection(1, "notes");
+    indexed.vectors.push(crate::VectorIndex {
+        id: IndexId::new(u32::MAX),
+        field: "v".to_owned(),
+        dimensions: 3,
+        metric: crate::Metric::L2,
+    });
+    for forged in [
+        CatalogChange::CreateTenant {
+            id: TenantId::new(u64::MAX),
+            name: Name::new("t").expect("a good name"),
+        },
+        CatalogChange::CreateCollection(collection(u32::MAX, "notes")),
+        CatalogChange::CreateCollection(indexed),
+    ] {
+        let mut bytes = Vec::new();
+        forged.encode(&mut bytes);
+        let decoded = CatalogChange::decode(&mut ByteReader::new(&bytes));
+        assert!(decoded.is_err(), "{forged:?}");
+    }
+}

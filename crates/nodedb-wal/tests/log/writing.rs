@@ -5,13 +5,13 @@ use nodedb_testkit::SimFiles;
 use nodedb_types::{Durability, ErrorKind, Lsn, LsnRange};
 use nodedb_wal::{
     AppendClass, AppendError, DurabilityListener, DurableFuture, LogHealth, LogOptions,
-    PoisonCause, ReadLimit, Record, WaitError, WalError,
+    PoisonCause, ReadLimit, Record, WaitError, Wal, WalError,
 };
 use std::{
     future::Future,
     pin::pin,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
@@ -68,6 +68,40 @@ fn a_poisoned_log_reads_what_is_durable_and_deletes_and_records_nothing() {
         operations,
         "not one operation after the failure"
     );
+}
+
+/// CONTROL fails on another thread while the flusher is between its write and its sync. The sync would
+/// succeed, but everybody was told that nothing becomes durable any more.
+#[test]
+fn what_was_durable_at_the_failure_stays_the_last_word_whichever_thread_met_it() {
+    #[derive(Debug)]
+    struct Meddler {
+        disk: SimFiles,
+        wal: Mutex<Option<Wal>>,
+    }
+    impl DurabilityListener for Meddler {
+        fn durable(&self, _: Lsn) {}
+        fn written(&self, _: Lsn) {
+            if let Some(wal) = self.wal.lock().expect("no panic").take() {
+                self.disk.fail_sync(1);
+                let durable = wal.durable().expect("the first record");
+                let recorded = wal.record_checkpoint(durable, durable, None);
+                assert!(matches!(recorded, Err(WalError::Poisoned(_))));
+            }
+        }
+        fn poisoned(&self, _: &PoisonCause) {}
+    }
+    let log = Log::create(SimFiles::new(1), options());
+    let durable = log.commit(b"durable");
+    log.wal.set_listener(Arc::new(Meddler {
+        disk: log.disk.clone(),
+        wal: Mutex::new(Some(log.wal.clone())),
+    }));
+    let late = log.append(b"late", Durability::Sync).start();
+    let waited = log.wal.wait_durable(late, log.deadline());
+    assert!(matches!(waited, Err(WaitError::Poisoned(_))), "{waited:?}");
+    assert!(matches!(log.wal.close(), Err(WalError::Poisoned(_))));
+    assert_eq!(log.wal.durable(), Some(durable));
 }
 
 #[test]
@@ -323,9 +357,9 @@ fn the_commit_clock_never_goes_back() {
         sync_point_idle: Duration::from_hours(1),
         ..options()
     };
-    let wal = nodedb_wal::Wal::create(&env, dir(), options.clone()).expect("empty directory");
+    let wal = Wal::create(&env, dir(), options.clone()).expect("empty directory");
     clock.set_unix_ms(2_000_000_000_000);
-    let commit = |wal: &nodedb_wal::Wal| {
+    let commit = |wal: &Wal| {
         let records: [Record<'_>; 1] = [record(b"x")];
         let range = wal
             .append(&records, Durability::Sync, AppendClass::User)
@@ -345,7 +379,7 @@ fn the_commit_clock_never_goes_back() {
     clock.set_unix_ms(1_000_000_000_000);
     assert_eq!(commit(&wal), 2_000_000_000_000);
     drop(wal);
-    let (wal, _) = nodedb_wal::Wal::open(&env, dir(), options).expect("sound");
+    let (wal, _) = Wal::open(&env, dir(), options).expect("sound");
     assert_eq!(wal.commit_time_ms(), 2_000_000_000_000);
     assert_eq!(commit(&wal), 2_000_000_000_000);
 }
