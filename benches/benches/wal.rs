@@ -6,7 +6,8 @@
 //! - `pipelined-1x64`: one writer appends 64 records, then waits until the last of them is durable.
 //!
 //! The limit of each writes one batch that holds the same records to a file that was written before;
-//! it syncs once, except that of `buffered-1`, which never does.
+//! it syncs once, except that of `buffered-1`, which never does. docs/benchmarks.md says how to read the
+//! rows.
 
 #![expect(
     clippy::expect_used,

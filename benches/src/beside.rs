@@ -95,6 +95,15 @@ mod tests {
         };
         let turn = Turn::measure(0..3, &mut limit, &mut subject);
         assert_eq!(*calls.borrow(), "lslsls");
-        assert!(turn.subject > turn.limit && turn.ratio() > 1.0);
+        assert!(turn.subject > Duration::ZERO);
+    }
+
+    #[test]
+    fn a_ratio_is_of_the_subject_to_the_limit() {
+        let turn = Turn {
+            limit: Duration::from_millis(2),
+            subject: Duration::from_millis(3),
+        };
+        assert!((turn.ratio() - 1.5).abs() < 1e-9);
     }
 }

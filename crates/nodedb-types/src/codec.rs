@@ -38,6 +38,9 @@ pub enum DecodeError {
     },
 }
 
+/// The highest position that is believed when it is read: one per nanosecond for 292 years.
+const LSN_MAX: u64 = u64::MAX >> 1;
+
 /// A cursor over persisted bytes. Each step checks what is left before it reads or allocates.
 #[derive(Clone, Copy, Debug)]
 pub struct ByteReader<'a> {
@@ -120,15 +123,19 @@ impl<'a> ByteReader<'a> {
     /// A position, where 0 stands for `None`.
     ///
     /// # Errors
-    /// [`DecodeError::Short`] at the end of the input.
+    /// [`DecodeError::Short`] at the end of the input, [`DecodeError::OutOfRange`] for a number that no
+    /// log reaches, so that stepping on from what was decoded cannot overflow.
     pub fn position(&mut self, field: &'static str) -> Result<Option<Lsn>, DecodeError> {
-        self.u64(field).map(Lsn::from_u64)
+        match self.u64(field)? {
+            value if value > LSN_MAX => Err(DecodeError::OutOfRange { field, value }),
+            value => Ok(Lsn::from_u64(value)),
+        }
     }
 
     /// A position that must be there.
     ///
     /// # Errors
-    /// [`DecodeError::Short`] at the end of the input, [`DecodeError::OutOfRange`] for 0.
+    /// As [`ByteReader::position`], and [`DecodeError::OutOfRange`] for 0.
     pub fn lsn(&mut self, field: &'static str) -> Result<Lsn, DecodeError> {
         self.position(field)?
             .ok_or(DecodeError::OutOfRange { field, value: 0 })
@@ -212,6 +219,20 @@ mod tests {
         }
         bytes.push(0);
         assert_eq!(decode(&bytes), Err(DecodeError::Trailing { left: 1 }));
+    }
+
+    /// Found by review: 2^64 - 1 was believed, and the step to the record after it panicked.
+    #[test]
+    fn a_position_that_no_log_reaches_is_refused() {
+        for value in [u64::MAX, LSN_MAX + 1] {
+            let error = DecodeError::OutOfRange { field: "x", value };
+            assert_eq!(
+                ByteReader::new(&value.to_le_bytes()).position("x"),
+                Err(error)
+            );
+        }
+        let most = ByteReader::new(&LSN_MAX.to_le_bytes()).position("x");
+        assert_eq!(most, Ok(Lsn::from_u64(LSN_MAX)));
     }
 
     #[test]

@@ -56,7 +56,8 @@ impl Version {
         let lsn = rest.first_chunk::<8>()?;
         let stamp = Stamp {
             epoch: LogEpoch::new(u32::from_be_bytes(*epoch)),
-            lsn: Lsn::from_u64(u64::from_be_bytes(*lsn))?,
+            lsn: Lsn::from_u64(u64::from_be_bytes(*lsn))
+                .filter(|lsn| lsn.get() <= u64::MAX >> 1)?,
         };
         Some(Self {
             incarnation: Incarnation::from_bytes(*incarnation),

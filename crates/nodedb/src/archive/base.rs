@@ -145,8 +145,15 @@ impl BaseUpload<'_> {
             }
         }
         let lowest = floors.iter().map(|floor| floor.effective).min().flatten();
-        let ceiling_lsn =
-            ceiling.ok_or_else(|| Error::internal("an empty database has no base"))?;
+        // The files may hold one vshard's part of an atomic group and not yet another's. The durable
+        // position lies at a group's end and at or above every record in the files, so a target that
+        // the base serves never cuts a group that the base has a part of.
+        let durable = self.wal.durable();
+        let ceiling_lsn = durable.ok_or_else(|| Error::internal("an empty log has no base"))?;
+        assert!(
+            ceiling <= durable,
+            "WAL before data: files hold only durable records"
+        );
         Ok(BaseManifest {
             database_id: archive.writer().database_id,
             incarnation: self.incarnation,

@@ -86,6 +86,32 @@ fn every_position_restores_to_what_it_was() {
     }
 }
 
+/// P4: a target inside an atomic batch is rounded down to the state before it; half a batch was never
+/// a state of the database.
+#[test]
+fn a_target_inside_a_batch_restores_to_before_it() {
+    let world = World::new();
+    let database = filled(&world, 10);
+    let put = |key: u32| nodedb::BatchOp::Put {
+        collection: "notes".to_owned(),
+        key: format!("batch-{key}").into_bytes(),
+        value: b"1".to_vec(),
+        expect: None,
+    };
+    let batch: Vec<_> = (0..8).map(put).collect();
+    let last = database.batch(&batch).expect("written").lsn;
+    database.checkpoint(BASE).expect("base");
+    fill(&database, 10..12);
+    database.checkpoint(ARCHIVED).expect("archived");
+    for before in 0..4 {
+        let target = Lsn::from_u64(last.get() - before).expect("not zero");
+        let name = format!("at-{target}");
+        let restored = restore(&world, &name, RestoreTarget::Lsn(target)).expect("restored");
+        let keys = export(&restored, "notes").lines().count();
+        assert_eq!(keys, if before == 0 { 18 } else { 10 }, "at {target}");
+    }
+}
+
 #[test]
 fn a_base_image_and_the_log_after_it_restore_together() {
     let world = World::new();
