@@ -4,10 +4,7 @@
 //! - `round_trip`: one request at a time; both sides sleep and are woken every time.
 //! - `throughput`: 1024 requests sent before the first answer is waited for, so both sides are busy.
 
-#![expect(
-    clippy::expect_used,
-    reason = "a bench that loses a request has nothing to measure"
-)]
+#![expect(clippy::expect_used, reason = "a bench that loses a request has nothing to measure")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use nodedb_bridge::{Bridge, BridgeOptions, Priority, Received, Request, Ticket};
@@ -38,11 +35,7 @@ impl BridgeEcho {
         };
         let thread = env.threads.spawn("bridge-echo", Box::new(body));
         let thread = thread.expect("a thread");
-        Self {
-            bridge,
-            env,
-            thread,
-        }
+        Self { bridge, env, thread }
     }
 
     fn send(&self, op: u64) -> Ticket<u64> {

@@ -5,10 +5,7 @@
 //! - `create`: an object of 1 MiB in a directory, beside the fewest calls with the same promise: write,
 //!   sync, link, sync of the directory.
 
-#![expect(
-    clippy::expect_used,
-    reason = "a bench that loses an object has nothing to measure"
-)]
+#![expect(clippy::expect_used, reason = "a bench that loses an object has nothing to measure")]
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -50,10 +47,7 @@ fn batches() -> Vec<ArchivedBatch> {
             .concat()
             .into(),
     };
-    rows.chunks(BATCH_ROWS)
-        .enumerate()
-        .map(|(number, rows)| batch(number, rows))
-        .collect()
+    rows.chunks(BATCH_ROWS).enumerate().map(|(number, rows)| batch(number, rows)).collect()
 }
 
 fn encode(batches: &[ArchivedBatch]) -> LogObject {
@@ -86,19 +80,12 @@ fn compress(raw: &[u8]) -> Vec<Vec<u8>> {
 
 fn codec(criterion: &mut Criterion) {
     let batches = batches();
-    let raw: Vec<u8> = batches
-        .iter()
-        .flat_map(|batch| batch.body.iter().copied())
-        .collect();
+    let raw: Vec<u8> = batches.iter().flat_map(|batch| batch.body.iter().copied()).collect();
     let mut group = criterion.benchmark_group("cold/encode");
     group.throughput(Throughput::Bytes(raw.len() as u64));
     let mut bare = || drop(black_box(compress(&raw)));
     let mut subject = || drop(black_box(encode(&batches)));
-    beside(
-        &mut group,
-        ("bare zstd", &mut bare),
-        ("nodedb-cold", &mut subject),
-    );
+    beside(&mut group, ("bare zstd", &mut bare), ("nodedb-cold", &mut subject));
     group.finish();
 
     let mut group = criterion.benchmark_group("cold/decode");
@@ -111,11 +98,7 @@ fn codec(criterion: &mut Criterion) {
         }
     };
     let mut subject = || decode(&object);
-    beside(
-        &mut group,
-        ("bare zstd", &mut bare),
-        ("nodedb-cold", &mut subject),
-    );
+    beside(&mut group, ("bare zstd", &mut bare), ("nodedb-cold", &mut subject));
     group.finish();
 }
 
@@ -155,11 +138,7 @@ fn create(criterion: &mut Criterion) {
         let answer = runtime.block_on(store.create(&key, bytes.clone()));
         assert_eq!(answer.expect("created"), Created::New);
     };
-    beside(
-        &mut group,
-        ("limit", &mut limit),
-        ("nodedb-cold", &mut subject),
-    );
+    beside(&mut group, ("limit", &mut limit), ("nodedb-cold", &mut subject));
     group.finish();
 }
 

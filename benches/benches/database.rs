@@ -36,10 +36,7 @@ const NEIGHBOURS: usize = 10;
 const ALIGN: usize = 512;
 const INDEX: IndexId = IndexId::new(1);
 
-const SYNCED: WriteOptions = WriteOptions {
-    expect: None,
-    durability: Some(Durability::Sync),
-};
+const SYNCED: WriteOptions = WriteOptions { expect: None, durability: Some(Durability::Sync) };
 
 type Rows = Vec<(String, String)>;
 
@@ -58,11 +55,7 @@ impl World {
         let name = collection.name.clone();
         database.create_collection(collection).expect("created");
         let collection = database.collection(&name).expect("it was created");
-        Self {
-            collection,
-            _database: database,
-            _temp: temp,
-        }
+        Self { collection, _database: database, _temp: temp }
     }
 
     fn put(&self, (key, json): &(String, String)) {
@@ -155,15 +148,9 @@ fn engine(vectors: &[Vec<f32>]) -> VectorEngine {
             collection: CollectionId::new(1),
             key: key(row).into(),
             value: "{}".into(),
-            vectors: vec![VectorChange {
-                index: INDEX,
-                vector: Some(vector.clone()),
-            }],
+            vectors: vec![VectorChange { index: INDEX, vector: Some(vector.clone()) }],
         };
-        let at = Stamp {
-            epoch: LogEpoch::new(1),
-            lsn: Lsn::FIRST.advance(row),
-        };
+        let at = Stamp { epoch: LogEpoch::new(1), lsn: Lsn::FIRST.advance(row) };
         engine.apply(at, TenantId::DEFAULT, &redo);
     }
     engine
@@ -179,12 +166,7 @@ fn search(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("database/search");
     group.throughput(Throughput::Elements(VECTORS as u64));
     let engine = engine(&vectors);
-    let query = Query {
-        index: INDEX,
-        vector: &asked,
-        metric: Metric::Cosine,
-        k: NEIGHBOURS,
-    };
+    let query = Query { index: INDEX, vector: &asked, metric: Metric::Cosine, k: NEIGHBOURS };
     let mut bare = || {
         let hits = engine.nearest(&query, &mut |_| Ok::<_, Infallible>(true));
         black_box(hits).expect("everything is accepted");
@@ -202,11 +184,7 @@ fn search(criterion: &mut Criterion) {
         let hits = world.collection.search(near).expect("hits");
         assert_eq!(black_box(hits).len(), NEIGHBOURS);
     };
-    beside(
-        &mut group,
-        ("bare nodedb-vector", &mut bare),
-        ("nodedb", &mut subject),
-    );
+    beside(&mut group, ("bare nodedb-vector", &mut bare), ("nodedb", &mut subject));
     group.finish();
 }
 

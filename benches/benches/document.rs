@@ -54,10 +54,7 @@ fn put(engine: &mut DocumentEngine, row: u64) {
         vectors: Vec::new(),
     };
     let lsn = Lsn::FIRST.advance(row);
-    let stamp = Stamp {
-        epoch: LogEpoch::new(1),
-        lsn,
-    };
+    let stamp = Stamp { epoch: LogEpoch::new(1), lsn };
     engine.apply(stamp, TenantId::DEFAULT, &redo);
 }
 
@@ -72,31 +69,19 @@ impl Bench {
         for row in 0..rows {
             put(&mut engine, row);
         }
-        Self {
-            engine,
-            _temp: temp,
-        }
+        Self { engine, _temp: temp }
     }
 
     fn flushed(rows: u64) -> Self {
         let mut bench = Self::new(rows);
-        let frozen = bench
-            .engine
-            .freeze(Lsn::FIRST.advance(rows))
-            .expect("dirty");
-        bench
-            .engine
-            .install(frozen.persist(&Log).expect("persisted"));
+        let frozen = bench.engine.freeze(Lsn::FIRST.advance(rows)).expect("dirty");
+        bench.engine.install(frozen.persist(&Log).expect("persisted"));
         bench
     }
 
     fn get(&self, row: u64) {
         let key = key(row % ROWS);
-        let place = Place {
-            tenant: TenantId::DEFAULT,
-            collection: NOTES,
-            key: key.as_bytes(),
-        };
+        let place = Place { tenant: TenantId::DEFAULT, collection: NOTES, key: key.as_bytes() };
         let found = self.engine.get(&place, ReadAt::Latest).expect("readable");
         assert!(black_box(found).is_some());
     }
@@ -124,10 +109,8 @@ fn writes(criterion: &mut Criterion) {
 fn reads(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("document");
     group.throughput(Throughput::Elements(1));
-    for (name, bench) in [
-        ("get_memtable", Bench::new(ROWS)),
-        ("get_tables", Bench::flushed(ROWS)),
-    ] {
+    for (name, bench) in [("get_memtable", Bench::new(ROWS)), ("get_tables", Bench::flushed(ROWS))]
+    {
         let mut row = 0;
         group.bench_function(name, |bencher| {
             bencher.iter(|| {

@@ -3,10 +3,7 @@
 //! - `nearest`: 10 of N vectors with 384 numbers, as sentence models make them.
 //! - `apply`: one vector set in an index of 10,000.
 
-#![expect(
-    clippy::expect_used,
-    reason = "a bench without its engine has nothing to measure"
-)]
+#![expect(clippy::expect_used, reason = "a bench without its engine has nothing to measure")]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use nodedb_engine::{Engine, Metric, Redo, VectorChange};
@@ -22,9 +19,8 @@ const INDEX: IndexId = IndexId::new(1);
 fn vector(seed: u64) -> Vec<f32> {
     let mut state = seed;
     let mut number = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let high = u16::try_from(state >> 48).unwrap_or_default();
         f32::from(high) / 32768.0 - 1.0
     };
@@ -36,15 +32,9 @@ fn set(engine: &mut VectorEngine, lsn: u64, key: u64) {
         collection: CollectionId::new(1),
         key: key.to_le_bytes().to_vec().into(),
         value: Vec::new().into(),
-        vectors: vec![VectorChange {
-            index: INDEX,
-            vector: Some(vector(lsn)),
-        }],
+        vectors: vec![VectorChange { index: INDEX, vector: Some(vector(lsn)) }],
     };
-    let at = Stamp {
-        epoch: LogEpoch::new(1),
-        lsn: Lsn::from_u64(lsn).expect("not 0"),
-    };
+    let at = Stamp { epoch: LogEpoch::new(1), lsn: Lsn::from_u64(lsn).expect("not 0") };
     engine.apply(at, TenantId::DEFAULT, &redo);
 }
 
@@ -64,12 +54,7 @@ fn nearest(criterion: &mut Criterion) {
         let asked = vector(0);
         group.throughput(Throughput::Elements(rows));
         for metric in [Metric::Cosine, Metric::L2] {
-            let query = Query {
-                index: INDEX,
-                vector: &asked,
-                metric,
-                k: 10,
-            };
+            let query = Query { index: INDEX, vector: &asked, metric, k: 10 };
             group.bench_function(BenchmarkId::new(metric.name(), rows), |bench| {
                 bench.iter(|| {
                     let hits = engine.nearest(&query, &mut |_| Ok::<_, Infallible>(true));

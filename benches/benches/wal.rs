@@ -9,10 +9,7 @@
 //! it syncs once, except that of `buffered-1`, which never does. docs/benchmarks.md says how to read the
 //! rows.
 
-#![expect(
-    clippy::expect_used,
-    reason = "a bench that cannot write has nothing to measure"
-)]
+#![expect(clippy::expect_used, reason = "a bench that cannot write has nothing to measure")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use nodedb_bench::{BareFile, beside, payload};
@@ -65,18 +62,11 @@ impl Log {
         let temp = tempfile::tempdir().expect("a directory");
         let env = Env::real();
         let wal = Wal::create(&env, temp.path(), LogOptions::default()).expect("a log");
-        Self {
-            wal,
-            env,
-            payload: payload(1, PAYLOAD_BYTES),
-            _temp: temp,
-        }
+        Self { wal, env, payload: payload(1, PAYLOAD_BYTES), _temp: temp }
     }
 
     fn append(&self, durability: Durability) -> Lsn {
-        let appended = self
-            .wal
-            .append(&[record(&self.payload)], durability, AppendClass::User);
+        let appended = self.wal.append(&[record(&self.payload)], durability, AppendClass::User);
         appended.expect("room").start()
     }
 
@@ -88,22 +78,14 @@ impl Log {
     /// Needs [`WakeWriter`] for this thread.
     fn wait_written(&self, lsn: Lsn) {
         while self.wal.written() < Some(lsn) {
-            assert!(
-                self.wal.health() != LogHealth::Poisoned,
-                "the disk takes writes"
-            );
+            assert!(self.wal.health() != LogHealth::Poisoned, "the disk takes writes");
             thread::park();
         }
     }
 }
 
 fn record(payload: &[u8]) -> Record<'_> {
-    Record {
-        tenant: TenantId::DEFAULT,
-        vshard: VshardId::new(0),
-        kind: 1,
-        payload,
-    }
+    Record { tenant: TenantId::DEFAULT, vshard: VshardId::new(0), kind: 1, payload }
 }
 
 /// As many bytes as one batch of so many records.
@@ -119,11 +101,7 @@ fn blocking(criterion: &mut Criterion) {
     let log = Log::new();
     let mut limit = || file.write_synced(&batch).expect("synced");
     let mut subject = || log.wait_durable(log.append(Durability::Sync));
-    beside(
-        &mut group,
-        ("limit", &mut limit),
-        ("nodedb-wal", &mut subject),
-    );
+    beside(&mut group, ("limit", &mut limit), ("nodedb-wal", &mut subject));
     group.finish();
 }
 
@@ -132,15 +110,10 @@ fn buffered(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     let (mut file, batch) = (BareFile::create().expect("a file"), batch(1));
     let log = Log::new();
-    log.wal
-        .set_listener(Arc::new(WakeWriter(thread::current())));
+    log.wal.set_listener(Arc::new(WakeWriter(thread::current())));
     let mut limit = || file.write(&batch).expect("written");
     let mut subject = || log.wait_written(log.append(Durability::Buffered));
-    beside(
-        &mut group,
-        ("limit", &mut limit),
-        ("nodedb-wal", &mut subject),
-    );
+    beside(&mut group, ("limit", &mut limit), ("nodedb-wal", &mut subject));
     group.finish();
 }
 
@@ -157,11 +130,7 @@ fn pipelined(criterion: &mut Criterion) {
         }
         log.wait_durable(last);
     };
-    beside(
-        &mut group,
-        ("limit", &mut limit),
-        ("nodedb-wal", &mut subject),
-    );
+    beside(&mut group, ("limit", &mut limit), ("nodedb-wal", &mut subject));
     group.finish();
 }
 

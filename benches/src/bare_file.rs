@@ -29,11 +29,7 @@ impl BareFile {
         file.write_all_at(&vec![0; FILE_BYTES], 0)?;
         file.sync_data()?;
         env.files.sync_dir(dir.path())?;
-        Ok(Self {
-            file,
-            offset: 0,
-            _dir: dir,
-        })
+        Ok(Self { file, offset: 0, _dir: dir })
     }
 
     /// Writes behind the last write, or at the start where the end would be crossed. Survives a killed

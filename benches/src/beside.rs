@@ -46,10 +46,7 @@ impl Turn {
 
     fn measure(iterations: Range<u64>, limit: &mut dyn FnMut(), subject: &mut dyn FnMut()) -> Self {
         let clock = RealClock::new();
-        let mut turn = Self {
-            limit: Duration::ZERO,
-            subject: Duration::ZERO,
-        };
+        let mut turn = Self { limit: Duration::ZERO, subject: Duration::ZERO };
         for _ in iterations {
             let start = clock.now();
             limit();
@@ -100,10 +97,7 @@ mod tests {
 
     #[test]
     fn a_ratio_is_of_the_subject_to_the_limit() {
-        let turn = Turn {
-            limit: Duration::from_millis(2),
-            subject: Duration::from_millis(3),
-        };
+        let turn = Turn { limit: Duration::from_millis(2), subject: Duration::from_millis(3) };
         assert!((turn.ratio() - 1.5).abs() < 1e-9);
     }
 }

@@ -11,9 +11,7 @@ const WORDS: [&str; 16] = [
 /// compressible as records of people and orders are.
 pub fn documents(seed: u64, count: usize) -> Vec<(String, String)> {
     let random = SeededRandom::new(seed);
-    (0..count)
-        .map(|number| (format!("user:{number:08}"), document(&random, number)))
-        .collect()
+    (0..count).map(|number| (format!("user:{number:08}"), document(&random, number))).collect()
 }
 
 fn document(random: &SeededRandom, number: usize) -> String {

@@ -24,11 +24,7 @@ mod tests {
         assert_eq!(bytes.len(), 4_099);
         let distinct: BTreeSet<u64> = bytes
             .chunks_exact(8)
-            .map(|chunk| {
-                chunk
-                    .iter()
-                    .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
-            })
+            .map(|chunk| chunk.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
             .collect();
         assert_eq!(distinct.len(), 512);
         assert_ne!(payload(1, 16), payload(2, 16));

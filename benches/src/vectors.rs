@@ -10,9 +10,7 @@ use nodedb_testkit::SeededRandom;
 pub fn unit_vectors(seed: u64, count: usize, dimension: usize) -> Vec<Vec<f32>> {
     assert!(dimension > 0, "a vector has a dimension");
     let random = SeededRandom::new(seed);
-    (0..count)
-        .map(|_| unit_vector(&random, dimension))
-        .collect()
+    (0..count).map(|_| unit_vector(&random, dimension)).collect()
 }
 
 fn unit_vector(random: &SeededRandom, dimension: usize) -> Vec<f32> {

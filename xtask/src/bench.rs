@@ -18,10 +18,6 @@ pub(crate) fn run(shell: &Shell, mut arguments: Parser) -> Result<()> {
             Arg::Long(_) | Arg::Short(_) => return Err(argument.unexpected().into()),
         }
     }
-    cmd!(
-        shell,
-        "cargo bench --package nodedb-bench {targets...} -- {options...}"
-    )
-    .run()?;
+    cmd!(shell, "cargo bench --package nodedb-bench {targets...} -- {options...}").run()?;
     Ok(())
 }

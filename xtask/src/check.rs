@@ -25,10 +25,8 @@ struct Outcome {
 }
 
 pub(crate) fn run(shell: &Shell) -> ExitCode {
-    let outcomes: Vec<Outcome> = CHECKS
-        .into_iter()
-        .map(|(name, check)| measure(shell, name, check))
-        .collect();
+    let outcomes: Vec<Outcome> =
+        CHECKS.into_iter().map(|(name, check)| measure(shell, name, check)).collect();
     print!("\n{}", table(&outcomes));
     if outcomes.iter().any(|outcome| outcome.failure.is_some()) {
         return ExitCode::FAILURE;
@@ -37,17 +35,10 @@ pub(crate) fn run(shell: &Shell) -> ExitCode {
 }
 
 fn measure(shell: &Shell, name: &'static str, check: Check) -> Outcome {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "automation has no simulated clock"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "automation has no simulated clock")]
     let start = Instant::now();
     let failure = check(shell).err().map(|error| error.to_string());
-    Outcome {
-        name,
-        elapsed: start.elapsed(),
-        failure,
-    }
+    Outcome { name, elapsed: start.elapsed(), failure }
 }
 
 fn table(outcomes: &[Outcome]) -> String {
@@ -68,20 +59,14 @@ fn format(shell: &Shell) -> Result<()> {
 
 fn clippy(shell: &Shell) -> Result<()> {
     // In the release profile, so that the tests find the dependencies built.
-    let command = cmd!(
-        shell,
-        "cargo clippy --release --workspace --all-targets --keep-going -- -D warnings"
-    );
+    let command =
+        cmd!(shell, "cargo clippy --release --workspace --all-targets --keep-going -- -D warnings");
     Ok(command.run()?)
 }
 
 fn rustdoc(shell: &Shell) -> Result<()> {
     let _flags = shell.push_env("RUSTDOCFLAGS", "-D warnings");
-    Ok(cmd!(
-        shell,
-        "cargo doc --release --workspace --no-deps --keep-going"
-    )
-    .run()?)
+    Ok(cmd!(shell, "cargo doc --release --workspace --no-deps --keep-going").run()?)
 }
 
 #[cfg(test)]
@@ -95,10 +80,7 @@ mod tests {
             elapsed: Duration::from_millis(1_250),
             failure: failure.map(str::to_owned),
         };
-        let outcomes = [
-            outcome("fmt", None),
-            outcome("tidy", Some("3 violations\nmore")),
-        ];
+        let outcomes = [outcome("fmt", None), outcome("tidy", Some("3 violations\nmore"))];
         let expected = "fmt          1.2 s  ok\ntidy         1.2 s  FAILED: 3 violations\n";
         assert_eq!(table(&outcomes), expected);
     }

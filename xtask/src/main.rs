@@ -50,9 +50,7 @@ fn root() -> Result<PathBuf> {
     let built_in = || env!("CARGO_MANIFEST_DIR").into();
     let folder = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(built_in));
     let root = folder.parent();
-    Ok(root
-        .context("the xtask folder stands in the workspace")?
-        .to_owned())
+    Ok(root.context("the xtask folder stands in the workspace")?.to_owned())
 }
 
 fn run(shell: &Shell, mut arguments: Parser) -> Result<ExitCode> {

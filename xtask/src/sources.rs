@@ -44,10 +44,7 @@ pub(crate) fn at_root(shell: &Shell, extension: &str) -> Result<Vec<Source>> {
 }
 
 fn read(shell: &Shell, root: &Path, path: &Path) -> Result<Source> {
-    Ok(Source {
-        path: path.strip_prefix(root)?.to_owned(),
-        text: shell.read_file(path)?,
-    })
+    Ok(Source { path: path.strip_prefix(root)?.to_owned(), text: shell.read_file(path)? })
 }
 
 fn is_build_output(folder: &Path) -> bool {

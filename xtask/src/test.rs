@@ -16,27 +16,16 @@ pub(crate) fn run(shell: &Shell, mut arguments: Parser) -> Result<()> {
     timed("tests", || unit_and_integration(shell, &filters))?;
     timed("doc tests", || {
         let filters = &filters;
-        Ok(cmd!(
-            shell,
-            "cargo test --release --workspace --doc -- {filters...}"
-        )
-        .run()?)
+        Ok(cmd!(shell, "cargo test --release --workspace --doc -- {filters...}").run()?)
     })
 }
 
 /// Nextest runs each test in a process of its own; without it, cargo's runner does.
 fn unit_and_integration(shell: &Shell, filters: &[OsString]) -> Result<()> {
-    let nextest = cmd!(shell, "cargo nextest --version")
-        .quiet()
-        .ignore_stdout()
-        .ignore_stderr()
-        .run();
+    let nextest =
+        cmd!(shell, "cargo nextest --version").quiet().ignore_stdout().ignore_stderr().run();
     if nextest.is_ok() {
-        cmd!(
-            shell,
-            "cargo nextest run --release --workspace {filters...}"
-        )
-        .run()?;
+        cmd!(shell, "cargo nextest run --release --workspace {filters...}").run()?;
     } else {
         println!("cargo-nextest is not installed: running cargo test instead");
         // Without doc tests, which come next, and without benches.
@@ -50,10 +39,7 @@ fn unit_and_integration(shell: &Shell, filters: &[OsString]) -> Result<()> {
 }
 
 fn timed(name: &str, body: impl FnOnce() -> Result<()>) -> Result<()> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "automation has no simulated clock"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "automation has no simulated clock")]
     let start = Instant::now();
     let result = body();
     let outcome = if result.is_ok() { "passed" } else { "FAILED" };

@@ -19,11 +19,7 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
         functions.extend(evidence::functions(&source.text));
     }
     let mut documents = sources::at_root(shell, "md")?;
-    documents.extend(sources::under(
-        shell,
-        &["docs", "crates", "xtask", "benches"],
-        "md",
-    )?);
+    documents.extend(sources::under(shell, &["docs", "crates", "xtask", "benches"], "md")?);
     for document in documents {
         let exists = |path: &std::path::Path| shell.path_exists(path);
         violations.extend(links::violations(&document.path, &document.text, exists));

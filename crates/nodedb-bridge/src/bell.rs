@@ -20,11 +20,7 @@ pub(crate) struct Bell {
 impl Bell {
     pub(crate) fn new() -> Self {
         let (sender, receiver) = flume::bounded(1);
-        Self {
-            sender,
-            receiver,
-            armed: AtomicBool::new(false),
-        }
+        Self { sender, receiver, armed: AtomicBool::new(false) }
     }
 
     /// Announces sleep. If the sleeper finds work after all, one needless ring follows at most.

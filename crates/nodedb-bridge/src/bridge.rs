@@ -33,17 +33,11 @@ impl<Q, A> Bridge<Q, A> {
         options: BridgeOptions,
         clock: Arc<dyn Clock>,
     ) -> (Self, Vec<Inbox<Q, A>>) {
-        let BridgeOptions {
-            capacity,
-            foreground_run,
-            ids,
-        } = options;
+        let BridgeOptions { capacity, foreground_run, ids } = options;
         assert!(cores > 0, "a bridge leads to at least one core");
         assert!(capacity > 0, "an inbox holds at least one request");
         assert!(foreground_run > 0, "foreground runs are at least 1 long");
-        let queues: Box<[_]> = (0..cores)
-            .map(|_| Arc::new(CoreQueue::new(capacity)))
-            .collect();
+        let queues: Box<[_]> = (0..cores).map(|_| Arc::new(CoreQueue::new(capacity))).collect();
         let inboxes = (0..cores)
             .zip(&queues)
             .map(|(core, queue)| {
@@ -51,14 +45,8 @@ impl<Q, A> Bridge<Q, A> {
                 Inbox::new(core, Arc::clone(queue), foreground_run, Arc::clone(&clock))
             })
             .collect();
-        let side = SendingSide {
-            cores: queues,
-            ids,
-            clock,
-        };
-        let bridge = Self {
-            side: Arc::new(side),
-        };
+        let side = SendingSide { cores: queues, ids, clock };
+        let bridge = Self { side: Arc::new(side) };
         (bridge, inboxes)
     }
 
@@ -77,13 +65,7 @@ impl<Q, A> Bridge<Q, A> {
     /// # Panics
     /// If there is no such core.
     pub fn send(&self, core: CoreId, request: Request<Q>) -> Result<Ticket<A>, SendError<Q>> {
-        let Request {
-            tenant,
-            vshard,
-            op,
-            deadline,
-            priority,
-        } = request;
+        let Request { tenant, vshard, op, deadline, priority } = request;
         let id = self.side.ids.next_id();
         let slot = Arc::new(Slot::new());
         let envelope = Envelope {
@@ -120,12 +102,10 @@ impl<Q, A> Bridge<Q, A> {
         core: CoreId,
         envelope: Envelope<Q, A>,
     ) -> Result<(), ForwardError<Q, A>> {
-        self.queue(core)
-            .push(envelope, true)
-            .map_err(|(refusal, envelope)| match refusal {
-                Refusal::Full => ForwardError::Busy { core, envelope },
-                Refusal::Closed => ForwardError::Closed { core, envelope },
-            })
+        self.queue(core).push(envelope, true).map_err(|(refusal, envelope)| match refusal {
+            Refusal::Full => ForwardError::Busy { core, envelope },
+            Refusal::Closed => ForwardError::Closed { core, envelope },
+        })
     }
 
     /// Makes [`Inbox::receive`] of that core return
@@ -187,16 +167,12 @@ impl<Q, A> Drop for SendingSide<Q, A> {
 
 impl<Q, A> Clone for Bridge<Q, A> {
     fn clone(&self) -> Self {
-        Self {
-            side: Arc::clone(&self.side),
-        }
+        Self { side: Arc::clone(&self.side) }
     }
 }
 
 impl<Q, A> fmt::Debug for Bridge<Q, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bridge")
-            .field("cores", &self.cores())
-            .finish_non_exhaustive()
+        f.debug_struct("Bridge").field("cores", &self.cores()).finish_non_exhaustive()
     }
 }

@@ -49,17 +49,13 @@ impl<Q, A> CoreQueue<Q, A> {
         if self.is_closing() {
             return Err((Refusal::Closed, envelope));
         }
-        self.leave(envelope, forwarded)
-            .map_err(|envelope| (Refusal::Full, envelope))
+        self.leave(envelope, forwarded).map_err(|envelope| (Refusal::Full, envelope))
     }
 
     /// Leaves it after the first check, however much later that is.
     fn leave(&self, envelope: Envelope<Q, A>, forwarded: bool) -> Result<(), Envelope<Q, A>> {
         let lane = self.lane(envelope.priority);
-        let waiting = Waiting {
-            envelope,
-            forwarded,
-        };
+        let waiting = Waiting { envelope, forwarded };
         lane.push(waiting).map_err(|waiting| waiting.envelope)?;
         if self.retired.load(Ordering::SeqCst) {
             self.refuse_all();
@@ -110,11 +106,8 @@ impl<Q, A> CoreQueue<Q, A> {
         for lane in [&self.foreground, &self.background] {
             while let Some(waiting) = lane.pop() {
                 // `Closed` promises that nothing was done, which holds only where no core began.
-                let error = if waiting.forwarded {
-                    TicketError::Cancelled
-                } else {
-                    TicketError::Closed
-                };
+                let error =
+                    if waiting.forwarded { TicketError::Cancelled } else { TicketError::Closed };
                 waiting.envelope.reply.refuse(error);
             }
         }

@@ -120,9 +120,7 @@ impl<Q> fmt::Debug for SendError<Q> {
             Self::Busy { core, .. } => ("Busy", core),
             Self::Closed { core, .. } => ("Closed", core),
         };
-        f.debug_struct(name)
-            .field("core", core)
-            .finish_non_exhaustive()
+        f.debug_struct(name).field("core", core).finish_non_exhaustive()
     }
 }
 
@@ -132,9 +130,6 @@ impl<Q, A> fmt::Debug for ForwardError<Q, A> {
             Self::Busy { core, envelope } => ("Busy", core, envelope),
             Self::Closed { core, envelope } => ("Closed", core, envelope),
         };
-        f.debug_struct(name)
-            .field("core", core)
-            .field("envelope", envelope)
-            .finish()
+        f.debug_struct(name).field("core", core).field("envelope", envelope).finish()
     }
 }

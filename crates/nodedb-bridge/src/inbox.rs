@@ -42,15 +42,7 @@ impl<Q, A> Inbox<Q, A> {
         foreground_run: u32,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self {
-            core,
-            queue,
-            clock,
-            foreground_run,
-            run: 0,
-            woke: false,
-            ended: false,
-        }
+        Self { core, queue, clock, foreground_run, run: 0, woke: false, ended: false }
     }
 
     /// Whose inbox it is.
@@ -138,11 +130,7 @@ impl<Q, A> Inbox<Q, A> {
 
     /// The next request that anybody still waits for.
     fn next_request(&mut self) -> Option<Envelope<Q, A>> {
-        while let Some(Waiting {
-            envelope,
-            forwarded,
-        }) = self.pop()
-        {
+        while let Some(Waiting { envelope, forwarded }) = self.pop() {
             if forwarded {
                 return Some(envelope);
             }

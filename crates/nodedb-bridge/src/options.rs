@@ -16,10 +16,6 @@ pub struct BridgeOptions {
 
 impl Default for BridgeOptions {
     fn default() -> Self {
-        Self {
-            capacity: 4096,
-            foreground_run: 32,
-            ids: RequestIds::new(),
-        }
+        Self { capacity: 4096, foreground_run: 32, ids: RequestIds::new() }
     }
 }

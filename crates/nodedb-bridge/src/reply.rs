@@ -14,10 +14,7 @@ pub struct Reply<A> {
 
 impl<A> Reply<A> {
     pub(crate) const fn new(slot: Arc<Slot<A>>) -> Self {
-        Self {
-            slot,
-            settled: false,
-        }
+        Self { slot, settled: false }
     }
 
     /// Answers. If the ticket is gone the answer is dropped here. Never blocks.

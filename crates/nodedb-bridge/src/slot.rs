@@ -34,9 +34,7 @@ pub(crate) enum Waiter {
 
 impl<A> Slot<A> {
     pub(crate) const fn new() -> Self {
-        Self {
-            state: Mutex::new(State::Open(None)),
-        }
+        Self { state: Mutex::new(State::Open(None)) }
     }
 
     /// Leaves the result and tells the waiter. Only the first call counts.

@@ -43,12 +43,7 @@ impl<A> Ticket<A> {
         clock: Arc<dyn Clock>,
         slot: Arc<Slot<A>>,
     ) -> Self {
-        Self {
-            id,
-            deadline,
-            clock,
-            slot,
-        }
+        Self { id, deadline, clock, slot }
     }
 
     /// The id of the request.

@@ -30,30 +30,17 @@ impl Answer {
     /// # Errors
     /// [`Failure::Internal`] if `fields` is no JSON object, a defect.
     pub(crate) fn raw(fields: &impl Serialize, text: Vec<u8>) -> Result<Self, Failure> {
-        let json = serde_json::to_string(fields).map_err(|error| Failure::Internal {
-            message: error.to_string(),
-        })?;
+        let json = serde_json::to_string(fields)
+            .map_err(|error| Failure::Internal { message: error.to_string() })?;
         if !json.starts_with('{') {
-            return Err(Failure::Internal {
-                message: format!("{json} is no object"),
-            });
+            return Err(Failure::Internal { message: format!("{json} is no object") });
         }
-        Ok(Self {
-            json,
-            text,
-            exit: 0,
-            printed: false,
-        })
+        Ok(Self { json, text, exit: 0, printed: false })
     }
 
     /// The answer of a command whose rows are on standard output already.
     pub(crate) fn already_printed() -> Self {
-        Self {
-            json: "{}".to_owned(),
-            text: Vec::new(),
-            exit: 0,
-            printed: true,
-        }
+        Self { json: "{}".to_owned(), text: Vec::new(), exit: 0, printed: true }
     }
 
     /// The same with another exit code.

@@ -35,11 +35,7 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn new(globals: Globals, settings: Settings) -> Self {
-        let output = if globals.json {
-            Output::Json
-        } else {
-            Output::Text
-        };
+        let output = if globals.json { Output::Json } else { Output::Text };
         Self {
             settings,
             globals,
@@ -136,9 +132,7 @@ impl Context {
     /// # Errors
     /// What closing met; every acknowledged write is safe all the same.
     pub(crate) fn close(&mut self) -> Result<(), Failure> {
-        self.database
-            .take()
-            .map_or(Ok(()), |database| Ok(database.close()?))
+        self.database.take().map_or(Ok(()), |database| Ok(database.close()?))
     }
 }
 
@@ -152,10 +146,7 @@ mod tests {
         let mut context = Context::new(Globals::default(), Settings::default());
         assert_eq!(context.value("-1")?, b"-1");
         assert_eq!(context.value(&format!("@{}", file.path().display()))?, b"");
-        assert!(matches!(
-            context.value("@/nowhere/at/all"),
-            Err(Failure::File { .. })
-        ));
+        assert!(matches!(context.value("@/nowhere/at/all"), Err(Failure::File { .. })));
         context.output = Output::Shell;
         assert!(matches!(context.value("-"), Err(Failure::Input { .. })));
         Ok(())

@@ -86,10 +86,7 @@ struct ErrorAnswer<'a> {
 
 impl Failure {
     pub(crate) fn input(what: impl Into<String>, message: impl fmt::Display) -> Self {
-        Self::Input {
-            what: what.into(),
-            message: format!("{message}"),
-        }
+        Self::Input { what: what.into(), message: format!("{message}") }
     }
 
     /// The stable kind.
@@ -140,10 +137,7 @@ impl Failure {
     /// The `error` object.
     pub(crate) fn json(&self) -> String {
         let message = self.line();
-        let answer = ErrorAnswer {
-            kind: self.kind().name(),
-            message: &message,
-        };
+        let answer = ErrorAnswer { kind: self.kind().name(), message: &message };
         serde_json::to_string(&answer).unwrap_or_else(|_| {
             // Two strings always serialise; the kind alone is a safe answer all the same.
             format!("{{\"kind\":\"{}\",\"message\":\"\"}}", self.kind().name())
@@ -177,9 +171,7 @@ impl From<clap::Error> for Failure {
         let text = text.strip_prefix("error: ").unwrap_or(&text);
         let text = text.split("For more information").next().unwrap_or(text);
         let message = one_line(&text.replace("\n\nUsage:", "; usage:"));
-        Self::Usage {
-            message: format!("{message}; see `nodedb help`"),
-        }
+        Self::Usage { message: format!("{message}; see `nodedb help`") }
     }
 }
 
@@ -190,21 +182,11 @@ mod tests {
     #[test]
     fn a_cause_is_appended_once_and_all_is_one_line() {
         let source = io::Error::new(io::ErrorKind::NotFound, "no\nsuch file");
-        let failure = Failure::File {
-            action: "reading",
-            path: "x".into(),
-            source,
-        };
+        let failure = Failure::File { action: "reading", path: "x".into(), source };
         assert_eq!(failure.line(), "reading x failed: no such file");
-        assert_eq!(
-            (failure.kind(), failure.exit_code()),
-            (ErrorKind::NotFound, 3)
-        );
+        assert_eq!((failure.kind(), failure.exit_code()), (ErrorKind::NotFound, 3));
         let source = io::Error::other("writing standard output failed");
-        assert_eq!(
-            Failure::Output(source).line(),
-            "writing standard output failed"
-        );
+        assert_eq!(Failure::Output(source).line(), "writing standard output failed");
     }
 
     #[test]
@@ -217,24 +199,12 @@ mod tests {
 
     #[test]
     fn exit_codes_follow_the_contract() {
-        let usage = Failure::Usage {
-            message: "x".to_owned(),
-        };
+        let usage = Failure::Usage { message: "x".to_owned() };
         assert_eq!(usage.exit_code(), 64);
-        let missing = Failure::NoDocument {
-            collection: "c".to_owned(),
-            key: "k".to_owned(),
-        };
+        let missing = Failure::NoDocument { collection: "c".to_owned(), key: "k".to_owned() };
         assert_eq!(missing.exit_code(), 3);
         let full = io::Error::from(io::ErrorKind::StorageFull);
-        let failure = Failure::File {
-            action: "writing",
-            path: "x".into(),
-            source: full,
-        };
-        assert_eq!(
-            (failure.kind(), failure.exit_code()),
-            (ErrorKind::NoSpace, 1)
-        );
+        let failure = Failure::File { action: "writing", path: "x".into(), source: full };
+        assert_eq!((failure.kind(), failure.exit_code()), (ErrorKind::NoSpace, 1));
     }
 }

@@ -51,13 +51,7 @@ pub(crate) struct Lines<R> {
 
 impl<R: BufRead> Lines<R> {
     pub(crate) const fn new(inner: R, interrupt: Interrupt) -> Self {
-        Self {
-            inner,
-            interrupt,
-            handed: 0,
-            ends_line: false,
-            inside_line: false,
-        }
+        Self { inner, interrupt, handed: 0, ends_line: false, inside_line: false }
     }
 }
 
@@ -88,11 +82,7 @@ impl<R: BufRead> BufRead for Lines<R> {
     }
 
     fn consume(&mut self, count: usize) {
-        assert!(
-            count <= self.handed,
-            "{count} bytes consumed of {} handed out",
-            self.handed
-        );
+        assert!(count <= self.handed, "{count} bytes consumed of {} handed out", self.handed);
         if count > 0 {
             self.handed -= count;
             self.inside_line = !(self.handed == 0 && self.ends_line);
@@ -138,10 +128,7 @@ mod tests {
     #[test]
     fn lines_end_between_two_and_never_inside_one() -> io::Result<()> {
         let interrupt = Interrupt::default();
-        let mut lines = Lines::new(
-            io::BufReader::with_capacity(2, &b"abcd\nef\n"[..]),
-            interrupt,
-        );
+        let mut lines = Lines::new(io::BufReader::with_capacity(2, &b"abcd\nef\n"[..]), interrupt);
         let mut byte = [0];
         lines.read_exact(&mut byte)?;
         lines.interrupt.pressed.store(true, Ordering::Relaxed);

@@ -39,17 +39,11 @@ use tracing_subscriber::EnvFilter;
 fn main() -> ExitCode {
     let words: Vec<OsString> = env::args_os().collect();
     // Also a command line that cannot be understood is answered in the form that it asks for.
-    let asks_json = words
-        .iter()
-        .take_while(|word| *word != "--")
-        .any(|word| word == "--json");
+    let asks_json = words.iter().take_while(|word| *word != "--").any(|word| word == "--json");
     let cli = match Cli::try_parse_from(&words) {
         Ok(cli) => cli,
         Err(error)
-            if matches!(
-                error.kind(),
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
-            ) =>
+            if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) =>
         {
             let printed = error.print().map_err(Failure::Output);
             return printed
@@ -84,14 +78,8 @@ fn print(answer: &Answer, json: bool) -> Result<(), Failure> {
     }
     let mut out = io::stdout().lock();
     let document = answer.json_document();
-    let bytes = if json {
-        document.as_bytes()
-    } else {
-        answer.text()
-    };
-    out.write_all(bytes)
-        .and_then(|()| out.flush())
-        .map_err(Failure::Output)
+    let bytes = if json { document.as_bytes() } else { answer.text() };
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(Failure::Output)
 }
 
 /// One line on stderr, or the `error` object on standard output.

@@ -16,9 +16,7 @@ impl Progress {
     /// Counts things of this name, such as `documents`.
     pub(crate) fn counting(things: &'static str) -> Self {
         if !io::stderr().is_terminal() {
-            return Self {
-                bar: ProgressBar::hidden(),
-            };
+            return Self { bar: ProgressBar::hidden() };
         }
         let bar = ProgressBar::new_spinner().with_message(things);
         let template = "{spinner} {human_pos} {msg} in {elapsed}, {per_sec}";

@@ -80,9 +80,7 @@ impl Settings {
                 nearest(unknown)
             )));
         }
-        let settings: Self = table
-            .try_into()
-            .map_err(|error| wrong(format!("{error}")))?;
+        let settings: Self = table.try_into().map_err(|error| wrong(format!("{error}")))?;
         // Checked at once, whichever command runs: a typing error must not wait for its moment.
         settings.init_args(&InitArgs::default()).map_err(&wrong)?;
         if let Some(log) = &settings.log {
@@ -97,9 +95,8 @@ impl Settings {
     /// Says which key has which wrong value.
     pub(crate) fn init_args(&self, flags: &InitArgs) -> Result<InitArgs, String> {
         let policy = self.archive_policy.as_deref().map(|name| {
-            PolicyName::from_str(name, false).or(Err(format!(
-                "archive-policy = {name:?}: give required or disabled"
-            )))
+            PolicyName::from_str(name, false)
+                .or(Err(format!("archive-policy = {name:?}: give required or disabled")))
         });
         let durability = self.durability.as_deref().map(|text| {
             parse_durability(text).map_err(|error| format!("durability = {text:?}: {error}"))
@@ -118,14 +115,8 @@ impl Settings {
         let mut options = OpenOptions::existing();
         options.cores = self.cores.or(options.cores);
         let durations = [
-            (
-                &mut options.checkpoint_interval,
-                self.checkpoint_interval_ms,
-            ),
-            (
-                &mut options.checkpoint_deadline,
-                self.checkpoint_deadline_ms,
-            ),
+            (&mut options.checkpoint_interval, self.checkpoint_interval_ms),
+            (&mut options.checkpoint_deadline, self.checkpoint_deadline_ms),
             (&mut options.request_deadline, self.request_deadline_ms),
             (&mut options.object_age, self.object_age_ms),
         ];
@@ -152,10 +143,7 @@ impl Settings {
 fn nearest(unknown: &str) -> &'static str {
     let written = unknown.to_ascii_lowercase().replace('_', "-");
     let distance = |key: &&&str| strsim::damerau_levenshtein(&written, key);
-    KEYS.iter()
-        .min_by_key(distance)
-        .copied()
-        .unwrap_or_default()
+    KEYS.iter().min_by_key(distance).copied().unwrap_or_default()
 }
 
 /// The directory of a command that needs one.
@@ -164,8 +152,7 @@ fn nearest(unknown: &str) -> &'static str {
 /// [`Failure::Usage`] if none is given.
 pub(crate) fn required_dir(dir: Option<&PathBuf>) -> Result<&Path, Failure> {
     let message = || "no database directory: give --dir DIR, or set NODEDB_DIR".to_owned();
-    dir.map(PathBuf::as_path)
-        .ok_or_else(|| Failure::Usage { message: message() })
+    dir.map(PathBuf::as_path).ok_or_else(|| Failure::Usage { message: message() })
 }
 
 #[cfg(test)]
@@ -188,10 +175,7 @@ mod tests {
         ] {
             let line = parse(&format!("{written} = 1")).expect_err(written);
             assert!(line.contains("db/nodedb.toml"), "{line}");
-            assert!(
-                line.contains(&format!("`{written}`: did you mean `{key}`?")),
-                "{line}"
-            );
+            assert!(line.contains(&format!("`{written}`: did you mean `{key}`?")), "{line}");
         }
     }
 
@@ -213,19 +197,10 @@ mod tests {
     fn flags_win() -> Result<(), String> {
         let settings =
             parse("vshards = 4\ndurability = \"buffered\"\ntenant = \"a\"\njson = true")?;
-        let flags = InitArgs {
-            vshards: Some(2),
-            ..InitArgs::default()
-        };
+        let flags = InitArgs { vshards: Some(2), ..InitArgs::default() };
         let init = settings.init_args(&flags)?;
-        assert_eq!(
-            (init.vshards, init.durability),
-            (Some(2), Some(Durability::Buffered))
-        );
-        let flags = Globals {
-            tenant: Some("b".to_owned()),
-            ..Globals::default()
-        };
+        assert_eq!((init.vshards, init.durability), (Some(2), Some(Durability::Buffered)));
+        let flags = Globals { tenant: Some("b".to_owned()), ..Globals::default() };
         let globals = settings.globals(&flags);
         assert_eq!((globals.tenant.as_deref(), globals.json), (Some("b"), true));
         Ok(())
@@ -238,10 +213,7 @@ mod tests {
                     memtable-bytes = 6";
         let options = parse(text)?.open_options();
         assert_eq!(options.create, None);
-        assert_eq!(
-            (options.cores, options.object_bytes, options.memtable_bytes),
-            (Some(3), 4, 6)
-        );
+        assert_eq!((options.cores, options.object_bytes, options.memtable_bytes), (Some(3), 4, 6));
         let ms = [
             options.checkpoint_interval,
             options.checkpoint_deadline,

@@ -44,16 +44,10 @@ pub(crate) fn run(context: &mut Context) -> Result<Answer, Failure> {
 /// Reads one line without its end; whether there was one. Of a longer one than the limit, one byte
 /// more than the limit is kept, which [`words`] refuses.
 fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> Result<bool, Failure> {
-    let failed = |source| Failure::File {
-        action: "reading",
-        path: "standard input".into(),
-        source,
-    };
+    let failed =
+        |source| Failure::File { action: "reading", path: "standard input".into(), source };
     line.clear();
-    let count = input
-        .take(LINE_BYTES_MAX + 1)
-        .read_until(b'\n', line)
-        .map_err(failed)?;
+    let count = input.take(LINE_BYTES_MAX + 1).read_until(b'\n', line).map_err(failed)?;
     if line.last() == Some(&b'\n') {
         line.pop();
     } else if count as u64 > LINE_BYTES_MAX {
@@ -120,17 +114,7 @@ mod tests {
     #[test]
     fn words_are_split_as_a_shell_does_or_given_as_json() -> Result<(), String> {
         let split_line = split(r#"put notes "a b" '{"t": "x \" y"}' --expect absent"#)?;
-        assert_eq!(
-            split_line,
-            [
-                "put",
-                "notes",
-                "a b",
-                r#"{"t": "x \" y"}"#,
-                "--expect",
-                "absent"
-            ]
-        );
+        assert_eq!(split_line, ["put", "notes", "a b", r#"{"t": "x \" y"}"#, "--expect", "absent"]);
         let given = split(r#" ["get", "notes", "it's\n[here]"]"#)?;
         assert_eq!(given, ["get", "notes", "it's\n[here]"]);
         assert!(split("  ")?.is_empty() && split("# a comment")?.is_empty());

@@ -23,11 +23,7 @@ pub(crate) fn is_standard(path: &Path) -> bool {
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Failure {
     let path = path.to_owned();
-    move |source| Failure::File {
-        action,
-        path,
-        source,
-    }
+    move |source| Failure::File { action, path, source }
 }
 
 /// Opens a file, or standard input for `-`, to read it line by line.
@@ -99,11 +95,7 @@ impl NewFile {
         let target = partial.as_deref().unwrap_or(path);
         let file = File::create(target).map_err(failed("creating", target))?;
         let file = BufWriter::with_capacity(1 << 20, file);
-        Ok(Self {
-            path: path.to_owned(),
-            partial,
-            file,
-        })
+        Ok(Self { path: path.to_owned(), partial, file })
     }
 
     /// Makes the contents durable, then gives them their name.
@@ -116,15 +108,9 @@ impl NewFile {
             return Ok(());
         };
         // Contents before name: a power cut must not leave the name with half of them.
-        self.file
-            .get_ref()
-            .sync_all()
-            .map_err(failed("syncing", partial))?;
+        self.file.get_ref().sync_all().map_err(failed("syncing", partial))?;
         fs::rename(partial, &self.path).map_err(failed("naming", &self.path))?;
-        let parent = self
-            .path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
+        let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let parent = parent.unwrap_or(Path::new("."));
         let directory = File::open(parent).map_err(failed("opening", parent))?;
         directory.sync_all().map_err(failed("syncing", parent))
@@ -173,10 +159,7 @@ mod tests {
     fn what_is_not_there_is_told_from_what_fails() -> Result<(), Box<dyn std::error::Error>> {
         let dir = tempfile::tempdir()?;
         assert_eq!(read_if_there(&dir.path().join("x"))?, None);
-        assert!(matches!(
-            read(&dir.path().join("x")),
-            Err(Failure::File { .. })
-        ));
+        assert!(matches!(read(&dir.path().join("x")), Err(Failure::File { .. })));
         assert!(read_if_there(dir.path()).is_err());
         Ok(())
     }

@@ -52,10 +52,7 @@ pub(crate) fn value_bytes(kind: CollectionKind, json: &RawValue) -> Result<Vec<u
         Err(_) => None,
     };
     bytes.ok_or_else(|| {
-        Failure::input(
-            "the value",
-            "a bytes collection takes a string or {\"hex\": \"..\"}",
-        )
+        Failure::input("the value", "a bytes collection takes a string or {\"hex\": \"..\"}")
     })
 }
 
@@ -71,9 +68,7 @@ fn bytes_json(bytes: &[u8]) -> Result<Box<RawValue>, Failure> {
         Ok(text) => serde_json::value::to_raw_value(text),
         Err(_) => serde_json::value::to_raw_value(&serde_json::json!({ "hex": to_hex(bytes) })),
     };
-    json.map_err(|error| Failure::Internal {
-        message: error.to_string(),
-    })
+    json.map_err(|error| Failure::Internal { message: error.to_string() })
 }
 
 /// JSON text without the space between its parts: answers are lines.
@@ -112,10 +107,7 @@ mod tests {
     #[test]
     fn raw_bytes_are_a_string_or_hexadecimal() -> Result<(), Failure> {
         assert_eq!(value_json(CollectionKind::Bytes, b"12")?.get(), "\"12\"");
-        assert_eq!(
-            value_json(CollectionKind::Bytes, &[0xff, 0])?.get(),
-            r#"{"hex":"ff00"}"#
-        );
+        assert_eq!(value_json(CollectionKind::Bytes, &[0xff, 0])?.get(), r#"{"hex":"ff00"}"#);
         for bytes in [&b"12"[..], &[0xff, 0], b""] {
             let json = value_json(CollectionKind::Bytes, bytes)?;
             assert_eq!(value_bytes(CollectionKind::Bytes, &json)?, bytes);

@@ -267,17 +267,11 @@ fn position(lsn: Option<Lsn>, ms: u64) -> String {
 
 impl ColdError {
     pub(crate) fn local(path: &Path, source: io::Error) -> Self {
-        Self::Local {
-            path: path.to_owned(),
-            source,
-        }
+        Self::Local { path: path.to_owned(), source }
     }
 
     pub(crate) fn corrupt(key: &ObjectKey) -> impl FnOnce(FormatError) -> Self {
-        |problem| Self::Corrupt {
-            key: key.clone(),
-            problem,
-        }
+        |problem| Self::Corrupt { key: key.clone(), problem }
     }
 
     /// By what the caller should do about it.

@@ -23,9 +23,7 @@ impl Layout {
     pub fn new(database_id: DatabaseId) -> Self {
         let digest = ObjectHash::of(database_id.as_bytes());
         let root = Folder::root().folder(&two_digits(digest));
-        Self {
-            root: root.folder(&database_id.to_string()),
-        }
+        Self { root: root.folder(&database_id.to_string()) }
     }
 
     /// Says that an archive is here, and whose.
@@ -95,10 +93,7 @@ impl BaseId {
     pub(crate) fn parse(name: &str) -> Option<Self> {
         let (lsn, epoch) = name.split_once('-')?;
         let epoch = u32::from_str_radix(fixed(epoch, 8)?, 16).ok()?;
-        Some(Self {
-            ceiling_lsn: position(lsn)?,
-            writer_epoch: WriterEpoch::from_u32(epoch)?,
-        })
+        Some(Self { ceiling_lsn: position(lsn)?, writer_epoch: WriterEpoch::from_u32(epoch)? })
     }
 }
 
@@ -134,28 +129,16 @@ mod tests {
         assert!(root.ends_with(&"ab".repeat(16)));
         let start = Lsn::FIRST.advance(254);
         let log = layout.log(WriterEpoch::FIRST, start);
-        assert_eq!(
-            log.as_str(),
-            format!("{root}/wal/00000001/00000000000000ff.seg")
-        );
+        assert_eq!(log.as_str(), format!("{root}/wal/00000001/00000000000000ff.seg"));
         assert_eq!(Layout::log_start(log.name()), Some(start));
-        let base = BaseId {
-            ceiling_lsn: start,
-            writer_epoch: WriterEpoch::FIRST,
-        };
+        let base = BaseId { ceiling_lsn: start, writer_epoch: WriterEpoch::FIRST };
         let key = layout.base(base);
-        assert_eq!(
-            key.as_str(),
-            format!("{root}/base/00000000000000ff-00000001/BASE")
-        );
+        assert_eq!(key.as_str(), format!("{root}/base/00000000000000ff-00000001/BASE"));
         assert_eq!(BaseId::parse("00000000000000ff-00000001"), Some(base));
         let nonce = layout.nonce(WriterEpoch::FIRST, LogEpoch::new(10));
         assert_eq!(nonce.as_str(), format!("{root}/nonce/00000001-0000000a"));
         let hash = ObjectHash::from_bytes([0x1f; 32]);
-        assert_eq!(
-            layout.part(hash).as_str(),
-            format!("{root}/part/1f/{}.blk", "1f".repeat(32))
-        );
+        assert_eq!(layout.part(hash).as_str(), format!("{root}/part/1f/{}.blk", "1f".repeat(32)));
     }
 
     #[test]
@@ -169,11 +152,7 @@ mod tests {
         ] {
             assert_eq!(Layout::log_start(bad), None, "{bad}");
         }
-        for bad in [
-            "00000000000000ff-0000001",
-            "00000000000000ff-00000000",
-            "00000000000000ff",
-        ] {
+        for bad in ["00000000000000ff-0000001", "00000000000000ff-00000000", "00000000000000ff"] {
             assert_eq!(BaseId::parse(bad), None, "{bad}");
         }
     }

@@ -47,10 +47,7 @@ struct State {
 impl FaultyStore {
     /// A store over `inner` in which nothing goes wrong yet.
     pub fn new(inner: Arc<dyn ObjectStore>) -> Arc<Self> {
-        Arc::new(Self {
-            inner,
-            state: Mutex::default(),
-        })
+        Arc::new(Self { inner, state: Mutex::default() })
     }
 
     /// Makes the next create go wrong; several faults are used up in turn.
@@ -95,11 +92,7 @@ impl FaultyStore {
     }
 
     fn check_up(&self, operation: &'static str, target: &str) -> Result<(), StoreError> {
-        if self.state().down {
-            Err(failure(operation, target))
-        } else {
-            Ok(())
-        }
+        if self.state().down { Err(failure(operation, target)) } else { Ok(()) }
     }
 
     async fn read(&self, key: &ObjectKey, bytes_max: u64) -> Result<Option<Bytes>, StoreError> {
@@ -179,9 +172,7 @@ impl ObjectStore for FaultyStore {
                 return Ok(None);
             };
             let position = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
-            Ok(Some(bytes.slice(
-                position(offset)..position(offset.saturating_add(len)),
-            )))
+            Ok(Some(bytes.slice(position(offset)..position(offset.saturating_add(len)))))
         })
     }
 

@@ -18,10 +18,7 @@ const RECORD_OVERHEAD_BYTES: usize = 256;
 impl Admission {
     /// The limits of a database with so many vshards, whose log takes groups of that many bytes.
     pub const fn new(vshards: u16, group_bytes_max: usize) -> Self {
-        Self {
-            vshards,
-            group_bytes_max,
-        }
+        Self { vshards, group_bytes_max }
     }
 
     /// The longest value, in bytes.
@@ -56,11 +53,7 @@ impl Admission {
         let limit = self.value_bytes_max();
         if value_and_vector_bytes > limit {
             let key = String::from_utf8_lossy(key).into_owned();
-            return Err(AdmissionError::Value {
-                key,
-                bytes: value_and_vector_bytes,
-                limit,
-            });
+            return Err(AdmissionError::Value { key, bytes: value_and_vector_bytes, limit });
         }
         Ok(())
     }
@@ -77,11 +70,7 @@ impl Admission {
         }
         let bytes = writes.map(|bytes| bytes + RECORD_OVERHEAD_BYTES).sum();
         let limit = self.batch_bytes_max();
-        if bytes > limit {
-            Err(AdmissionError::BatchBytes { bytes, limit })
-        } else {
-            Ok(())
-        }
+        if bytes > limit { Err(AdmissionError::BatchBytes { bytes, limit }) } else { Ok(()) }
     }
 
     /// Checks the shape of a new collection.
@@ -94,23 +83,14 @@ impl Admission {
         vectors: &[VectorIndex],
     ) -> Result<(), AdmissionError> {
         if partitions == 0 || partitions > self.vshards {
-            return Err(AdmissionError::Partitions {
-                partitions,
-                vshards: self.vshards,
-            });
+            return Err(AdmissionError::Partitions { partitions, vshards: self.vshards });
         }
         if vectors.len() > limits::INDEXES_MAX {
             let limit = limits::INDEXES_MAX;
-            return Err(AdmissionError::Indexes {
-                indexes: vectors.len(),
-                limit,
-            });
+            return Err(AdmissionError::Indexes { indexes: vectors.len(), limit });
         }
         for (position, index) in vectors.iter().enumerate() {
-            let earlier = vectors
-                .iter()
-                .take(position)
-                .any(|other| other.field == index.field);
+            let earlier = vectors.iter().take(position).any(|other| other.field == index.field);
             Self::vector_index(index, earlier)?;
         }
         Ok(())
@@ -132,11 +112,7 @@ impl Admission {
         if fits {
             Ok(())
         } else {
-            Err(AdmissionError::Dimensions {
-                field,
-                dimensions: index.dimensions,
-                limit,
-            })
+            Err(AdmissionError::Dimensions { field, dimensions: index.dimensions, limit })
         }
     }
 
@@ -146,11 +122,7 @@ impl Admission {
     /// [`AdmissionError::Neighbours`].
     pub fn neighbours(self, k: usize) -> Result<(), AdmissionError> {
         let limit = limits::SEARCH_RESULTS_MAX;
-        if (1..=limit).contains(&k) {
-            Ok(())
-        } else {
-            Err(AdmissionError::Neighbours { k, limit })
-        }
+        if (1..=limit).contains(&k) { Ok(()) } else { Err(AdmissionError::Neighbours { k, limit }) }
     }
 }
 
@@ -164,12 +136,7 @@ mod tests {
 
     fn index(field: &str, dimensions: u32) -> VectorIndex {
         let (id, metric) = (IndexId::new(1), Metric::L2);
-        VectorIndex {
-            id,
-            field: field.to_owned(),
-            dimensions,
-            metric,
-        }
+        VectorIndex { id, field: field.to_owned(), dimensions, metric }
     }
 
     #[test]
@@ -179,14 +146,8 @@ mod tests {
         assert!(WIDE.key(&[]).is_err());
         assert!(WIDE.write(b"k", limits::VALUE_BYTES_MAX).is_ok());
         assert!(WIDE.write(b"k", limits::VALUE_BYTES_MAX + 1).is_err());
-        assert!(
-            WIDE.batch(vec![1; limits::BATCH_OPERATIONS_MAX].into_iter())
-                .is_ok()
-        );
-        assert!(
-            WIDE.batch(vec![1; limits::BATCH_OPERATIONS_MAX + 1].into_iter())
-                .is_err()
-        );
+        assert!(WIDE.batch(vec![1; limits::BATCH_OPERATIONS_MAX].into_iter()).is_ok());
+        assert!(WIDE.batch(vec![1; limits::BATCH_OPERATIONS_MAX + 1].into_iter()).is_err());
         assert!(WIDE.batch(Vec::new().into_iter()).is_err());
         let most = WIDE.batch_bytes_max() - RECORD_OVERHEAD_BYTES;
         assert!(WIDE.batch([most].into_iter()).is_ok());
@@ -207,10 +168,7 @@ mod tests {
     #[test]
     fn collections_are_checked_part_by_part() {
         let dimensions = u32::try_from(limits::VECTOR_DIMENSIONS_MAX).expect("fits");
-        assert!(
-            WIDE.collection(8, &[index("a", dimensions), index("b", 1)])
-                .is_ok()
-        );
+        assert!(WIDE.collection(8, &[index("a", dimensions), index("b", 1)]).is_ok());
         for (partitions, vectors) in [
             (0, vec![]),
             (9, vec![]),
@@ -220,10 +178,7 @@ mod tests {
             (1, vec![index(&"a".repeat(65), 4)]),
             (1, vec![index("a", 4), index("a", 4)]),
         ] {
-            assert!(
-                WIDE.collection(partitions, &vectors).is_err(),
-                "{partitions} {vectors:?}"
-            );
+            assert!(WIDE.collection(partitions, &vectors).is_err(), "{partitions} {vectors:?}");
         }
         let fields: Vec<_> = (0..17).map(|i| index(&format!("f{i}"), 4)).collect();
         assert!(WIDE.collection(1, &fields[..16]).is_ok());

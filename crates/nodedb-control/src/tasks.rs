@@ -37,11 +37,7 @@ pub enum TaskFailure {
 impl Tasks {
     /// No tasks yet; they will run on this runtime.
     pub fn new(runtime: Handle) -> Self {
-        Self {
-            runtime,
-            stop: watch::Sender::new(false),
-            running: Mutex::default(),
-        }
+        Self { runtime, stop: watch::Sender::new(false), running: Mutex::default() }
     }
 
     /// Starts a task.
@@ -56,12 +52,8 @@ impl Tasks {
     /// The tasks that have ended although nobody told them to, which only a panic does.
     pub fn failed(&self) -> Vec<TaskFailure> {
         let running = self.running.lock();
-        let ended = running
-            .iter()
-            .filter(|(_, task)| task.is_finished() && !*self.stop.borrow());
-        ended
-            .map(|(task, _)| TaskFailure::Panicked { task })
-            .collect()
+        let ended = running.iter().filter(|(_, task)| task.is_finished() && !*self.stop.borrow());
+        ended.map(|(task, _)| TaskFailure::Panicked { task }).collect()
     }
 
     /// Tells all tasks to end and joins them, within one deadline for all.
@@ -137,10 +129,8 @@ mod tests {
         tasks.spawn("broken", |_| async { panic!("as the test wants") });
         tasks.spawn("deaf", |_| std::future::pending());
         let failures = runtime.block_on(tasks.close(Duration::from_millis(50)));
-        let expected = [
-            TaskFailure::Panicked { task: "broken" },
-            TaskFailure::Overdue { task: "deaf" },
-        ];
+        let expected =
+            [TaskFailure::Panicked { task: "broken" }, TaskFailure::Overdue { task: "deaf" }];
         assert_eq!(failures, expected);
     }
 

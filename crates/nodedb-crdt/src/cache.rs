@@ -68,12 +68,8 @@ impl CrdtCache {
     pub fn insert(&mut self, key: CrdtKey, document: CrdtDocument) {
         self.evict(&key);
         self.tick += 1;
-        let entry = Entry {
-            bytes: document.estimated_bytes(),
-            document,
-            used: self.tick,
-            changed: None,
-        };
+        let entry =
+            Entry { bytes: document.estimated_bytes(), document, used: self.tick, changed: None };
         self.bytes += entry.bytes;
         self.uses.insert(self.tick, key.clone());
         self.documents.insert(key, entry);
@@ -114,10 +110,7 @@ impl CrdtCache {
     /// Lets the documents of a collection go.
     pub fn evict_collection(&mut self, collection: CollectionId) {
         let of_it = self.documents.keys();
-        let of_it: Vec<_> = of_it
-            .filter(|key| key.collection == collection)
-            .cloned()
-            .collect();
+        let of_it: Vec<_> = of_it.filter(|key| key.collection == collection).cloned().collect();
         for key in of_it {
             self.evict(&key);
         }
@@ -173,8 +166,7 @@ mod tests {
 
     fn held(cache: &CrdtCache) -> Vec<&str> {
         let keys = cache.documents.keys();
-        keys.map(|key| str::from_utf8(&key.key).expect("text"))
-            .collect()
+        keys.map(|key| str::from_utf8(&key.key).expect("text")).collect()
     }
 
     #[test]
@@ -203,9 +195,7 @@ mod tests {
         let document = cache.get(&key("b")).expect("held");
         let text = "x".repeat(500);
         let update = document.edit(1, |doc| doc.get_text("t").insert(0, &text));
-        document
-            .import(&update.expect("an edit"))
-            .expect("an import");
+        document.import(&update.expect("an edit")).expect("an import");
         cache.changed(&key("b"), Lsn::FIRST);
         assert_eq!(held(&cache), ["b"]);
         assert!(cache.estimated_bytes() > one);

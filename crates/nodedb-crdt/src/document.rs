@@ -34,11 +34,7 @@ pub struct Imported {
 impl CrdtDocument {
     /// An empty document.
     pub fn new() -> Self {
-        Self {
-            doc: Some(LoroDoc::new()),
-            dead: AtomicBool::new(false),
-            bytes: 0,
-        }
+        Self { doc: Some(LoroDoc::new()), dead: AtomicBool::new(false), bytes: 0 }
     }
 
     /// Builds a document from its stored rows: a snapshot, then updates in the order of the log.
@@ -52,9 +48,7 @@ impl CrdtDocument {
     ) -> Result<Self, CrdtError> {
         let mut document = Self::new();
         if let Some(snapshot) = snapshot {
-            document
-                .import(snapshot)
-                .map_err(|error| corrupt("snapshot".to_owned(), error))?;
+            document.import(snapshot).map_err(|error| corrupt("snapshot".to_owned(), error))?;
         }
         for (number, update) in updates.enumerate() {
             document
@@ -91,14 +85,9 @@ impl CrdtDocument {
             }
             Ok(ImportStatus { pending: None, .. }) => {
                 self.bytes += if tried.changed { update.len() } else { 0 };
-                Ok(Imported {
-                    changed: tried.changed,
-                })
+                Ok(Imported { changed: tried.changed })
             }
-            Ok(ImportStatus {
-                pending: Some(pending),
-                ..
-            }) => {
+            Ok(ImportStatus { pending: Some(pending), .. }) => {
                 let start = tried.start.iter().flat_map(loro::Frontiers::iter);
                 let missing = version::missing(&tried.version, &pending, start);
                 self.restore(&tried.frontiers)?;
@@ -109,9 +98,7 @@ impl CrdtDocument {
                 if tried.start.is_some() {
                     self.restore(&tried.frontiers)?;
                 }
-                Err(CrdtError::InvalidUpdate {
-                    message: error.to_string(),
-                })
+                Err(CrdtError::InvalidUpdate { message: error.to_string() })
             }
         }
     }
@@ -119,17 +106,11 @@ impl CrdtDocument {
     /// Goes back to an earlier state of this document, without what waits for dependencies.
     fn restore(&mut self, frontiers: &loro::Frontiers) -> Result<(), CrdtError> {
         let fork = self.guarded("going back", |doc| {
-            if frontiers.is_empty() {
-                Ok(LoroDoc::new())
-            } else {
-                doc.fork_at(frontiers)
-            }
+            if frontiers.is_empty() { Ok(LoroDoc::new()) } else { doc.fork_at(frontiers) }
         })?;
         let Ok(fork) = fork else {
             self.dead.store(true, Ordering::Relaxed);
-            return Err(CrdtError::Panicked {
-                action: "going back",
-            });
+            return Err(CrdtError::Panicked { action: "going back" });
         };
         self.doc = Some(fork);
         Ok(())
@@ -198,8 +179,7 @@ impl CrdtDocument {
             Ok(update.map_err(|error| error.to_string()))
         })?;
         let flat = update.map_err(|error: loro::LoroError| error.to_string());
-        flat.flatten()
-            .map_err(|message| CrdtError::InvalidEdit { message })
+        flat.flatten().map_err(|message| CrdtError::InvalidEdit { message })
     }
 
     /// About how much memory it takes, in bytes: some multiple of what was imported.
@@ -222,10 +202,7 @@ impl CrdtDocument {
         call: impl FnOnce(&LoroDoc) -> T,
     ) -> Result<T, CrdtError> {
         let panicked = CrdtError::Panicked { action };
-        let doc = self
-            .doc
-            .as_ref()
-            .filter(|_| !self.dead.load(Ordering::Relaxed));
+        let doc = self.doc.as_ref().filter(|_| !self.dead.load(Ordering::Relaxed));
         let Some(doc) = doc else { return Err(panicked) };
         // Whatever state a panic leaves behind is never looked at again, see `dead`.
         catch_unwind(AssertUnwindSafe(|| call(doc))).map_err(|_panic| {
@@ -274,10 +251,7 @@ fn corrupt(part: String, error: CrdtError) -> CrdtError {
     if matches!(error, CrdtError::Panicked { .. }) {
         return error;
     }
-    CrdtError::Corrupt {
-        part,
-        message: error.to_string(),
-    }
+    CrdtError::Corrupt { part, message: error.to_string() }
 }
 
 impl Default for CrdtDocument {

@@ -68,10 +68,7 @@ mod tests {
     #[test]
     fn members_are_ordered_and_what_json_lacks_is_null() {
         let value = loro_value!({"b": [1, 2.5, true], "a": {"z": null, "y": "q\"\n"}});
-        assert_eq!(
-            to_json(&value),
-            r#"{"a":{"y":"q\"\n","z":null},"b":[1,2.5,true]}"#
-        );
+        assert_eq!(to_json(&value), r#"{"a":{"y":"q\"\n","z":null},"b":[1,2.5,true]}"#);
         assert_eq!(to_json(&LoroValue::Double(f64::NAN)), "null");
         assert_eq!(to_json(&LoroValue::from(vec![0_u8, 255])), "[0,255]");
     }

@@ -18,23 +18,18 @@ pub fn version_to_hex(version: &[u8]) -> String {
 /// # Errors
 /// [`CrdtError::InvalidVersion`] if it is not hexadecimal, or no version vector.
 pub fn version_from_hex(text: &str) -> Result<Vec<u8>, CrdtError> {
-    let bytes = from_hex(text).ok_or_else(|| CrdtError::InvalidVersion {
-        version: text.chars().take(80).collect(),
-    })?;
+    let bytes = from_hex(text)
+        .ok_or_else(|| CrdtError::InvalidVersion { version: text.chars().take(80).collect() })?;
     decode(&bytes).map(|_| bytes)
 }
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<VersionVector, CrdtError> {
     let readable = bytes.len() <= VERSION_BYTES_MAX;
-    let version = readable
-        .then(|| VersionVector::decode(bytes).ok())
-        .flatten();
+    let version = readable.then(|| VersionVector::decode(bytes).ok()).flatten();
     // A count below zero is no position; loro takes it at its word.
-    version
-        .filter(|version| version.iter().all(|(_, counter)| *counter >= 0))
-        .ok_or_else(|| CrdtError::InvalidVersion {
-            version: to_hex(bytes.get(..40).unwrap_or(bytes)),
-        })
+    version.filter(|version| version.iter().all(|(_, counter)| *counter >= 0)).ok_or_else(|| {
+        CrdtError::InvalidVersion { version: to_hex(bytes.get(..40).unwrap_or(bytes)) }
+    })
 }
 
 /// Names the operations that an update builds on and `known` lacks.
@@ -60,9 +55,7 @@ pub(crate) fn missing(
         // A change in the middle waits for a peer that only its own bytes name.
         ends.extend(pending.iter().map(|(peer, range)| (*peer, *range)));
     }
-    let ranges: Vec<_> = ends
-        .iter()
-        .map(|(peer, (from, to))| format!("{peer}: {from}..{to}"))
-        .collect();
+    let ranges: Vec<_> =
+        ends.iter().map(|(peer, (from, to))| format!("{peer}: {from}..{to}")).collect();
     ranges.join(", ")
 }

@@ -1,8 +1,5 @@
 //! What replicas may rely on, whatever order updates come in.
-#![expect(
-    clippy::expect_used,
-    reason = "a failed expectation is the result of a test"
-)]
+#![expect(clippy::expect_used, reason = "a failed expectation is the result of a test")]
 
 use loro::{ExportMode, LoroDoc};
 use nodedb_crdt::{CrdtDocument, CrdtError, loro, version_from_hex, version_to_hex};
@@ -70,17 +67,11 @@ fn missing_dependencies_are_refused_by_name_and_change_nothing() {
         let mut replica = CrdtDocument::load(None, known.iter()).expect("loads");
         let before = state(&replica);
         let lacking = if known.is_empty() { &second } else { &third };
-        let error = replica
-            .import(lacking)
-            .expect_err("builds on what is missing");
+        let error = replica.import(lacking).expect_err("builds on what is missing");
         let CrdtError::MissingDependencies { missing } = &error else {
             panic!("{error}");
         };
-        let expected = if known.is_empty() {
-            "1: 0..4"
-        } else {
-            "2: 0..4"
-        };
+        let expected = if known.is_empty() { "1: 0..4" } else { "2: 0..4" };
         assert_eq!(missing, expected);
         assert_eq!(error.kind(), ErrorKind::Conflict);
         assert_eq!(state(&replica), before);
@@ -108,9 +99,7 @@ fn a_half_importable_update_is_refused_whole() {
     let mut replica = CrdtDocument::new();
     insert(&mut replica, 4, "own");
     let before = state(&replica);
-    let blob = left
-        .export_since(&other.version().expect("a version"))
-        .expect("a history");
+    let blob = left.export_since(&other.version().expect("a version")).expect("a history");
     assert!(matches!(
         replica.import(&blob),
         Err(CrdtError::MissingDependencies { missing }) if missing.starts_with("2: 0..7")
@@ -165,9 +154,7 @@ fn limits_and_shallow_snapshots() {
     let (full, _) = history();
     let doc = LoroDoc::from_snapshot(&full.snapshot().expect("a snapshot")).expect("whole");
     let shallow = doc.export(ExportMode::shallow_snapshot(&doc.oplog_frontiers()));
-    let error = document
-        .import(&shallow.expect("exported"))
-        .expect_err("shallow");
+    let error = document.import(&shallow.expect("exported")).expect_err("shallow");
     assert!(matches!(error, CrdtError::InvalidUpdate { .. }), "{error}");
     assert_eq!(document.value_json().expect("a value"), "{}");
     insert(&mut document, 1, "still alive");
@@ -210,14 +197,8 @@ fn a_panic_ends_the_document_not_the_process() {
     let (mut document, updates) = history();
     let error = document.edit(5, |_| panic!("in the library"));
     assert_eq!(error, Err(CrdtError::Panicked { action: "editing" }));
-    assert!(matches!(
-        document.value_json(),
-        Err(CrdtError::Panicked { .. })
-    ));
-    assert!(matches!(
-        document.import(&updates[0]),
-        Err(CrdtError::Panicked { .. })
-    ));
+    assert!(matches!(document.value_json(), Err(CrdtError::Panicked { .. })));
+    assert!(matches!(document.import(&updates[0]), Err(CrdtError::Panicked { .. })));
     drop(document);
     CrdtDocument::load(None, updates.iter()).expect("the rows are as they were");
 }

@@ -23,9 +23,7 @@ impl Board {
                 failure: None,
             })
         };
-        Self {
-            slots: (0..vshards).map(slot).collect(),
-        }
+        Self { slots: (0..vshards).map(slot).collect() }
     }
 
     fn slot(&self, vshard: VshardId) -> &Mutex<VshardFloors> {
@@ -86,10 +84,6 @@ mod tests {
         assert_eq!(all[1].floors[1], (EngineKind::Vectors, Floor::default()));
         board.set_failure(first, Some("disk".to_owned()));
         assert_eq!(board.of(first).failure.as_deref(), Some("disk"));
-        assert_eq!(
-            board.of(first).floors[1].1,
-            floor(5, 9),
-            "a failure keeps the proofs"
-        );
+        assert_eq!(board.of(first).floors[1].1, floor(5, 9), "a failure keeps the proofs");
     }
 }

@@ -100,22 +100,18 @@ impl Engines {
 
     /// What the files of all engines together do not hold.
     pub(crate) fn dirty(&self) -> Option<Dirty> {
-        EngineKind::ALL
-            .into_iter()
-            .filter_map(|kind| self.dirty_of(kind))
-            .reduce(|one, other| Dirty {
+        EngineKind::ALL.into_iter().filter_map(|kind| self.dirty_of(kind)).reduce(|one, other| {
+            Dirty {
                 oldest: one.oldest.min(other.oldest),
                 bytes: one.bytes.saturating_add(other.bytes),
-            })
+            }
+        })
     }
 
     /// Sets an engine's unflushed part aside.
     pub(crate) fn freeze(&mut self, kind: EngineKind, watermark: Lsn) -> Option<FrozenEngine> {
         match kind {
-            EngineKind::Documents => self
-                .documents
-                .freeze(watermark)
-                .map(FrozenEngine::Documents),
+            EngineKind::Documents => self.documents.freeze(watermark).map(FrozenEngine::Documents),
             EngineKind::Vectors => self.vectors.freeze(watermark).map(FrozenEngine::Vectors),
             EngineKind::Catalog => self.catalog.freeze(watermark).map(FrozenEngine::Catalog),
         }

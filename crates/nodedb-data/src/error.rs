@@ -286,18 +286,11 @@ impl DataError {
         path: impl Into<PathBuf>,
     ) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Io {
-            action,
-            path,
-            source: Arc::new(source),
-        }
+        move |source| Self::Io { action, path, source: Arc::new(source) }
     }
 
     pub(crate) fn engine(vshard: VshardId) -> impl Fn(EngineError) -> Self {
-        move |source| Self::Engine {
-            vshard,
-            source: Arc::new(source),
-        }
+        move |source| Self::Engine { vshard, source: Arc::new(source) }
     }
 
     #[expect(
@@ -334,9 +327,7 @@ impl From<AppendError> for DataError {
         match error {
             AppendError::NoSpace => Self::LogFull,
             AppendError::TooLarge { bytes, limit } => Self::TooLarge { bytes, limit },
-            AppendError::Poisoned(cause) => Self::Poisoned {
-                cause: cause.to_string(),
-            },
+            AppendError::Poisoned(cause) => Self::Poisoned { cause: cause.to_string() },
             AppendError::Closed => Self::Closed,
             _ => Self::LogBusy,
         }

@@ -88,11 +88,7 @@ impl Flushes {
             let failure = open.iter().find_map(|kind| self.failed.get(kind));
             match failure {
                 None if !open.is_empty() => self.waiters.push(Waiter { barrier, reply }),
-                failure => settled.push(Settled {
-                    barrier,
-                    reply,
-                    failure: failure.cloned(),
-                }),
+                failure => settled.push(Settled { barrier, reply, failure: failure.cloned() }),
             }
         }
         settled

@@ -64,14 +64,7 @@ impl GroupVisit {
         durability: Durability,
     ) -> Self {
         let state = Arc::new(GroupState::new(parts.len()));
-        Self {
-            parts,
-            prepared: Vec::new(),
-            writes,
-            durability,
-            state,
-            seen: None,
-        }
+        Self { parts, prepared: Vec::new(), writes, durability, state, seen: None }
     }
 
     /// The vshard to be visited next.
@@ -86,10 +79,7 @@ impl GroupVisit {
 
     /// How many records the vshards before have prepared.
     pub(crate) fn records(&self) -> u64 {
-        self.prepared
-            .iter()
-            .map(|part| part.payloads.len() as u64)
-            .sum()
+        self.prepared.iter().map(|part| part.payloads.len() as u64).sum()
     }
 
     /// The records of the whole group, ascending by vshard.

@@ -55,13 +55,7 @@ impl DataHandle {
             let reason = "a catalog change goes to every vshard as one group";
             return Err(DataError::InvalidRequest { reason });
         }
-        self.push(Request {
-            tenant,
-            vshard,
-            op: Task::Op(op),
-            deadline,
-            priority,
-        })
+        self.push(Request { tenant, vshard, op: Task::Op(op), deadline, priority })
     }
 
     /// Leaves an atomic batch, which visits its vshards in ascending order. Never blocks.
@@ -170,9 +164,7 @@ impl DataHandle {
 fn refused_wait(error: WaitError) -> DataError {
     match error {
         WaitError::Timeout => DataError::TimedOut,
-        WaitError::Poisoned(cause) => DataError::Poisoned {
-            cause: cause.to_string(),
-        },
+        WaitError::Poisoned(cause) => DataError::Poisoned { cause: cause.to_string() },
         _ => DataError::Closed,
     }
 }

@@ -83,9 +83,7 @@ impl ImageJob {
 
 /// Links a whole tree. On failure nothing is left of the new one.
 fn link_all(files: &dyn Files, from: &Path, into: &Path) -> Result<Vec<PathBuf>, DataError> {
-    files
-        .create_dir(into)
-        .map_err(DataError::io("creating", into))?;
+    files.create_dir(into).map_err(DataError::io("creating", into))?;
     let mut linked = Vec::new();
     let result = link_tree(files, from, into, Path::new(""), &mut linked);
     if let Err(error) = result {
@@ -118,16 +116,12 @@ fn link_tree(
             EntryKind::File if is_temporary(&entry.name) => {}
             EntryKind::File => {
                 let (old, new) = (from.join(&below), into.join(&below));
-                files
-                    .hard_link(&old, &new)
-                    .map_err(DataError::io("linking", &old))?;
+                files.hard_link(&old, &new).map_err(DataError::io("linking", &old))?;
                 linked.push(below);
             }
             EntryKind::Directory => {
                 let new = into.join(&below);
-                files
-                    .create_dir(&new)
-                    .map_err(DataError::io("creating", new))?;
+                files.create_dir(&new).map_err(DataError::io("creating", new))?;
                 link_tree(files, from, into, &below, linked)?;
             }
             // Never ours.

@@ -93,10 +93,7 @@ impl Maintenance {
         let name = format!("nodedb-maint-{}", parts.core);
         let thread = env.threads.spawn(&name, Box::new(move || worker.run()));
         let thread = thread.map_err(DataError::io("starting thread", Path::new(&name)))?;
-        Ok(Self {
-            shared,
-            thread: Some(thread),
-        })
+        Ok(Self { shared, thread: Some(thread) })
     }
 
     /// Hands a frozen engine over.

@@ -24,10 +24,7 @@ pub(crate) struct PausedQueue {
 
 impl PausedQueue {
     pub(crate) const fn new(requests_max: usize) -> Self {
-        Self {
-            waiting: VecDeque::new(),
-            requests_max,
-        }
+        Self { waiting: VecDeque::new(), requests_max }
     }
 
     /// Adds at the end, or gives it back if the queue is full.

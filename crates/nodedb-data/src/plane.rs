@@ -72,24 +72,15 @@ impl DataPlane {
     pub fn create(env: &Env, dir: &Path, vshards: u16) -> Result<(), DataError> {
         check_vshards(vshards)?;
         let files = &env.files;
-        let ports = Ports::new(
-            env,
-            Snapshots::new(Arc::clone(&env.clock)),
-            Arc::new(NothingDurable),
-        );
-        files
-            .create_dir(dir)
-            .map_err(DataError::io("creating", dir))?;
+        let ports =
+            Ports::new(env, Snapshots::new(Arc::clone(&env.clock)), Arc::new(NothingDurable));
+        files.create_dir(dir).map_err(DataError::io("creating", dir))?;
         for id in (0..vshards).map(VshardId::new) {
             let path = vshard_dir(dir, id);
-            files
-                .create_dir(&path)
-                .map_err(DataError::io("creating", &path))?;
+            files.create_dir(&path).map_err(DataError::io("creating", &path))?;
             Engines::create(&ports, &path).map_err(DataError::engine(id))?;
             // The names of the engines' directories.
-            files
-                .sync_dir(&path)
-                .map_err(DataError::io("syncing", &path))?;
+            files.sync_dir(&path).map_err(DataError::io("syncing", &path))?;
         }
         files.sync_dir(dir).map_err(DataError::io("syncing", dir))
     }
@@ -120,11 +111,8 @@ impl DataPlane {
         let clock = Arc::clone(&env.clock);
         let (bridge, inboxes) = Bridge::new(cores, options.bridge.clone(), Arc::clone(&clock));
         let snapshots = Snapshots::new(Arc::clone(&clock));
-        let log: Arc<dyn DurableLog> = Arc::new(WalDurability {
-            wal: wal.clone(),
-            clock,
-            wait: options.durable_wait,
-        });
+        let log: Arc<dyn DurableLog> =
+            Arc::new(WalDurability { wal: wal.clone(), clock, wait: options.durable_wait });
         let queues = listen(&wal, &bridge, cores);
         let shared = Arc::new(Shared {
             env: env.clone(),
@@ -140,10 +128,7 @@ impl DataPlane {
         let ports = Ports::new(env, snapshots, log);
         let (recovery, options) = (Arc::new(recovery), Arc::new(options));
         let (ready, outcomes) = mpsc::sync_channel(usize::from(cores));
-        let mut plane = Self {
-            shared: Arc::clone(&shared),
-            threads: Threads::new(),
-        };
+        let mut plane = Self { shared: Arc::clone(&shared), threads: Threads::new() };
         for (inbox, release) in inboxes.into_iter().zip(queues) {
             let seed = CoreSeed {
                 shared: Arc::clone(&shared),
@@ -190,9 +175,9 @@ impl DataPlane {
         match wal.sync(deadline) {
             Ok(_) => Ok(()),
             Err(WaitError::Timeout) => Err(DataError::TimedOut),
-            Err(WaitError::Poisoned(cause)) => Err(DataError::Poisoned {
-                cause: cause.to_string(),
-            }),
+            Err(WaitError::Poisoned(cause)) => {
+                Err(DataError::Poisoned { cause: cause.to_string() })
+            }
             Err(_) => Err(DataError::Closed),
         }
     }
@@ -221,10 +206,7 @@ fn listen(
     cores: u16,
 ) -> Vec<Arc<ReleaseQueue>> {
     let queues: Vec<_> = (0..cores).map(|_| Arc::<ReleaseQueue>::default()).collect();
-    wal.set_listener(Arc::new(Listener {
-        queues: queues.clone().into(),
-        bridge: bridge.clone(),
-    }));
+    wal.set_listener(Arc::new(Listener { queues: queues.clone().into(), bridge: bridge.clone() }));
     // After the listener is set: what becomes durable in between is told to it.
     for queue in &queues {
         if let Some(durable) = wal.durable() {

@@ -63,21 +63,11 @@ pub(crate) struct Parked {
 
 impl Parked {
     pub(crate) const fn read(reply: Reply<Answer>, answer: Answer) -> Self {
-        Self {
-            reply,
-            answer,
-            stakes: Stakes::Read,
-            publish: None,
-        }
+        Self { reply, answer, stakes: Stakes::Read, publish: None }
     }
 
     pub(crate) const fn write(reply: Reply<Answer>, outcome: Outcome) -> Self {
-        Self {
-            reply,
-            answer: Ok(outcome),
-            stakes: Stakes::Write,
-            publish: None,
-        }
+        Self { reply, answer: Ok(outcome), stakes: Stakes::Write, publish: None }
     }
 
     fn release(self) {

@@ -76,14 +76,9 @@ impl CoreSeed {
             proven: &self.recovery.proven,
             options: &self.options,
         };
-        let mine = (0..shared.vshards)
-            .map(VshardId::new)
-            .filter(|vshard| vshard.core(shared.cores) == id);
-        let LoadedVshards {
-            vshards,
-            floors,
-            replayed,
-        } = load_all(&replay, mine)?;
+        let mine =
+            (0..shared.vshards).map(VshardId::new).filter(|vshard| vshard.core(shared.cores) == id);
+        let LoadedVshards { vshards, floors, replayed } = load_all(&replay, mine)?;
         for (vshard, engine, floor) in floors {
             shared.board.prove(vshard, engine, floor);
         }
@@ -121,13 +116,7 @@ impl CoreSeed {
 fn file_states(vshards: &BTreeMap<VshardId, Vshard>) -> BTreeMap<VshardId, FileState> {
     let state = |vshard: &Vshard| {
         let own = EngineKind::ALL.map(|kind| (kind, vshard.engines.flushed(kind).floor()));
-        FileState {
-            own,
-            ceiling: own.iter().filter_map(|(_, floor)| *floor).max(),
-        }
+        FileState { own, ceiling: own.iter().filter_map(|(_, floor)| *floor).max() }
     };
-    vshards
-        .iter()
-        .map(|(id, vshard)| (*id, state(vshard)))
-        .collect()
+    vshards.iter().map(|(id, vshard)| (*id, state(vshard))).collect()
 }

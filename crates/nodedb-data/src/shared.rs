@@ -71,8 +71,6 @@ impl DurabilityListener for Listener {
 
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Listener")
-            .field("cores", &self.queues.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Listener").field("cores", &self.queues.len()).finish_non_exhaustive()
     }
 }

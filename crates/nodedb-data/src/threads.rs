@@ -34,10 +34,7 @@ pub(crate) enum Waiting {
 
 impl Threads {
     pub(crate) fn new() -> Self {
-        Self {
-            handles: Vec::new(),
-            running: Arc::default(),
-        }
+        Self { handles: Vec::new(), running: Arc::default() }
     }
 
     /// Starts a core.
@@ -55,8 +52,7 @@ impl Threads {
             seed.grow(ready);
         };
         let thread = env.threads.spawn(&name, Box::new(body));
-        self.handles
-            .push(thread.map_err(DataError::io("starting thread", Path::new(&name)))?);
+        self.handles.push(thread.map_err(DataError::io("starting thread", Path::new(&name)))?);
         Ok(())
     }
 

@@ -73,18 +73,9 @@ impl Vshard {
         self.engines.apply(at, tenant, redo);
         self.applied = Some(at.lsn);
         match redo {
-            Redo::Delete {
-                collection,
-                key,
-                crdt: Some(_),
-                ..
-            } => {
+            Redo::Delete { collection, key, crdt: Some(_), .. } => {
                 let key = key.clone();
-                self.forget_document(&CrdtKey {
-                    tenant,
-                    collection: *collection,
-                    key,
-                });
+                self.forget_document(&CrdtKey { tenant, collection: *collection, key });
             }
             Redo::Catalog(CatalogChange::DropCollection { id, .. }) => {
                 self.crdt.evict_collection(*id);
@@ -112,20 +103,13 @@ impl Vshard {
     pub(crate) fn admit(&self, options: &DataOptions) -> Result<(), DataError> {
         let bytes = self.engines.dirty().map_or(0, |dirty| dirty.bytes);
         if bytes >= options.memtable_bytes_max {
-            return Err(DataError::MemtableFull {
-                vshard: self.id,
-                bytes,
-            });
+            return Err(DataError::MemtableFull { vshard: self.id, bytes });
         }
         Ok(())
     }
 
     /// How it is, beside what the board knows.
     pub(crate) fn status(&self, floors: crate::VshardFloors) -> VshardStatus {
-        VshardStatus {
-            floors,
-            applied: self.applied,
-            crdt_documents: self.crdt.len(),
-        }
+        VshardStatus { floors, applied: self.applied, crdt_documents: self.crdt.len() }
     }
 }

@@ -63,10 +63,7 @@ impl DocumentEngine {
         if !tables.exists(files, &path)? {
             return match manifest.floor {
                 None => Ok(Verified::default()),
-                Some(_) => Err(EngineError::corrupt(
-                    path,
-                    "missing, though the manifest names it",
-                )),
+                Some(_) => Err(EngineError::corrupt(path, "missing, though the manifest names it")),
             };
         }
         tables.verify(files, &path)
@@ -87,9 +84,7 @@ impl DocumentEngine {
 
     /// The handle with which the maintenance thread merges this engine's tables.
     pub fn maintenance(&self) -> TableMaintenance {
-        TableMaintenance {
-            store: Arc::clone(&self.store),
-        }
+        TableMaintenance { store: Arc::clone(&self.store) }
     }
 
     /// Reads from merged tables from now on. An older snapshot than the one in use is ignored, so the
@@ -101,10 +96,7 @@ impl DocumentEngine {
         if tables.generation <= self.tables.generation {
             return self.store.retire(Retired::Tables(tables));
         }
-        assert!(
-            tables.floor >= self.tables.floor,
-            "the floor of the tables never falls"
-        );
+        assert!(tables.floor >= self.tables.floor, "the floor of the tables never falls");
         let old = std::mem::replace(&mut self.tables, tables);
         self.store.retire(Retired::Tables(old));
     }
@@ -161,23 +153,16 @@ impl DocumentEngine {
                     self.delete_updates(place, at, &rows.updates);
                 }
             }
-            Redo::CrdtMerge {
-                update, earlier, ..
-            } => {
+            Redo::CrdtMerge { update, earlier, .. } => {
                 self.write(place.crdt_update(at.lsn), at, Some(update.clone()));
                 let mut rows = earlier.clone();
                 rows.updates.push(at.lsn);
                 self.write_head(place, at, &rows);
             }
-            Redo::CrdtSnapshot {
-                snapshot, replaced, ..
-            } => {
+            Redo::CrdtSnapshot { snapshot, replaced, .. } => {
                 self.write(place.crdt_snapshot(), at, Some(snapshot.clone()));
                 self.delete_updates(place, at, &replaced.updates);
-                let rows = CrdtRows {
-                    snapshot: true,
-                    updates: Vec::new(),
-                };
+                let rows = CrdtRows { snapshot: true, updates: Vec::new() };
                 self.write_head(place, at, &rows);
             }
             Redo::Catalog(_) => {}
@@ -197,18 +182,10 @@ impl Engine for DocumentEngine {
         }
         self.applied = Some(at.lsn);
         let (collection, key) = match redo {
-            Redo::Put {
-                collection, key, ..
-            }
-            | Redo::Delete {
-                collection, key, ..
-            }
-            | Redo::CrdtMerge {
-                collection, key, ..
-            }
-            | Redo::CrdtSnapshot {
-                collection, key, ..
-            } => (*collection, key),
+            Redo::Put { collection, key, .. }
+            | Redo::Delete { collection, key, .. }
+            | Redo::CrdtMerge { collection, key, .. }
+            | Redo::CrdtSnapshot { collection, key, .. } => (*collection, key),
             Redo::Catalog(CatalogChange::DropCollection { id, .. }) => {
                 return self.drop_collection(at.lsn, *id);
             }
@@ -218,11 +195,7 @@ impl Engine for DocumentEngine {
         if self.dropped.contains(&collection) {
             return;
         }
-        let place = Place {
-            tenant,
-            collection,
-            key,
-        };
+        let place = Place { tenant, collection, key };
         self.apply_to(&place, at, redo);
     }
 
@@ -233,18 +206,12 @@ impl Engine for DocumentEngine {
     fn dirty(&self) -> Option<Dirty> {
         let frozen = self.frozen.as_ref().map(|frozen| frozen.oldest);
         // A drop alone takes no memory here, and is dirty all the same.
-        Some(Dirty {
-            oldest: frozen.or(self.dirty_since)?,
-            bytes: self.memory_bytes().max(1),
-        })
+        Some(Dirty { oldest: frozen.or(self.dirty_since)?, bytes: self.memory_bytes().max(1) })
     }
 
     fn freeze(&mut self, watermark: Lsn) -> Option<FrozenDocuments> {
         if self.frozen.is_none() {
-            assert!(
-                self.applied <= Some(watermark),
-                "the watermark covers what was applied"
-            );
+            assert!(self.applied <= Some(watermark), "the watermark covers what was applied");
             let oldest = self.dirty_since.take()?;
             self.frozen = Some(FrozenDocuments {
                 store: Arc::clone(&self.store),
@@ -258,10 +225,7 @@ impl Engine for DocumentEngine {
     }
 
     fn install(&mut self, persisted: PersistedDocuments) {
-        assert!(
-            persisted.flushed.floor() >= self.flushed.floor(),
-            "floors never fall"
-        );
+        assert!(persisted.flushed.floor() >= self.flushed.floor(), "floors never fall");
         self.flushed = persisted.flushed;
         // In one turn with the memtable's end: no reader finds its rows in neither or in both.
         self.install_tables(persisted.tables);

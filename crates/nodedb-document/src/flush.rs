@@ -34,11 +34,8 @@ impl Frozen for FrozenDocuments {
     }
 
     fn persist(self, log: &dyn DurableLog) -> Result<PersistedDocuments, EngineError> {
-        let flush = Flush {
-            memtable: &self.memtable,
-            watermark: self.watermark,
-            dropped: &self.dropped,
-        };
+        let flush =
+            Flush { memtable: &self.memtable, watermark: self.watermark, dropped: &self.dropped };
         let (flushed, tables) = self.store.persist(&flush, log)?;
         Ok(PersistedDocuments { flushed, tables })
     }

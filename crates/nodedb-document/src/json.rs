@@ -61,9 +61,7 @@ impl Within {
 
 /// What a stored text that no longer parses means for the caller.
 fn not_json(error: &serde_json::Error) -> DocumentError {
-    DocumentError::NotJson {
-        message: error.to_string(),
-    }
+    DocumentError::NotJson { message: error.to_string() }
 }
 
 #[cfg(test)]

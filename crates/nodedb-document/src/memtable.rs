@@ -43,9 +43,7 @@ impl Version {
 
 impl Versions {
     fn at(&self, at: ReadAt) -> Option<&Version> {
-        std::iter::once(&self.newest)
-            .chain(&self.older)
-            .find(|version| at.sees(version.stamp.lsn))
+        std::iter::once(&self.newest).chain(&self.older).find(|version| at.sees(version.stamp.lsn))
     }
 
     /// Drops what lies below the newest version that the oldest reader sees. Answers the bytes freed.
@@ -57,15 +55,9 @@ impl Versions {
             0
         } else {
             let seen = |version: &Version| horizon.sees(version.stamp.lsn);
-            self.older
-                .iter()
-                .position(seen)
-                .map_or(self.older.len(), |at| at + 1)
+            self.older.iter().position(seen).map_or(self.older.len(), |at| at + 1)
         };
-        self.older
-            .drain(keep..)
-            .map(|version| version.bytes())
-            .sum()
+        self.older.drain(keep..).map(|version| version.bytes()).sum()
     }
 }
 
@@ -83,10 +75,7 @@ impl Memtable {
         match self.rows.entry(key) {
             btree_map::Entry::Vacant(entry) => {
                 self.bytes += ROW_OVERHEAD + entry.key().len() + added;
-                entry.insert(Versions {
-                    newest: version,
-                    older: Vec::new(),
-                });
+                entry.insert(Versions { newest: version, older: Vec::new() });
             }
             btree_map::Entry::Occupied(mut entry) => {
                 let versions = entry.get_mut();
@@ -127,9 +116,7 @@ impl Memtable {
 
     /// The newest version of every row, in the order of keys.
     pub(crate) fn newest(&self) -> impl Iterator<Item = (&Bytes, &Version)> {
-        self.rows
-            .iter()
-            .map(|(key, versions)| (key, &versions.newest))
+        self.rows.iter().map(|(key, versions)| (key, &versions.newest))
     }
 
     /// About how much memory it takes.

@@ -53,18 +53,13 @@ impl DocumentEngine {
             let missing = || DocumentError::from(self.tables.corrupt(what));
             self.row(row, at)?.map(|row| row.value).ok_or_else(missing)
         };
-        let snapshot = rows.snapshot.then(|| {
-            blob(
-                &place.crdt_snapshot(),
-                "a snapshot row is missing".to_owned(),
-            )
-        });
-        let updates = rows.updates.iter().map(|lsn| {
-            blob(
-                &place.crdt_update(*lsn),
-                format!("update row {lsn} is missing"),
-            )
-        });
+        let snapshot = rows
+            .snapshot
+            .then(|| blob(&place.crdt_snapshot(), "a snapshot row is missing".to_owned()));
+        let updates = rows
+            .updates
+            .iter()
+            .map(|lsn| blob(&place.crdt_update(*lsn), format!("update row {lsn} is missing")));
         Ok((snapshot.transpose()?, updates.collect::<Result<_, _>>()?))
     }
 

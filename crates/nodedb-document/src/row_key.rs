@@ -41,18 +41,10 @@ impl Place<'_> {
     }
 
     /// The row of one update of a CRDT document.
-    #[expect(
-        clippy::expect_used,
-        reason = "keys are checked against 1 KiB before they are logged"
-    )]
+    #[expect(clippy::expect_used, reason = "keys are checked against 1 KiB before they are logged")]
     pub(crate) fn crdt_update(&self, lsn: Lsn) -> Bytes {
         let length = u16::try_from(self.key.len()).expect("keys are at most 1 KiB long");
-        let mut row = head(
-            self.tenant,
-            self.collection,
-            CRDT_UPDATE,
-            self.key.len() + 10,
-        );
+        let mut row = head(self.tenant, self.collection, CRDT_UPDATE, self.key.len() + 10);
         // The length in front keeps the updates of `a` apart from those of a key that starts with `a`.
         row.extend_from_slice(&length.to_be_bytes());
         row.extend_from_slice(self.key);
@@ -103,11 +95,7 @@ mod tests {
 
     fn place(tenant: u64, collection: u32, key: &[u8]) -> Place<'_> {
         let (tenant, collection) = (TenantId::new(tenant), CollectionId::new(collection));
-        Place {
-            tenant,
-            collection,
-            key,
-        }
+        Place { tenant, collection, key }
     }
 
     #[test]
@@ -132,10 +120,7 @@ mod tests {
     #[test]
     fn updates_of_one_key_are_contiguous() {
         let (low, high) = (Lsn::FIRST, Lsn::FIRST.advance(300));
-        let short = [
-            place(1, 1, b"a").crdt_update(low),
-            place(1, 1, b"a").crdt_update(high),
-        ];
+        let short = [place(1, 1, b"a").crdt_update(low), place(1, 1, b"a").crdt_update(high)];
         let long = place(1, 1, b"a\0").crdt_update(low);
         assert!(short[0] < short[1] && short[1] < long);
     }

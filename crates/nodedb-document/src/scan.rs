@@ -48,10 +48,7 @@ impl DocumentEngine {
     /// As [`DocumentEngine::get`].
     pub fn scan(&self, range: &ScanRange, at: ReadAt) -> Result<ScanPage, DocumentError> {
         self.tables.check(at)?;
-        let mut page = ScanPage {
-            rows: Vec::new(),
-            next: None,
-        };
+        let mut page = ScanPage { rows: Vec::new(), next: None };
         if self.dropped.contains(&range.collection) {
             return Ok(page);
         }
@@ -61,9 +58,7 @@ impl DocumentEngine {
             .as_ref()
             .map(|key| data_prefix(range.tenant, range.collection, key))
             .filter(|after| *after >= prefix);
-        let from = after
-            .as_deref()
-            .map_or(Bound::Included(prefix.as_slice()), Bound::Excluded);
+        let from = after.as_deref().map_or(Bound::Included(prefix.as_slice()), Bound::Excluded);
         let end = after_prefix(&prefix);
         // A cursor beyond the prefix asks for nothing; a map panics over bounds in the wrong order.
         if let (Some(after), Some(end)) = (&after, &end)

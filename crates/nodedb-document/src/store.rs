@@ -68,13 +68,7 @@ impl Store {
     /// Makes an empty store.
     pub(crate) fn create(ports: &Ports, dir: &Path) -> Result<Opened, EngineError> {
         let (manifest, flushed) = ManifestDir::create(Arc::clone(&ports.files), dir, KIND)?;
-        Ok(Self::opened(
-            ports,
-            manifest,
-            flushed,
-            None,
-            BTreeSet::new(),
-        ))
+        Ok(Self::opened(ports, manifest, flushed, None, BTreeSet::new()))
     }
 
     /// Opens a store. A kill between the ingestion and the switch of the manifest leaves tables above
@@ -86,20 +80,11 @@ impl Store {
         let path = dir.join(TABLES);
         let exists = ports.tables.exists(&*ports.files, &path)?;
         if created && !exists {
-            return Err(EngineError::corrupt(
-                path,
-                "missing, though the manifest names it",
-            ));
+            return Err(EngineError::corrupt(path, "missing, though the manifest names it"));
         }
         if !exists {
             remove_litter(ports, &path)?;
-            return Ok(Self::opened(
-                ports,
-                manifest,
-                flushed,
-                None,
-                BTreeSet::new(),
-            ));
+            return Ok(Self::opened(ports, manifest, flushed, None, BTreeSet::new()));
         }
         let mut tables = ports.tables.open(&ports.files, &path)?;
         let row = floor_row(&path, &*tables)?;
@@ -119,13 +104,7 @@ impl Store {
         }
         let dropped = row.map(|row| row.dropped).unwrap_or_default();
         tables.set_dropped(&dropped);
-        Ok(Self::opened(
-            ports,
-            manifest,
-            flushed,
-            Some(tables),
-            dropped,
-        ))
+        Ok(Self::opened(ports, manifest, flushed, Some(tables), dropped))
     }
 
     fn opened(
@@ -136,12 +115,7 @@ impl Store {
         dropped: BTreeSet<CollectionId>,
     ) -> Opened {
         let path = Arc::new(dir.path().join(TABLES));
-        let state = State {
-            dir,
-            tables,
-            floor: flushed.floor(),
-            generation: 0,
-        };
+        let state = State { dir, tables, floor: flushed.floor(), generation: 0 };
         let tables = state.snapshot(&path);
         let store = Arc::new(Self {
             ports: ports.clone(),
@@ -149,12 +123,7 @@ impl Store {
             state: Mutex::new(state),
             retired: parking_lot::Mutex::default(),
         });
-        Opened {
-            store,
-            flushed,
-            tables,
-            dropped,
-        }
+        Opened { store, flushed, tables, dropped }
     }
 
     /// Flushes a memtable. Everything that could show or keep what a crash takes back is awaited
@@ -166,18 +135,11 @@ impl Store {
     ) -> Result<(Flushed, TableSnapshot), EngineError> {
         self.free_retired();
         let lsn = flush.watermark;
-        log.wait_durable(lsn)
-            .map_err(|NotDurable| EngineError::NotDurable { lsn })?;
-        assert!(
-            log.durable() >= Some(lsn),
-            "WAL before data: {lsn} is not durable"
-        );
+        log.wait_durable(lsn).map_err(|NotDurable| EngineError::NotDurable { lsn })?;
+        assert!(log.durable() >= Some(lsn), "WAL before data: {lsn} is not durable");
         self.ports.snapshots.wait_for_ingestion(lsn);
         let mut state = self.lock()?;
-        assert!(
-            state.floor <= Some(lsn),
-            "memtables are flushed in the order of the log"
-        );
+        assert!(state.floor <= Some(lsn), "memtables are flushed in the order of the log");
         state.ingest(&self.ports, &self.path, flush)?;
         let flushed = state.dir.switch(next_manifest(Some(lsn)), log)?;
         Ok((flushed, state.snapshot(&self.path)))
@@ -209,9 +171,7 @@ impl Store {
     }
 
     fn lock(&self) -> Result<MutexGuard<'_, State>, EngineError> {
-        self.state
-            .lock()
-            .or(Err(EngineError::FlushPanicked { engine: KIND }))
+        self.state.lock().or(Err(EngineError::FlushPanicked { engine: KIND }))
     }
 }
 
@@ -226,10 +186,7 @@ impl State {
         let Some(tables) = &mut self.tables else {
             return Ok(());
         };
-        let floor = FloorRow {
-            floor: flush.watermark,
-            dropped: flush.dropped.clone(),
-        };
+        let floor = FloorRow { floor: flush.watermark, dropped: flush.dropped.clone() };
         let floor: Row = (Bytes::from_static(FLOOR_KEY), Some(floor.encode()));
         let rows = flush
             .memtable
@@ -260,14 +217,10 @@ impl State {
 
 fn remove_litter(ports: &Ports, path: &Path) -> Result<(), EngineError> {
     let files = &ports.files;
-    let entry = files
-        .entry(path)
-        .map_err(EngineError::io("looking at", path))?;
+    let entry = files.entry(path).map_err(EngineError::io("looking at", path))?;
     match entry {
         None => Ok(()),
-        Some(_) => files
-            .remove_dir_all(path)
-            .map_err(EngineError::io("removing", path)),
+        Some(_) => files.remove_dir_all(path).map_err(EngineError::io("removing", path)),
     }
 }
 
@@ -285,20 +238,15 @@ fn floor_row(path: &Path, tables: &dyn SortedTables) -> Result<Option<FloorRow>,
 const CREATED: [u8; 2] = [1, 1];
 
 fn next_manifest(floor: Option<Lsn>) -> Manifest {
-    Manifest {
-        floor,
-        files: Vec::new(),
-        extra: CREATED.to_vec(),
-    }
+    Manifest { floor, files: Vec::new(), extra: CREATED.to_vec() }
 }
 
 fn was_created(dir: &Path, manifest: &Manifest) -> Result<bool, EngineError> {
     match (manifest.extra.as_slice(), manifest.floor) {
         ([], None) => Ok(false),
         (extra, Some(_)) if extra == CREATED => Ok(true),
-        _ => Err(EngineError::corrupt(
-            dir.join("MANIFEST"),
-            "floor and tables do not fit together",
-        )),
+        _ => {
+            Err(EngineError::corrupt(dir.join("MANIFEST"), "floor and tables do not fit together"))
+        }
     }
 }

@@ -29,9 +29,6 @@ impl Stored {
         let mut reader = ByteReader::new(row);
         let epoch = LogEpoch::new(reader.u32("row epoch")?);
         let lsn = reader.lsn("row lsn")?;
-        Ok(Self {
-            stamp: Stamp { epoch, lsn },
-            value: row.slice(STAMP_BYTES..),
-        })
+        Ok(Self { stamp: Stamp { epoch, lsn }, value: row.slice(STAMP_BYTES..) })
     }
 }

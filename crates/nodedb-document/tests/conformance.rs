@@ -1,8 +1,5 @@
 //! The engine passes the suite of all engines, on a simulated disk.
-#![expect(
-    clippy::expect_used,
-    reason = "a failed expectation is the result of a test"
-)]
+#![expect(clippy::expect_used, reason = "a failed expectation is the result of a test")]
 
 #[path = "../../nodedb-engine/tests/sim_disk/mod.rs"]
 mod sim_disk;
@@ -27,11 +24,8 @@ use std::{
 use world::{TestLog, lsn};
 
 /// Plain documents in collection 1, CRDT documents in 2, and 3 is dropped once.
-const COLLECTIONS: [CollectionId; 3] = [
-    CollectionId::new(1),
-    CollectionId::new(2),
-    CollectionId::new(3),
-];
+const COLLECTIONS: [CollectionId; 3] =
+    [CollectionId::new(1), CollectionId::new(2), CollectionId::new(3)];
 const CRDT: CollectionId = COLLECTIONS[1];
 
 #[derive(Debug)]
@@ -74,17 +68,12 @@ impl Subject for Documents {
             let page = engine.scan(&range, ReadAt::Latest).expect("readable");
             for (key, stored) in page.rows {
                 let mut blobs = vec![stored.value];
-                let place = Place {
-                    tenant: TenantId::DEFAULT,
-                    collection,
-                    key: &key,
-                };
+                let place = Place { tenant: TenantId::DEFAULT, collection, key: &key };
                 if collection == CRDT {
                     let rows = engine.crdt_rows(&place, ReadAt::Latest).expect("readable");
                     let (_, rows) = rows.expect("scanned");
-                    let (snapshot, updates) = engine
-                        .crdt_blobs(&place, &rows, ReadAt::Latest)
-                        .expect("whole");
+                    let (snapshot, updates) =
+                        engine.crdt_blobs(&place, &rows, ReadAt::Latest).expect("whole");
                     blobs = snapshot.into_iter().chain(updates).collect();
                 }
                 let at = stored.stamp.lsn;
@@ -100,35 +89,20 @@ impl Subject for Documents {
         for record in records {
             let at = record.at.lsn;
             match &record.redo {
-                Redo::Put {
-                    collection,
-                    key,
-                    value,
-                    ..
-                } => {
+                Redo::Put { collection, key, value, .. } => {
                     let row = (*collection, key.clone());
                     rows.insert(row, (at, vec![value.clone()]));
                 }
-                Redo::Delete {
-                    collection, key, ..
-                } => drop(rows.remove(&(*collection, key.clone()))),
-                Redo::CrdtMerge {
-                    collection,
-                    key,
-                    update,
-                    ..
-                } => {
+                Redo::Delete { collection, key, .. } => {
+                    drop(rows.remove(&(*collection, key.clone())))
+                }
+                Redo::CrdtMerge { collection, key, update, .. } => {
                     let row = (*collection, key.clone());
                     let (last, blobs) = rows.entry(row).or_insert((at, Vec::new()));
                     *last = at;
                     blobs.push(update.clone());
                 }
-                Redo::CrdtSnapshot {
-                    collection,
-                    key,
-                    snapshot,
-                    ..
-                } => {
+                Redo::CrdtSnapshot { collection, key, snapshot, .. } => {
                     let row = (*collection, key.clone());
                     rows.insert(row, (at, vec![snapshot.clone()]));
                 }
@@ -161,23 +135,15 @@ fn redo(crdt: &mut BTreeMap<u32, CrdtRows>, chance: &mut Chance, number: u64, co
     let key = Bytes::from(format!("key{which}"));
     let blob = Bytes::from(format!("blob {number}"));
     // Collection 3 lives in the first half.
-    let plain = if number * 2 < count && chance.below(2) == 0 {
-        COLLECTIONS[2]
-    } else {
-        COLLECTIONS[0]
-    };
+    let plain =
+        if number * 2 < count && chance.below(2) == 0 { COLLECTIONS[2] } else { COLLECTIONS[0] };
     if number * 2 == count {
         let id = COLLECTIONS[2];
         let indexes = Vec::new();
         return Redo::Catalog(CatalogChange::DropCollection { id, indexes });
     }
     match chance.below(8) {
-        0 => Redo::Delete {
-            collection: plain,
-            key,
-            vectors: Vec::new(),
-            crdt: None,
-        },
+        0 => Redo::Delete { collection: plain, key, vectors: Vec::new(), crdt: None },
         1 => Redo::Delete {
             collection: CRDT,
             key,
@@ -188,18 +154,10 @@ fn redo(crdt: &mut BTreeMap<u32, CrdtRows>, chance: &mut Chance, number: u64, co
             let rows = crdt.entry(which).or_default();
             let earlier = rows.clone();
             rows.updates.push(lsn(number));
-            Redo::CrdtMerge {
-                collection: CRDT,
-                key,
-                update: blob,
-                earlier,
-            }
+            Redo::CrdtMerge { collection: CRDT, key, update: blob, earlier }
         }
         4 if crdt.contains_key(&which) => {
-            let rows = CrdtRows {
-                snapshot: true,
-                updates: Vec::new(),
-            };
+            let rows = CrdtRows { snapshot: true, updates: Vec::new() };
             Redo::CrdtSnapshot {
                 collection: CRDT,
                 key,
@@ -207,12 +165,7 @@ fn redo(crdt: &mut BTreeMap<u32, CrdtRows>, chance: &mut Chance, number: u64, co
                 replaced: crdt.insert(which, rows).unwrap_or_default(),
             }
         }
-        _ => Redo::Put {
-            collection: plain,
-            key,
-            value: blob,
-            vectors: Vec::new(),
-        },
+        _ => Redo::Put { collection: plain, key, value: blob, vectors: Vec::new() },
     }
 }
 

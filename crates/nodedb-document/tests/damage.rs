@@ -49,10 +49,7 @@ fn refused(bench: &Bench, file: &Path) {
     let before = contents(&bench.dir);
     for result in [bench.load().map(drop), bench.verify().map(drop)] {
         let error = result.expect_err("refused");
-        assert!(
-            matches!(&error, EngineError::Corrupt { path, .. } if path == file),
-            "{error:?}"
-        );
+        assert!(matches!(&error, EngineError::Corrupt { path, .. } if path == file), "{error:?}");
         assert!(contents(&bench.dir) == before, "a refusal changes nothing");
     }
 }
@@ -74,10 +71,7 @@ fn a_whole_store_passes() {
     let before = contents(&bench.dir);
     let verified = bench.verify().expect("whole");
     assert_eq!(verified.files, 2 + table_files(&bench).len() as u64);
-    let bytes: usize = contents(&bench.tables())
-        .iter()
-        .map(|(_, bytes)| bytes.len())
-        .sum();
+    let bytes: usize = contents(&bench.tables()).iter().map(|(_, bytes)| bytes.len()).sum();
     assert_eq!(verified.bytes, bytes as u64);
     assert!(contents(&bench.dir) == before);
     let engine = bench.load().expect("loaded");
@@ -89,15 +83,9 @@ fn a_missing_file_is_damage_and_never_emptiness() {
     for name in ["current", "version", "table", "tables"] {
         let bench = filled();
         let (gone, blamed) = match name {
-            "current" => (
-                bench.tables().join("current"),
-                bench.tables().join("current"),
-            ),
+            "current" => (bench.tables().join("current"), bench.tables().join("current")),
             "version" => (version_file(&bench), version_file(&bench)),
-            "table" => (
-                table_files(&bench)[0].clone(),
-                table_files(&bench)[0].clone(),
-            ),
+            "table" => (table_files(&bench)[0].clone(), table_files(&bench)[0].clone()),
             _ => (bench.tables(), bench.tables()),
         };
         if gone.is_dir() {
@@ -112,10 +100,9 @@ fn a_missing_file_is_damage_and_never_emptiness() {
 #[test]
 fn every_flipped_byte_of_current_and_version_is_found() {
     let bench = filled();
-    for (path, blamed) in [
-        (bench.tables().join("current"), None),
-        (version_file(&bench), Some(version_file(&bench))),
-    ] {
+    for (path, blamed) in
+        [(bench.tables().join("current"), None), (version_file(&bench), Some(version_file(&bench)))]
+    {
         let whole = std::fs::read(&path).expect("readable");
         for at in 0..whole.len() {
             let mut damaged = whole.clone();
@@ -136,15 +123,9 @@ fn every_flipped_byte_of_current_and_version_is_found() {
 fn every_other_length_is_refused() {
     let bench = filled();
     let current = bench.tables().join("current");
-    for path in [
-        current,
-        version_file(&bench),
-        table_files(&bench)[0].clone(),
-    ] {
+    for path in [current, version_file(&bench), table_files(&bench)[0].clone()] {
         let whole = std::fs::read(&path).expect("readable");
-        let lengths = (0..whole.len())
-            .step_by(1 + whole.len() / 200)
-            .chain([whole.len() - 1]);
+        let lengths = (0..whole.len()).step_by(1 + whole.len() / 200).chain([whole.len() - 1]);
         for length in lengths {
             std::fs::write(&path, &whole[..length]).expect("written");
             assert!(bench.load().is_err(), "{} cut to {length}", path.display());
@@ -189,10 +170,7 @@ fn every_flipped_byte_of_a_table_is_found_by_verify_and_never_read() {
         }
         std::fs::write(path, &whole).expect("put back");
     }
-    assert_eq!(
-        get(&bench.load().expect("whole"), "k7", ReadAt::Latest),
-        Some("7".to_owned())
-    );
+    assert_eq!(get(&bench.load().expect("whole"), "k7", ReadAt::Latest), Some("7".to_owned()));
 }
 
 #[test]

@@ -35,10 +35,7 @@ fn a_value_is_read_from_memtable_frozen_and_tables_alike() {
             let persisted = frozen.clone().persist(&*bench.log).expect("persisted");
             engine.install(persisted);
         }
-        let stored = engine
-            .get(&place("b"), LATEST)
-            .expect("readable")
-            .expect("there");
+        let stored = engine.get(&place("b"), LATEST).expect("readable").expect("there");
         assert_eq!(stored.stamp, stamp(2));
         assert_eq!(engine.dirty().expect("dirty").oldest, lsn(3));
     }
@@ -239,11 +236,7 @@ fn a_merge_that_ends_before_a_flush_is_installed_after_it() {
         put(&mut engine, at, "a", &at.to_string());
         bench.flush(&mut engine, at);
     }
-    let merged = engine
-        .maintenance()
-        .compact()
-        .expect("merged")
-        .expect("worth it");
+    let merged = engine.maintenance().compact().expect("merged").expect("worth it");
     put(&mut engine, 6, "a", "6");
     let frozen = engine.freeze(lsn(6)).expect("dirty");
     engine.install(frozen.persist(&*bench.log).expect("persisted"));
@@ -277,11 +270,7 @@ fn a_view_outlives_the_tables_that_were_merged_away() {
         bench.flush(&mut engine, n);
     }
     // Merged on disk, not yet installed: the engine still reads the old files.
-    let merged = engine
-        .maintenance()
-        .compact()
-        .expect("merged")
-        .expect("worth it");
+    let merged = engine.maintenance().compact().expect("merged").expect("worth it");
     assert_eq!(scan(&engine, LATEST).split(' ').count(), 6);
     assert_eq!(get(&engine, "k1", LATEST), Some("v".to_owned()));
     engine.install_tables(merged);
@@ -295,16 +284,10 @@ fn after_a_failed_flush_only_a_reopen_goes_on() {
     put(&mut engine, 1, "a", "1");
     bench.flush(&mut engine, 1);
     put(&mut engine, 2, "b", "2");
-    let (tables, away) = (
-        bench.tables().join("tables"),
-        bench.temp.path().join("away"),
-    );
+    let (tables, away) = (bench.tables().join("tables"), bench.temp.path().join("away"));
     std::fs::rename(&tables, &away).expect("moved");
     let frozen = engine.freeze(lsn(2)).expect("dirty");
-    let error = frozen
-        .clone()
-        .persist(&*bench.log)
-        .expect_err("no directory");
+    let error = frozen.clone().persist(&*bench.log).expect_err("no directory");
     assert_eq!(error.kind(), ErrorKind::Io);
     std::fs::rename(&away, &tables).expect("moved back");
     // Memory and disk may disagree by now, so the same tree takes no more changes.
@@ -326,9 +309,8 @@ fn after_a_failed_flush_only_a_reopen_goes_on() {
 fn a_large_value_comes_back_whole() {
     let bench = Bench::new();
     let mut engine = bench.create();
-    let value: String = (0..16_u32 << 20)
-        .map(|n| char::from(b'a' + u8::try_from(n % 23).unwrap_or(0)))
-        .collect();
+    let value: String =
+        (0..16_u32 << 20).map(|n| char::from(b'a' + u8::try_from(n % 23).unwrap_or(0))).collect();
     put(&mut engine, 1, "large", &value);
     put(&mut engine, 2, "small", "s");
     bench.flush(&mut engine, 2);

@@ -55,12 +55,7 @@ fn key(key: u8) -> String {
 
 impl Model {
     fn new(bench: Bench) -> Self {
-        Self {
-            engine: bench.create(),
-            bench,
-            history: Vec::new(),
-            open: Vec::new(),
-        }
+        Self { engine: bench.create(), bench, history: Vec::new(), open: Vec::new() }
     }
 
     fn last(&self) -> u64 {
@@ -83,27 +78,18 @@ impl Model {
     /// What is there after the first `records` of the log.
     fn expected(&self, records: u64) -> String {
         let mut rows = BTreeMap::new();
-        for (row, value) in self
-            .history
-            .iter()
-            .take(usize::try_from(records).expect("small"))
-        {
+        for (row, value) in self.history.iter().take(usize::try_from(records).expect("small")) {
             match value {
                 Some(value) => rows.insert(*row, value),
                 None => rows.remove(row),
             };
         }
-        let text = rows
-            .iter()
-            .map(|(row, value)| format!("{}={value}", key(*row)));
+        let text = rows.iter().map(|(row, value)| format!("{}={value}", key(*row)));
         text.collect::<Vec<_>>().join(" ")
     }
 
     fn check(&self) {
-        assert_eq!(
-            scan(&self.engine, ReadAt::Latest),
-            self.expected(self.last())
-        );
+        assert_eq!(scan(&self.engine, ReadAt::Latest), self.expected(self.last()));
         for snapshot in &self.open {
             let position = snapshot.lsn();
             let at = ReadAt::Snapshot(position);
@@ -137,8 +123,7 @@ impl Model {
     fn kill(&mut self) {
         self.open.clear();
         let durable = self.bench.log.durable().map_or(0, Lsn::get);
-        self.history
-            .truncate(usize::try_from(durable).expect("small"));
+        self.history.truncate(usize::try_from(durable).expect("small"));
         // The old engine is still open while the new one loads: nothing may depend on its end.
         self.engine = self.bench.load().expect("loaded");
         let floor = self.engine.flushed().floor().map_or(0, Lsn::get);
@@ -169,8 +154,7 @@ impl Model {
             Step::Kill => self.kill(),
             Step::Open => {
                 let registry = Arc::clone(&self.bench.ports.snapshots);
-                self.open
-                    .extend(registry.register(|| self.bench.log.durable()));
+                self.open.extend(registry.register(|| self.bench.log.durable()));
             }
             Step::Close => drop(self.open.pop()),
             Step::Check => self.check(),

@@ -19,23 +19,14 @@ const LATEST: ReadAt = ReadAt::Latest;
 fn tenants_and_collections_do_not_see_each_other() {
     let bench = Bench::new();
     let mut engine = bench.create();
-    let other = Place {
-        tenant: TenantId::new(2),
-        ..place("a")
-    };
+    let other = Place { tenant: TenantId::new(2), ..place("a") };
     put(&mut engine, 1, "a", "1");
     bench.flush(&mut engine, 1);
     put(&mut engine, 2, "b", "2");
     assert_eq!(engine.get(&other, LATEST).expect("readable"), None);
     for range in [
-        ScanRange {
-            tenant: TenantId::new(2),
-            ..whole()
-        },
-        ScanRange {
-            collection: CollectionId::new(2),
-            ..whole()
-        },
+        ScanRange { tenant: TenantId::new(2), ..whole() },
+        ScanRange { collection: CollectionId::new(2), ..whole() },
     ] {
         assert_eq!(engine.scan(&range, LATEST).expect("readable").rows, []);
     }
@@ -53,19 +44,9 @@ fn pages_follow_each_other_without_gap_or_repetition() {
     }
     delete(&mut engine, 61, "k07");
     delete(&mut engine, 62, "k30");
-    let limits = [
-        (1, usize::MAX),
-        (7, usize::MAX),
-        (usize::MAX, 30),
-        (usize::MAX, 0),
-        (100, 1000),
-    ];
+    let limits = [(1, usize::MAX), (7, usize::MAX), (usize::MAX, 30), (usize::MAX, 0), (100, 1000)];
     for (limit_rows, limit_bytes) in limits {
-        let mut range = ScanRange {
-            limit_rows,
-            limit_bytes,
-            ..whole()
-        };
+        let mut range = ScanRange { limit_rows, limit_bytes, ..whole() };
         let mut keys = Vec::new();
         loop {
             let page = engine.scan(&range, LATEST).expect("readable");
@@ -123,9 +104,7 @@ fn a_crdt_document_is_its_rows_in_order() {
         let two = merge(&mut engine, 2, "u2", &one);
         let rows = engine.crdt_rows(&place("doc"), LATEST).expect("readable");
         assert_eq!(rows, Some((stamp(2), two.clone())));
-        let blobs = engine
-            .crdt_blobs(&place("doc"), &two, LATEST)
-            .expect("readable");
+        let blobs = engine.crdt_blobs(&place("doc"), &two, LATEST).expect("readable");
         assert_eq!(blobs, (None, vec![Bytes::from("u1"), Bytes::from("u2")]));
 
         let redo = Redo::CrdtSnapshot {
@@ -136,18 +115,11 @@ fn a_crdt_document_is_its_rows_in_order() {
         };
         engine.apply(stamp(3), TENANT, &redo);
         bench.flush(&mut engine, 3);
-        let rows = CrdtRows {
-            snapshot: true,
-            updates: Vec::new(),
-        };
+        let rows = CrdtRows { snapshot: true, updates: Vec::new() };
         let three = merge(&mut engine, 4, "u4", &rows);
-        let blobs = engine
-            .crdt_blobs(&place("doc"), &three, LATEST)
-            .expect("readable");
+        let blobs = engine.crdt_blobs(&place("doc"), &three, LATEST).expect("readable");
         assert_eq!(blobs, (Some(Bytes::from("s")), vec![Bytes::from("u4")]));
-        let gone = engine
-            .crdt_blobs(&place("doc"), &two, LATEST)
-            .expect_err("replaced");
+        let gone = engine.crdt_blobs(&place("doc"), &two, LATEST).expect_err("replaced");
         assert_eq!(gone.kind(), ErrorKind::Corrupt);
 
         let redo = Redo::Delete {
@@ -160,16 +132,11 @@ fn a_crdt_document_is_its_rows_in_order() {
         bench.flush(&mut engine, 5);
         drop(engine);
         let engine = bench.load().expect("loaded");
-        assert_eq!(
-            engine.crdt_rows(&place("doc"), LATEST).expect("readable"),
-            None
-        );
+        assert_eq!(engine.crdt_rows(&place("doc"), LATEST).expect("readable"), None);
         let blobs = engine.crdt_blobs(&place("doc"), &rows, LATEST);
         assert_eq!(blobs.expect_err("deleted").kind(), ErrorKind::Corrupt);
         assert_eq!(
-            engine
-                .crdt_blobs(&place("doc"), &none, LATEST)
-                .expect("nothing"),
+            engine.crdt_blobs(&place("doc"), &none, LATEST).expect("nothing"),
             (None, vec![])
         );
     }
@@ -192,12 +159,7 @@ fn a_dropped_collection_is_gone_for_good_and_its_rows_are_purged() {
     for bench in [Bench::new(), Bench::plain()] {
         let mut engine = bench.create();
         for round in 1..=4_u64 {
-            put(
-                &mut engine,
-                round,
-                &format!("k{round}"),
-                &incompressible(round),
-            );
+            put(&mut engine, round, &format!("k{round}"), &incompressible(round));
             bench.flush(&mut engine, round);
         }
         put(&mut engine, 5, "k5", "5");

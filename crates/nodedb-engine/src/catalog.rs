@@ -68,9 +68,7 @@ impl Default for Catalog {
 impl Catalog {
     /// The tenant of a name; without a name, the default one.
     pub fn tenant(&self, name: Option<&Name>) -> Option<TenantId> {
-        name.map_or(Some(TenantId::DEFAULT), |name| {
-            self.tenants.get(name).copied()
-        })
+        name.map_or(Some(TenantId::DEFAULT), |name| self.tenants.get(name).copied())
     }
 
     /// A tenant's collection by name.
@@ -80,9 +78,7 @@ impl Catalog {
     pub fn find(&self, tenant: TenantId, name: &str) -> Result<&Collection, CatalogError> {
         self.of(tenant)
             .find(|collection| collection.name.as_str() == name)
-            .ok_or_else(|| CatalogError::Missing {
-                name: name.to_owned(),
-            })
+            .ok_or_else(|| CatalogError::Missing { name: name.to_owned() })
     }
 
     /// A collection by id, if it is not dropped.
@@ -92,8 +88,7 @@ impl Catalog {
 
     /// A tenant's collections, by id.
     pub fn of(&self, tenant: TenantId) -> impl Iterator<Item = &Collection> {
-        self.all()
-            .filter(move |collection| collection.tenant == tenant)
+        self.all().filter(move |collection| collection.tenant == tenant)
     }
 
     /// All collections, by id.
@@ -122,10 +117,7 @@ impl Catalog {
         if let Some(created) = self.collections.get(&id) {
             return (created.at < lsn).then_some(true);
         }
-        self.dropped
-            .get(&id)
-            .filter(|dropped| **dropped > lsn)
-            .map(|_| false)
+        self.dropped.get(&id).filter(|dropped| **dropped > lsn).map(|_| false)
     }
 
     /// Whether the change may be logged now.
@@ -143,22 +135,16 @@ impl Catalog {
                     || self.collections.contains_key(&new.id)
                     || self.dropped.contains_key(&new.id)
                 {
-                    return Err(CatalogError::Exists {
-                        name: new.name.clone(),
-                    });
+                    return Err(CatalogError::Exists { name: new.name.clone() });
                 }
                 if self.collections.len() >= limits::COLLECTIONS_MAX {
-                    return Err(CatalogError::TooMany {
-                        limit: limits::COLLECTIONS_MAX,
-                    });
+                    return Err(CatalogError::TooMany { limit: limits::COLLECTIONS_MAX });
                 }
                 Ok(())
             }
             CatalogChange::DropCollection { id, .. } => match self.get(*id) {
                 Some(_) => Ok(()),
-                None => Err(CatalogError::Missing {
-                    name: format!("with id {id}"),
-                }),
+                None => Err(CatalogError::Missing { name: format!("with id {id}") }),
             },
         }
     }
@@ -175,10 +161,7 @@ impl Catalog {
                 self.next_index = indexes.fold(self.next_index, u32::max);
                 self.next_collection = self.next_collection.max(collection.id.get() + 1);
                 if !self.dropped.contains_key(&collection.id) {
-                    let created = Created {
-                        at,
-                        collection: collection.clone(),
-                    };
+                    let created = Created { at, collection: collection.clone() };
                     self.collections.insert(collection.id, created);
                 }
             }
@@ -239,22 +222,10 @@ impl Catalog {
             .collect::<Result<_, DecodeError>>()?;
         let dropped = count(&mut reader, "drop marker count", 12)?;
         let dropped = (0..dropped)
-            .map(|_| {
-                Ok((
-                    CollectionId::new(reader.u32("dropped id")?),
-                    reader.lsn("drop lsn")?,
-                ))
-            })
+            .map(|_| Ok((CollectionId::new(reader.u32("dropped id")?), reader.lsn("drop lsn")?)))
             .collect::<Result<_, DecodeError>>()?;
         reader.finish()?;
-        Ok(Self {
-            tenants,
-            collections,
-            dropped,
-            next_tenant,
-            next_collection,
-            next_index,
-        })
+        Ok(Self { tenants, collections, dropped, next_tenant, next_collection, next_index })
     }
 }
 

@@ -60,10 +60,7 @@ impl CatalogChange {
                     return Err(DecodeError::OutOfRange { field, value });
                 }
                 let id = TenantId::new(value);
-                Ok(Self::CreateTenant {
-                    id,
-                    name: name(reader, "tenant name")?,
-                })
+                Ok(Self::CreateTenant { id, name: name(reader, "tenant name")? })
             }
             2 => Collection::decode(reader).map(Self::CreateCollection),
             3 => {
@@ -74,10 +71,9 @@ impl CatalogChange {
                     .collect::<Result<_, _>>()?;
                 Ok(Self::DropCollection { id, indexes })
             }
-            other => Err(DecodeError::OutOfRange {
-                field: "catalog change",
-                value: u64::from(other),
-            }),
+            other => {
+                Err(DecodeError::OutOfRange { field: "catalog change", value: u64::from(other) })
+            }
         }
     }
 }

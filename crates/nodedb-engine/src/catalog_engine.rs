@@ -64,13 +64,7 @@ impl CatalogEngine {
 
     fn new(catalog: Catalog, flushed: Flushed, dir: ManifestDir) -> Self {
         let dir = Arc::new(Mutex::new(dir));
-        Self {
-            catalog,
-            flushed,
-            dirty_since: None,
-            frozen: None,
-            dir,
-        }
+        Self { catalog, flushed, dirty_since: None, frozen: None, dir }
     }
 
     /// The catalog as of the last applied record.
@@ -101,10 +95,7 @@ impl Engine for CatalogEngine {
         let frozen = self.frozen.as_ref().map(|frozen| frozen.oldest);
         let oldest = frozen.or(self.dirty_since)?;
         // A rough size: what matters is that a dirty catalog is never free.
-        Some(Dirty {
-            oldest,
-            bytes: 1024,
-        })
+        Some(Dirty { oldest, bytes: 1024 })
     }
 
     fn freeze(&mut self, watermark: Lsn) -> Option<FrozenCatalog> {
@@ -113,21 +104,13 @@ impl Engine for CatalogEngine {
             assert!(oldest <= watermark, "the watermark covers what was applied");
             let bytes = self.catalog.encode().into();
             let dir = Arc::clone(&self.dir);
-            self.frozen = Some(FrozenCatalog {
-                dir,
-                bytes,
-                oldest,
-                watermark,
-            });
+            self.frozen = Some(FrozenCatalog { dir, bytes, oldest, watermark });
         }
         self.frozen.clone()
     }
 
     fn install(&mut self, persisted: PersistedCatalog) {
-        assert!(
-            persisted.flushed.floor() >= self.flushed.floor(),
-            "floors never fall"
-        );
+        assert!(persisted.flushed.floor() >= self.flushed.floor(), "floors never fall");
         self.flushed = persisted.flushed;
         self.frozen = None;
     }
@@ -141,17 +124,11 @@ impl Frozen for FrozenCatalog {
     }
 
     fn persist(self, log: &dyn DurableLog) -> Result<PersistedCatalog, EngineError> {
-        let mut dir = self.dir.lock().or(Err(EngineError::FlushPanicked {
-            engine: EngineKind::Catalog,
-        }))?;
-        let next = Manifest {
-            floor: Some(self.watermark),
-            files: Vec::new(),
-            extra: self.bytes.to_vec(),
-        };
-        Ok(PersistedCatalog {
-            flushed: dir.switch(next, log)?,
-        })
+        let mut dir =
+            self.dir.lock().or(Err(EngineError::FlushPanicked { engine: EngineKind::Catalog }))?;
+        let next =
+            Manifest { floor: Some(self.watermark), files: Vec::new(), extra: self.bytes.to_vec() };
+        Ok(PersistedCatalog { flushed: dir.switch(next, log)? })
     }
 }
 

@@ -123,17 +123,8 @@ impl Collection {
             return out_of_range("partitions", u64::from(partitions));
         }
         let indexes = count(reader, "index count", 13)?;
-        let vectors = (0..indexes)
-            .map(|_| vector_index(reader))
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            id,
-            tenant,
-            name,
-            kind,
-            partitions,
-            vectors,
-        })
+        let vectors = (0..indexes).map(|_| vector_index(reader)).collect::<Result<_, _>>()?;
+        Ok(Self { id, tenant, name, kind, partitions, vectors })
     }
 }
 
@@ -159,12 +150,7 @@ fn vector_index(reader: &mut ByteReader<'_>) -> Result<VectorIndex, DecodeError>
         3 => Metric::Dot,
         other => return out_of_range("metric", u64::from(other)),
     };
-    Ok(VectorIndex {
-        id,
-        field,
-        dimensions,
-        metric,
-    })
+    Ok(VectorIndex { id, field, dimensions, metric })
 }
 
 fn out_of_range<T>(field: &'static str, value: u64) -> Result<T, DecodeError> {

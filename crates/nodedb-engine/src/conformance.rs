@@ -119,10 +119,7 @@ struct Case<'a, S, D> {
     disk: std::marker::PhantomData<D>,
 }
 
-#[expect(
-    clippy::expect_used,
-    reason = "this is test code: a failed expectation is its result"
-)]
+#[expect(clippy::expect_used, reason = "this is test code: a failed expectation is its result")]
 impl<'a, S: Subject, D: Disk> Case<'a, S, D> {
     fn new(subject: &'a S, seed: u64) -> Self {
         let records = subject.history(&mut Chance::new(seed), 48);
@@ -130,12 +127,7 @@ impl<'a, S: Subject, D: Disk> Case<'a, S, D> {
             records.is_sorted_by(|a, b| a.at.lsn < b.at.lsn),
             "records come in the order of the log"
         );
-        Self {
-            subject,
-            seed,
-            records,
-            disk: std::marker::PhantomData,
-        }
+        Self { subject, seed, records, disk: std::marker::PhantomData }
     }
 
     fn create(&self) -> (D, S::Engine) {
@@ -143,9 +135,7 @@ impl<'a, S: Subject, D: Disk> Case<'a, S, D> {
         let engine = self.subject.create(disk.files(), Path::new(DIR));
         let engine = engine.expect("an engine can be created");
         // The name of the directory itself is the caller's business.
-        disk.files()
-            .sync_dir(Path::new("/"))
-            .expect("the disk works");
+        disk.files().sync_dir(Path::new("/")).expect("the disk works");
         (disk, engine)
     }
 
@@ -162,9 +152,7 @@ impl<'a, S: Subject, D: Disk> Case<'a, S, D> {
 
     /// The records at or below a floor.
     fn covered(&self, floor: Option<Lsn>) -> &[Record] {
-        let count = self
-            .records
-            .partition_point(|record| Some(record.at.lsn) <= floor);
+        let count = self.records.partition_point(|record| Some(record.at.lsn) <= floor);
         self.records.split_at(count).0
     }
 
@@ -195,16 +183,8 @@ impl<'a, S: Subject, D: Disk> Case<'a, S, D> {
             return;
         };
         assert_eq!(frozen.watermark(), watermark, "nothing older was frozen");
-        engine.install(
-            frozen
-                .persist(log)
-                .expect("nothing is in the way of the flush"),
-        );
-        assert_eq!(
-            engine.flushed().floor(),
-            Some(watermark),
-            "the floor is the watermark"
-        );
+        engine.install(frozen.persist(log).expect("nothing is in the way of the flush"));
+        assert_eq!(engine.flushed().floor(), Some(watermark), "the floor is the watermark");
     }
 
     /// The first `count` records.

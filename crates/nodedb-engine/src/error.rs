@@ -75,19 +75,12 @@ impl EngineError {
     /// An I/O failure on a path.
     pub fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Io {
-            action,
-            path,
-            source,
-        }
+        move |source| Self::Io { action, path, source }
     }
 
     /// Damage of a file.
     pub fn corrupt(path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
-        Self::Corrupt {
-            path: path.into(),
-            message: message.into(),
-        }
+        Self::Corrupt { path: path.into(), message: message.into() }
     }
 
     /// How a caller reacts to it.

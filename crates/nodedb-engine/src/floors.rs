@@ -17,19 +17,13 @@ pub struct Floor {
 impl Floor {
     /// The floor of an engine whose files prove `flushed` and nothing more is known.
     pub fn proven(flushed: Flushed) -> Self {
-        Self {
-            own: flushed.floor(),
-            effective: flushed.floor(),
-        }
+        Self { own: flushed.floor(), effective: flushed.floor() }
     }
 
     /// The floor of an engine that has nothing unflushed up to the barrier.
     #[must_use]
     pub fn idle_at(flushed: Flushed, barrier: Option<Lsn>) -> Self {
-        Self {
-            own: flushed.floor(),
-            effective: flushed.floor().max(barrier),
-        }
+        Self { own: flushed.floor(), effective: flushed.floor().max(barrier) }
     }
 
     /// A floor as a checkpoint record or a base image states it.
@@ -52,10 +46,7 @@ impl Floor {
     /// Both floors at their highest: facts are monotone, so late and repeated reports do no harm.
     #[must_use]
     pub fn merge(self, other: Self) -> Self {
-        Self {
-            own: self.own.max(other.own),
-            effective: self.effective.max(other.effective),
-        }
+        Self { own: self.own.max(other.own), effective: self.effective.max(other.effective) }
     }
 }
 

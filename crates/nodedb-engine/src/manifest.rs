@@ -69,11 +69,7 @@ impl Manifest {
             && found > VERSION
         {
             let path = path.to_owned();
-            return Err(EngineError::UnsupportedFormat {
-                path,
-                found,
-                supported: VERSION,
-            });
+            return Err(EngineError::UnsupportedFormat { path, found, supported: VERSION });
         }
         let Some((body, digest)) = bytes.split_last_chunk::<16>() else {
             return Err(EngineError::corrupt(path, "shorter than its checksum"));
@@ -91,16 +87,10 @@ impl Manifest {
         expect(&mut reader, "engine", &[kind.code()])?;
         let floor = reader.position("floor")?;
         let count = crate::redo::count(&mut reader, "file count", 28)?;
-        let files = (0..count)
-            .map(|_| file(&mut reader))
-            .collect::<Result<_, _>>()?;
+        let files = (0..count).map(|_| file(&mut reader)).collect::<Result<_, _>>()?;
         let extra = reader.bytes("extra")?.to_vec();
         reader.finish()?;
-        Ok(Self {
-            floor,
-            files,
-            extra,
-        })
+        Ok(Self { floor, files, extra })
     }
 }
 
@@ -111,11 +101,7 @@ fn expect(
 ) -> Result<(), DecodeError> {
     let found = reader.take(field, wanted.len())?;
     let value = found.first().copied().map_or(0, u64::from);
-    if found == wanted {
-        Ok(())
-    } else {
-        Err(DecodeError::OutOfRange { field, value })
-    }
+    if found == wanted { Ok(()) } else { Err(DecodeError::OutOfRange { field, value }) }
 }
 
 fn file(reader: &mut ByteReader<'_>) -> Result<FileRef, DecodeError> {
@@ -128,11 +114,7 @@ fn file(reader: &mut ByteReader<'_>) -> Result<FileRef, DecodeError> {
     }
     let bytes = reader.u64("file length")?;
     let digest = u128::from_le_bytes(reader.array("file digest")?);
-    Ok(FileRef {
-        name,
-        bytes,
-        digest,
-    })
+    Ok(FileRef { name, bytes, digest })
 }
 
 #[cfg(test)]
@@ -142,11 +124,7 @@ mod tests {
     #[test]
     fn a_manifest_that_names_a_file_elsewhere_is_refused() {
         let manifest = |name: &str| Manifest {
-            files: vec![FileRef {
-                name: name.to_owned(),
-                bytes: 3,
-                digest: 5,
-            }],
+            files: vec![FileRef { name: name.to_owned(), bytes: 3, digest: 5 }],
             ..Manifest::default()
         };
         let read = |manifest: &Manifest| {
@@ -155,15 +133,7 @@ mod tests {
         };
         let sound = manifest("run-1.ndb");
         assert_eq!(read(&sound).ok(), Some(sound));
-        for foreign in [
-            "../other.ndb",
-            "/etc/passwd",
-            "sub/a.ndb",
-            "..",
-            ".",
-            "",
-            "a.ndb/",
-        ] {
+        for foreign in ["../other.ndb", "/etc/passwd", "sub/a.ndb", "..", ".", "", "a.ndb/"] {
             assert!(read(&manifest(foreign)).is_err(), "{foreign}");
         }
     }

@@ -61,26 +61,13 @@ impl ManifestDir {
         dir: &Path,
         kind: EngineKind,
     ) -> Result<(Self, Flushed), EngineError> {
-        files
-            .create_dir(dir)
-            .map_err(EngineError::io("creating", dir))?;
+        files.create_dir(dir).map_err(EngineError::io("creating", dir))?;
         let current = Manifest::default();
         let path = dir.join(MANIFEST);
-        files
-            .replace(&path, &current.encode(kind))
-            .map_err(EngineError::io("writing", path))?;
+        files.replace(&path, &current.encode(kind)).map_err(EngineError::io("writing", path))?;
         Ok((
-            Self {
-                files,
-                dir: dir.to_owned(),
-                kind,
-                current,
-                in_doubt: false,
-            },
-            Flushed {
-                engine: kind,
-                floor: None,
-            },
+            Self { files, dir: dir.to_owned(), kind, current, in_doubt: false },
+            Flushed { engine: kind, floor: None },
         ))
     }
 
@@ -104,23 +91,9 @@ impl ManifestDir {
         for file in &current.files {
             sync(&*files, &dir.join(&file.name))?;
         }
-        files
-            .sync_dir(dir)
-            .map_err(EngineError::io("syncing", dir))?;
-        let flushed = Flushed {
-            engine: kind,
-            floor: current.floor,
-        };
-        Ok((
-            Self {
-                files,
-                dir: dir.to_owned(),
-                kind,
-                current,
-                in_doubt: false,
-            },
-            flushed,
-        ))
+        files.sync_dir(dir).map_err(EngineError::io("syncing", dir))?;
+        let flushed = Flushed { engine: kind, floor: current.floor };
+        Ok((Self { files, dir: dir.to_owned(), kind, current, in_doubt: false }, flushed))
     }
 
     /// Checks a directory without changing or syncing anything, for `verify`: the manifest and every
@@ -142,9 +115,7 @@ impl ManifestDir {
 
     fn read(files: &dyn Files, dir: &Path, kind: EngineKind) -> Result<Manifest, EngineError> {
         let path = dir.join(MANIFEST);
-        let entry = files
-            .entry(&path)
-            .map_err(EngineError::io("looking at", &path))?;
+        let entry = files.entry(&path).map_err(EngineError::io("looking at", &path))?;
         match entry {
             None => return Err(EngineError::corrupt(path, "missing")),
             Some(entry) if entry.kind != EntryKind::File => {
@@ -155,9 +126,7 @@ impl ManifestDir {
             }
             Some(_) => {}
         }
-        let bytes = files
-            .read(&path)
-            .map_err(EngineError::io("reading", &path))?;
+        let bytes = files.read(&path).map_err(EngineError::io("reading", &path))?;
         Manifest::decode(&path, kind, &bytes)
     }
 
@@ -193,11 +162,7 @@ impl ManifestDir {
         );
         self.check_doubt()?;
         self.write_new(&self.dir.join(name), bytes)?;
-        Ok(FileRef {
-            name: name.to_owned(),
-            bytes: bytes.len() as u64,
-            digest: xxh3_128(bytes),
-        })
+        Ok(FileRef { name: name.to_owned(), bytes: bytes.len() as u64, digest: xxh3_128(bytes) })
     }
 
     /// Makes `next` the truth, and proves its floor.
@@ -215,25 +180,15 @@ impl ManifestDir {
     /// # Panics
     /// If the floor would fall.
     pub fn switch(&mut self, next: Manifest, log: &dyn DurableLog) -> Result<Flushed, EngineError> {
-        assert!(
-            next.floor >= self.current.floor,
-            "the floor of an engine never falls"
-        );
+        assert!(next.floor >= self.current.floor, "the floor of an engine never falls");
         self.check_doubt()?;
         self.sync_names()?;
         if let Some(lsn) = next.floor {
-            log.wait_durable(lsn)
-                .map_err(|NotDurable| EngineError::NotDurable { lsn })?;
-            assert!(
-                log.durable() >= Some(lsn),
-                "WAL before data: {lsn} is not durable"
-            );
+            log.wait_durable(lsn).map_err(|NotDurable| EngineError::NotDurable { lsn })?;
+            assert!(log.durable() >= Some(lsn), "WAL before data: {lsn} is not durable");
         }
         self.replace_manifest(&next)?;
-        let flushed = Flushed {
-            engine: self.kind,
-            floor: next.floor,
-        };
+        let flushed = Flushed { engine: self.kind, floor: next.floor };
         self.current = next;
         self.sweep()?;
         Ok(flushed)
@@ -269,39 +224,26 @@ impl ManifestDir {
     /// Writes and syncs a file in the place of a leftover of that name.
     fn write_new(&self, path: &Path, bytes: &[u8]) -> Result<(), EngineError> {
         let leftover = self.files.entry(path);
-        if leftover
-            .map_err(EngineError::io("looking at", path))?
-            .is_some()
-        {
-            self.files
-                .remove_file(path)
-                .map_err(EngineError::io("removing", path))?;
+        if leftover.map_err(EngineError::io("looking at", path))?.is_some() {
+            self.files.remove_file(path).map_err(EngineError::io("removing", path))?;
         }
-        let file = self
-            .files
-            .open(path, Open::CreateNew)
-            .map_err(EngineError::io("creating", path))?;
-        file.write_all_at(bytes, 0)
-            .map_err(EngineError::io("writing", path))?;
+        let file =
+            self.files.open(path, Open::CreateNew).map_err(EngineError::io("creating", path))?;
+        file.write_all_at(bytes, 0).map_err(EngineError::io("writing", path))?;
         file.sync_data().map_err(EngineError::io("syncing", path))
     }
 
     /// Removes files that the manifest does not name. Directories are left alone.
     fn sweep(&self) -> Result<(), EngineError> {
         let named: BTreeSet<&str> = self.current.files.iter().map(FileRef::name).collect();
-        let entries = self
-            .files
-            .list(&self.dir)
-            .map_err(EngineError::io("listing", &self.dir))?;
+        let entries = self.files.list(&self.dir).map_err(EngineError::io("listing", &self.dir))?;
         for entry in entries {
             let ours = entry.name.to_str().is_some_and(|name| {
                 name != MANIFEST && !named.contains(name) && is_engine_file(name)
             });
             if ours && entry.kind == EntryKind::File {
                 let path = self.dir.join(&entry.name);
-                self.files
-                    .remove_file(&path)
-                    .map_err(EngineError::io("removing", path))?;
+                self.files.remove_file(&path).map_err(EngineError::io("removing", path))?;
             }
         }
         Ok(())
@@ -314,10 +256,7 @@ impl ManifestDir {
     pub fn read_file(&self, file: &FileRef) -> Result<Vec<u8>, EngineError> {
         let path = self.dir.join(&file.name);
         check_length(&*self.files, &path, file)?;
-        let bytes = self
-            .files
-            .read(&path)
-            .map_err(EngineError::io("reading", &path))?;
+        let bytes = self.files.read(&path).map_err(EngineError::io("reading", &path))?;
         if xxh3_128(&bytes) != file.digest {
             return Err(EngineError::corrupt(path, "checksum does not match"));
         }
@@ -327,20 +266,12 @@ impl ManifestDir {
 
 /// Only files with the extension that engines give are ever removed; a stranger's file stays.
 fn is_engine_file(name: &str) -> bool {
-    Path::new(name)
-        .extension()
-        .is_some_and(|extension| extension == "ndb")
+    Path::new(name).extension().is_some_and(|extension| extension == "ndb")
 }
 
 fn check_length(files: &dyn Files, path: &Path, file: &FileRef) -> Result<(), EngineError> {
-    match files
-        .entry(path)
-        .map_err(EngineError::io("looking at", path))?
-    {
-        None => Err(EngineError::corrupt(
-            path,
-            "missing, though the manifest names it",
-        )),
+    match files.entry(path).map_err(EngineError::io("looking at", path))? {
+        None => Err(EngineError::corrupt(path, "missing, though the manifest names it")),
         Some(entry) if entry.kind == EntryKind::File && entry.len == file.bytes => Ok(()),
         Some(entry) => {
             let message = format!("{} bytes long instead of {}", entry.len, file.bytes);
@@ -353,16 +284,12 @@ fn check_length(files: &dyn Files, path: &Path, file: &FileRef) -> Result<(), En
 fn check_file(files: &dyn Files, dir: &Path, file: &FileRef) -> Result<(), EngineError> {
     let path = dir.join(&file.name);
     check_length(files, &path, file)?;
-    let open = files
-        .open(&path, Open::Read)
-        .map_err(EngineError::io("opening", &path))?;
+    let open = files.open(&path, Open::Read).map_err(EngineError::io("opening", &path))?;
     let mut hasher = Xxh3::new();
     let mut buffer = vec![0; 1 << 20];
     let mut at = 0;
     while at < file.bytes {
-        let count = open
-            .read_at(&mut buffer, at)
-            .map_err(EngineError::io("reading", &path))?;
+        let count = open.read_at(&mut buffer, at).map_err(EngineError::io("reading", &path))?;
         let Some(read) = buffer.get(..count).filter(|read| !read.is_empty()) else {
             return Err(EngineError::corrupt(path, "shrinks while it is read"));
         };
@@ -376,8 +303,6 @@ fn check_file(files: &dyn Files, dir: &Path, file: &FileRef) -> Result<(), Engin
 }
 
 fn sync(files: &dyn Files, path: &Path) -> Result<(), EngineError> {
-    let file = files
-        .open(path, Open::ReadWrite)
-        .map_err(EngineError::io("opening", path))?;
+    let file = files.open(path, Open::ReadWrite).map_err(EngineError::io("opening", path))?;
     file.sync_data().map_err(EngineError::io("syncing", path))
 }

@@ -92,9 +92,8 @@ impl CrdtRows {
     pub fn decode(reader: &mut ByteReader<'_>) -> Result<Self, DecodeError> {
         let snapshot = flag(reader, "crdt snapshot flag")?;
         let count = count(reader, "crdt update count", 8)?;
-        let updates = (0..count)
-            .map(|_| reader.lsn("crdt update lsn"))
-            .collect::<Result<_, _>>()?;
+        let updates =
+            (0..count).map(|_| reader.lsn("crdt update lsn")).collect::<Result<_, _>>()?;
         Ok(Self { snapshot, updates })
     }
 }
@@ -126,22 +125,12 @@ impl Redo {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![FORMAT];
         match self {
-            Self::Put {
-                collection,
-                key,
-                value,
-                vectors,
-            } => {
+            Self::Put { collection, key, value, vectors } => {
                 put_head(&mut out, *collection, key);
                 put_bytes(&mut out, value);
                 put_vectors(&mut out, vectors);
             }
-            Self::Delete {
-                collection,
-                key,
-                vectors,
-                crdt,
-            } => {
+            Self::Delete { collection, key, vectors, crdt } => {
                 put_head(&mut out, *collection, key);
                 put_count(&mut out, vectors.len());
                 for index in vectors {
@@ -152,18 +141,8 @@ impl Redo {
                     rows.encode(&mut out);
                 }
             }
-            Self::CrdtMerge {
-                collection,
-                key,
-                update: blob,
-                earlier: rows,
-            }
-            | Self::CrdtSnapshot {
-                collection,
-                key,
-                snapshot: blob,
-                replaced: rows,
-            } => {
+            Self::CrdtMerge { collection, key, update: blob, earlier: rows }
+            | Self::CrdtSnapshot { collection, key, snapshot: blob, replaced: rows } => {
                 put_head(&mut out, *collection, key);
                 put_bytes(&mut out, blob);
                 rows.encode(&mut out);
@@ -181,51 +160,30 @@ impl Redo {
         let mut reader = ByteReader::new(payload);
         let format = reader.u8("redo format")?;
         if format != FORMAT {
-            return Err(DecodeError::OutOfRange {
-                field: "redo format",
-                value: u64::from(format),
-            });
+            return Err(DecodeError::OutOfRange { field: "redo format", value: u64::from(format) });
         }
         let redo = match kind {
             RecordKind::Put => {
                 let (collection, key) = head(&mut reader)?;
                 let value = blob(&mut reader, "value")?;
-                Self::Put {
-                    collection,
-                    key,
-                    value,
-                    vectors: vectors(&mut reader)?,
-                }
+                Self::Put { collection, key, value, vectors: vectors(&mut reader)? }
             }
             RecordKind::Delete => delete(&mut reader)?,
             RecordKind::CrdtMerge => {
                 let (collection, key) = head(&mut reader)?;
                 let update = blob(&mut reader, "crdt update")?;
-                Self::CrdtMerge {
-                    collection,
-                    key,
-                    update,
-                    earlier: CrdtRows::decode(&mut reader)?,
-                }
+                Self::CrdtMerge { collection, key, update, earlier: CrdtRows::decode(&mut reader)? }
             }
             RecordKind::CrdtSnapshot => {
                 let (collection, key) = head(&mut reader)?;
                 let snapshot = blob(&mut reader, "crdt snapshot")?;
                 let replaced = CrdtRows::decode(&mut reader)?;
-                Self::CrdtSnapshot {
-                    collection,
-                    key,
-                    snapshot,
-                    replaced,
-                }
+                Self::CrdtSnapshot { collection, key, snapshot, replaced }
             }
             RecordKind::Catalog => Self::Catalog(CatalogChange::decode(&mut reader)?),
             RecordKind::Checkpoint | RecordKind::RestorePoint => {
                 let value = u64::from(kind.code());
-                return Err(DecodeError::OutOfRange {
-                    field: "redo kind",
-                    value,
-                });
+                return Err(DecodeError::OutOfRange { field: "redo kind", value });
             }
         };
         reader.finish()?;
@@ -241,10 +199,7 @@ fn put_head(out: &mut Vec<u8>, collection: CollectionId, key: &[u8]) {
     put_bytes(out, key);
 }
 
-#[expect(
-    clippy::expect_used,
-    reason = "limits keep every list far below 4 billion entries"
-)]
+#[expect(clippy::expect_used, reason = "limits keep every list far below 4 billion entries")]
 pub(crate) fn put_count(out: &mut Vec<u8>, count: usize) {
     let count = u32::try_from(count).expect("lists are shorter than 2^32");
     out.extend_from_slice(&count.to_le_bytes());
@@ -276,10 +231,7 @@ pub(crate) fn flag(reader: &mut ByteReader<'_>, field: &'static str) -> Result<b
     match reader.u8(field)? {
         0 => Ok(false),
         1 => Ok(true),
-        other => Err(DecodeError::OutOfRange {
-            field,
-            value: u64::from(other),
-        }),
+        other => Err(DecodeError::OutOfRange { field, value: u64::from(other) }),
     }
 }
 
@@ -291,13 +243,8 @@ pub(crate) fn count(
     entry_bytes: usize,
 ) -> Result<usize, DecodeError> {
     let value = reader.u32(field)?;
-    let count = usize::try_from(value)
-        .ok()
-        .filter(|&n| n <= reader.left() / entry_bytes.max(1));
-    count.ok_or(DecodeError::OutOfRange {
-        field,
-        value: u64::from(value),
-    })
+    let count = usize::try_from(value).ok().filter(|&n| n <= reader.left() / entry_bytes.max(1));
+    count.ok_or(DecodeError::OutOfRange { field, value: u64::from(value) })
 }
 
 fn delete(reader: &mut ByteReader<'_>) -> Result<Redo, DecodeError> {
@@ -306,17 +253,8 @@ fn delete(reader: &mut ByteReader<'_>) -> Result<Redo, DecodeError> {
     let vectors = (0..count)
         .map(|_| reader.u32("vector index id").map(IndexId::new))
         .collect::<Result<_, _>>()?;
-    let crdt = if flag(reader, "crdt flag")? {
-        Some(CrdtRows::decode(reader)?)
-    } else {
-        None
-    };
-    Ok(Redo::Delete {
-        collection,
-        key,
-        vectors,
-        crdt,
-    })
+    let crdt = if flag(reader, "crdt flag")? { Some(CrdtRows::decode(reader)?) } else { None };
+    Ok(Redo::Delete { collection, key, vectors, crdt })
 }
 
 fn vectors(reader: &mut ByteReader<'_>) -> Result<Vec<VectorChange>, DecodeError> {
@@ -324,11 +262,7 @@ fn vectors(reader: &mut ByteReader<'_>) -> Result<Vec<VectorChange>, DecodeError
     (0..changes)
         .map(|_| {
             let index = IndexId::new(reader.u32("vector index id")?);
-            let vector = if flag(reader, "vector flag")? {
-                Some(vector(reader)?)
-            } else {
-                None
-            };
+            let vector = if flag(reader, "vector flag")? { Some(vector(reader)?) } else { None };
             Ok(VectorChange { index, vector })
         })
         .collect()
@@ -338,10 +272,7 @@ fn vector(reader: &mut ByteReader<'_>) -> Result<Vec<f32>, DecodeError> {
     let length = count(reader, "vector length", 4)?;
     let bytes = reader.take("vector", length * 4)?;
     let (numbers, _) = bytes.as_chunks::<4>();
-    Ok(numbers
-        .iter()
-        .map(|number| f32::from_le_bytes(*number))
-        .collect())
+    Ok(numbers.iter().map(|number| f32::from_le_bytes(*number)).collect())
 }
 
 #[cfg(test)]

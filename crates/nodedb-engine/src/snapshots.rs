@@ -46,11 +46,7 @@ pub struct Snapshot {
 impl Snapshots {
     /// An empty registry.
     pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
-        Arc::new(Self {
-            clock,
-            state: Mutex::default(),
-            released: Condvar::new(),
-        })
+        Arc::new(Self { clock, state: Mutex::default(), released: Condvar::new() })
     }
 
     /// Registers a snapshot at the durable position, read by `durable` under the registry's mutex;
@@ -62,10 +58,7 @@ impl Snapshots {
         let key = (lsn, state.next_id);
         state.next_id += 1;
         state.open.insert(key, now);
-        Some(Snapshot {
-            registry: Arc::clone(self),
-            key,
-        })
+        Some(Snapshot { registry: Arc::clone(self), key })
     }
 
     /// The oldest position that some open snapshot reads.

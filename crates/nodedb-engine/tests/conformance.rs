@@ -1,9 +1,6 @@
 //! The catalog passes the suite of all engines.
 
-#![expect(
-    clippy::expect_used,
-    reason = "a failed expectation is the result of a test"
-)]
+#![expect(clippy::expect_used, reason = "a failed expectation is the result of a test")]
 
 mod sim_disk;
 
@@ -75,10 +72,7 @@ fn redo(catalog: &Catalog, chance: &mut Chance, number: u64) -> Redo {
             value: Bytes::new(),
             vectors: Vec::new(),
         },
-        1 => Redo::Catalog(CatalogChange::CreateTenant {
-            id: tenant,
-            name: name(number),
-        }),
+        1 => Redo::Catalog(CatalogChange::CreateTenant { id: tenant, name: name(number) }),
         2 if catalog.all().next().is_some() => {
             let count = u32::try_from(catalog.all().count()).expect("few");
             let place = usize::try_from(chance.below(count)).expect("few");

@@ -1,9 +1,6 @@
 //! The switch of an engine's manifest, its damage and its refusals.
 #![cfg(feature = "conformance")]
-#![expect(
-    clippy::expect_used,
-    reason = "a failed expectation is the result of a test"
-)]
+#![expect(clippy::expect_used, reason = "a failed expectation is the result of a test")]
 
 use nodedb_engine::{EngineError, EngineKind, Manifest, ManifestDir, conformance::TestLog};
 use nodedb_env::Files;
@@ -31,11 +28,7 @@ fn open(disk: &SimFiles) -> Result<ManifestDir, EngineError> {
 /// Writes one file and switches to it alone.
 fn switch(dir: &mut ManifestDir, floor: u64, name: &str) -> Result<(), EngineError> {
     let file = dir.write_file(name, name.as_bytes())?;
-    let next = Manifest {
-        floor: lsn(floor),
-        files: vec![file],
-        extra: vec![7],
-    };
+    let next = Manifest { floor: lsn(floor), files: vec![file], extra: vec![7] };
     dir.switch(next, &TestLog::new()).map(|_| ())
 }
 
@@ -54,22 +47,14 @@ fn a_switch_is_found_again_and_the_old_files_are_gone() {
     switch(&mut dir, 9, "b.ndb").expect("the disk works");
     for image in images(&disk) {
         let dir = open(&image).expect("whole");
-        assert_eq!(
-            (dir.manifest().floor, &*dir.manifest().extra),
-            (lsn(9), &[7][..])
-        );
+        assert_eq!((dir.manifest().floor, &*dir.manifest().extra), (lsn(9), &[7][..]));
         let [file] = &*dir.manifest().files else {
             panic!("one file");
         };
         assert_eq!((file.name(), file.bytes()), ("b.ndb", 5));
         assert_eq!(dir.read_file(file).expect("whole"), b"b.ndb");
     }
-    assert!(
-        !disk
-            .snapshot()
-            .files()
-            .contains_key(Path::new("/engine/a.ndb"))
-    );
+    assert!(!disk.snapshot().files().contains_key(Path::new("/engine/a.ndb")));
 }
 
 #[test]
@@ -78,24 +63,13 @@ fn a_stranger_survives_the_sweep_and_litter_does_not() {
     let mut dir = create(&disk);
     disk.plant("/engine/notes.txt", b"mine");
     disk.plant("/engine/litter.ndb", b"of a crash");
-    disk.plant(
-        "/engine/a.ndb",
-        b"of a crash, with a name that is needed again",
-    );
+    disk.plant("/engine/a.ndb", b"of a crash, with a name that is needed again");
     disk.plant("/engine/sub.ndb/inner.ndb", b"mine");
     switch(&mut dir, 5, "a.ndb").expect("the disk works");
     let snapshot = disk.snapshot();
-    let paths: Vec<_> = snapshot
-        .files()
-        .keys()
-        .filter_map(|path| path.to_str())
-        .collect();
-    let expected = [
-        "/engine/MANIFEST",
-        "/engine/a.ndb",
-        "/engine/notes.txt",
-        "/engine/sub.ndb/inner.ndb",
-    ];
+    let paths: Vec<_> = snapshot.files().keys().filter_map(|path| path.to_str()).collect();
+    let expected =
+        ["/engine/MANIFEST", "/engine/a.ndb", "/engine/notes.txt", "/engine/sub.ndb/inner.ndb"];
     assert_eq!(paths, expected);
     assert_eq!(snapshot.files()[Path::new("/engine/a.ndb")], b"a.ndb");
 }
@@ -111,14 +85,8 @@ fn power_lost_at_any_step_leaves_the_old_or_the_new() {
         let result = switch(&mut dir, 9, "b.ndb");
         for image in images(&disk) {
             let floor = open(&image).expect("whole").manifest().floor;
-            assert!(
-                floor == lsn(5) || floor == lsn(9),
-                "{floor:?} at step {step}"
-            );
-            assert!(
-                result.is_err() || floor == lsn(9),
-                "an answered switch is durable"
-            );
+            assert!(floor == lsn(5) || floor == lsn(9), "{floor:?} at step {step}");
+            assert!(result.is_err() || floor == lsn(9), "an answered switch is durable");
             seen[usize::from(floor == lsn(9))] = true;
         }
         if result.is_ok() {
@@ -142,10 +110,7 @@ fn damage_is_refused_by_file_and_changes_nothing() {
             for damaged in [flipped, cut] {
                 let before = damaged.snapshot();
                 let error = open(&damaged).expect_err("damaged");
-                assert!(
-                    error.to_string().contains(path.to_str().expect("text")),
-                    "{error}"
-                );
+                assert!(error.to_string().contains(path.to_str().expect("text")), "{error}");
                 let verified = ManifestDir::verify(&damaged, Path::new(DIR), KIND);
                 assert_eq!(verified.expect_err("damaged").kind(), error.kind());
                 assert_eq!(damaged.snapshot(), before);
@@ -174,18 +139,11 @@ fn another_engine_and_another_version_are_refused() {
     disk.plant(manifest, &bytes);
     assert!(matches!(
         open(&disk),
-        Err(EngineError::UnsupportedFormat {
-            found: 2,
-            supported: 1,
-            ..
-        })
+        Err(EngineError::UnsupportedFormat { found: 2, supported: 1, .. })
     ));
     disk.remove(manifest);
     disk.plant_dir(manifest);
-    assert_eq!(
-        open(&disk).expect_err("a directory").kind(),
-        ErrorKind::Corrupt
-    );
+    assert_eq!(open(&disk).expect_err("a directory").kind(), ErrorKind::Corrupt);
 }
 
 #[test]
@@ -194,9 +152,8 @@ fn the_floor_never_falls() {
     let mut dir = create(&disk);
     switch(&mut dir, 9, "a.ndb").expect("the disk works");
     switch(&mut dir, 9, "b.ndb").expect("the same floor is no fall");
-    let fallen = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        switch(&mut dir, 8, "c.ndb")
-    }));
+    let fallen =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| switch(&mut dir, 8, "c.ndb")));
     assert!(fallen.is_err());
     assert_eq!(open(&disk).expect("whole").manifest().floor, lsn(9));
 }
@@ -234,10 +191,7 @@ fn a_load_syncs_what_it_read_before_it_proves_it() {
             let disk = disk.crash_keeping_all();
             let mut dir = open(&disk).expect("whole");
             disk.crash_after(step);
-            assert!(
-                switch(&mut dir, 9, "b.ndb").is_err(),
-                "the rename comes before the end"
-            );
+            assert!(switch(&mut dir, 9, "b.ndb").is_err(), "the rename comes before the end");
             disk.crash_keeping_all()
         })
         .find(|disk| {
@@ -250,9 +204,5 @@ fn a_load_syncs_what_it_read_before_it_proves_it() {
     let loaded = open(&killed).expect("whole");
     assert_eq!(loaded.manifest().floor, lsn(9));
     let after = open(&killed.crash_losing_all()).expect("whole");
-    assert_eq!(
-        after.manifest().floor,
-        lsn(9),
-        "the load has made it durable"
-    );
+    assert_eq!(after.manifest().floor, lsn(9), "the load has made it durable");
 }

@@ -1,8 +1,5 @@
 //! Scan snapshots and ingestion (protocol rule P3).
-#![expect(
-    clippy::expect_used,
-    reason = "a failed expectation is the result of a test"
-)]
+#![expect(clippy::expect_used, reason = "a failed expectation is the result of a test")]
 
 use nodedb_engine::{SnapshotExpired, Snapshots};
 use nodedb_testkit::ManualClock;
@@ -28,10 +25,7 @@ fn registry() -> (Arc<ManualClock>, Arc<Snapshots>) {
 #[test]
 fn the_oldest_open_snapshot_counts() {
     let (_clock, snapshots) = registry();
-    assert!(
-        snapshots.register(|| None).is_none(),
-        "nothing is durable yet"
-    );
+    assert!(snapshots.register(|| None).is_none(), "nothing is durable yet");
     assert_eq!(snapshots.oldest(), None);
     let first = snapshots.register(|| Some(lsn(100))).expect("durable");
     let twin = snapshots.register(|| Some(lsn(100))).expect("durable");
@@ -68,11 +62,7 @@ fn only_a_waiting_flush_makes_an_old_snapshot_expire() {
     assert_eq!(young.check(), Ok(()));
     assert_eq!(snapshots.oldest(), Some(lsn(200)));
     drop(old);
-    assert_eq!(
-        snapshots.oldest(),
-        Some(lsn(200)),
-        "an expired one takes nothing with it"
-    );
+    assert_eq!(snapshots.oldest(), Some(lsn(200)), "an expired one takes nothing with it");
 }
 
 #[test]
@@ -83,10 +73,7 @@ fn ingestion_waits_for_a_snapshot_below_its_watermark() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             snapshots.wait_for_ingestion(lsn(150));
-            assert!(
-                released.load(Ordering::SeqCst),
-                "ingested below an open snapshot"
-            );
+            assert!(released.load(Ordering::SeqCst), "ingested below an open snapshot");
         });
         assert_eq!(snapshot.check(), Ok(()));
         released.store(true, Ordering::SeqCst);

@@ -27,9 +27,7 @@ impl RealClock {
         reason = "this is the adapter that the others are sent to"
     )]
     pub fn new() -> Self {
-        Self {
-            start: Instant::now(),
-        }
+        Self { start: Instant::now() }
     }
 }
 
@@ -50,9 +48,7 @@ impl Clock for RealClock {
     )]
     fn unix_ms(&self) -> u64 {
         // A clock set before 1970 reads as 1970; the commit clock never goes back anyway.
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }
 }

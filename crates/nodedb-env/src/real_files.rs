@@ -70,11 +70,7 @@ fn open_fd(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
 }
 
 fn open_dir(path: &Path) -> io::Result<OwnedFd> {
-    Ok(sys::open(
-        path,
-        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?)
+    Ok(sys::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
 fn kind_of(metadata: &Metadata) -> EntryKind {
@@ -89,18 +85,11 @@ fn kind_of(metadata: &Metadata) -> EntryKind {
 
 fn entry_of(name: std::ffi::OsString, metadata: &Metadata) -> Entry {
     let kind = kind_of(metadata);
-    let len = if kind == EntryKind::File {
-        metadata.len()
-    } else {
-        0
-    };
+    let len = if kind == EntryKind::File { metadata.len() } else { 0 };
     Entry { name, kind, len }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the adapter that the others are sent to"
-)]
+#[expect(clippy::disallowed_methods, reason = "this is the adapter that the others are sent to")]
 impl Files for RealFiles {
     fn open(&self, path: &Path, open: Open) -> io::Result<Arc<dyn File>> {
         let flags = match open {
@@ -138,10 +127,9 @@ impl Files for RealFiles {
 
     fn entry(&self, path: &Path) -> io::Result<Option<Entry>> {
         match std::fs::symlink_metadata(path) {
-            Ok(metadata) => Ok(Some(entry_of(
-                path.file_name().unwrap_or_default().to_owned(),
-                &metadata,
-            ))),
+            Ok(metadata) => {
+                Ok(Some(entry_of(path.file_name().unwrap_or_default().to_owned(), &metadata)))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -152,13 +140,7 @@ impl Files for RealFiles {
     }
 
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
-        Ok(sys::renameat_with(
-            sys::CWD,
-            from,
-            sys::CWD,
-            to,
-            RenameFlags::NOREPLACE,
-        )?)
+        Ok(sys::renameat_with(sys::CWD, from, sys::CWD, to, RenameFlags::NOREPLACE)?)
     }
 
     fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -174,11 +156,7 @@ impl Files for RealFiles {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        let path = if path.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            path
-        };
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         Ok(sys::fsync(open_dir(path)?)?)
     }
 

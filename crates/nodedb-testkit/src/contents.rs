@@ -26,11 +26,7 @@ pub(crate) struct Contents {
 impl Contents {
     /// A file all of whose bytes are durable.
     pub(crate) fn durable(bytes: Vec<u8>) -> Self {
-        Self {
-            live: bytes.clone(),
-            durable: bytes,
-            ..Self::default()
-        }
+        Self { live: bytes.clone(), durable: bytes, ..Self::default() }
     }
 
     pub(crate) fn live(&self) -> &[u8] {

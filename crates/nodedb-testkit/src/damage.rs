@@ -126,8 +126,7 @@ fn copy_tree(disk: &mut Disk, source: Inode) -> io::Result<Inode> {
     for (name, child) in entries {
         let child = copy_tree(disk, child)?;
         let slot = Slot::new(copy, &name);
-        disk.names
-            .apply_durably(&Change::new(vec![(slot, Some(child))]));
+        disk.names.apply_durably(&Change::new(vec![(slot, Some(child))]));
     }
     Ok(copy)
 }

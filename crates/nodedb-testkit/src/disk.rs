@@ -103,10 +103,7 @@ impl Disk {
     }
 
     pub(crate) fn at(&self, slot: &Slot) -> Option<Inode> {
-        self.names
-            .entries(slot.directory)
-            .and_then(|entries| entries.get(&slot.name))
-            .copied()
+        self.names.entries(slot.directory).and_then(|entries| entries.get(&slot.name)).copied()
     }
 
     pub(crate) fn is_directory(&self, inode: Inode) -> bool {
@@ -177,8 +174,7 @@ impl Disk {
     pub(crate) fn sweep(&mut self) {
         let mentioned = self.names.sweep(ROOT);
         let handles = &self.handles;
-        self.files
-            .retain(|inode, _| mentioned.contains(inode) || handles.contains_key(inode));
+        self.files.retain(|inode, _| mentioned.contains(inode) || handles.contains_key(inode));
     }
 }
 

@@ -33,11 +33,7 @@ impl Faults {
 
     /// The faults that a reboot does not cure.
     pub(crate) fn after_crash(&self) -> Self {
-        Self {
-            unreadable: self.unreadable.clone(),
-            quota: self.quota,
-            ..Self::default()
-        }
+        Self { unreadable: self.unreadable.clone(), quota: self.quota, ..Self::default() }
     }
 }
 
@@ -70,9 +66,6 @@ mod tests {
         let mut countdown = Countdown::default();
         assert!(!countdown.fires());
         countdown.set(2);
-        assert_eq!(
-            [(); 4].map(|()| countdown.fires()),
-            [false, true, false, false]
-        );
+        assert_eq!([(); 4].map(|()| countdown.fires()), [false, true, false, false]);
     }
 }

@@ -83,11 +83,7 @@ impl Files for FaultyFiles {
             fail_if(path, &self.faults.failing_creates)?;
         }
         let file = RealFiles.open(path, open)?;
-        Ok(Arc::new(FaultyFile {
-            file,
-            path: path.into(),
-            faults: self.faults(),
-        }))
+        Ok(Arc::new(FaultyFile { file, path: path.into(), faults: self.faults() }))
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {

@@ -22,13 +22,8 @@ const START_UNIX_MS: u64 = 1_767_225_600_000;
 impl ManualClock {
     /// A clock at its start.
     pub fn new() -> Self {
-        let hands = Hands {
-            now: Duration::ZERO,
-            wall: Duration::from_millis(START_UNIX_MS),
-        };
-        Self {
-            hands: Mutex::new(hands),
-        }
+        let hands = Hands { now: Duration::ZERO, wall: Duration::from_millis(START_UNIX_MS) };
+        Self { hands: Mutex::new(hands) }
     }
 
     /// Moves both clocks forward.

@@ -39,11 +39,7 @@ pub(crate) struct Change {
 
 impl Change {
     pub(crate) fn new(slots: Vec<(Slot, Option<Inode>)>) -> Self {
-        Self {
-            slots,
-            removed: None,
-            in_doubt: false,
-        }
+        Self { slots, removed: None, in_doubt: false }
     }
 
     pub(crate) fn removing(mut self, directory: Option<Inode>) -> Self {
@@ -52,9 +48,7 @@ impl Change {
     }
 
     fn touches(&self, directory: Inode) -> bool {
-        self.slots
-            .iter()
-            .any(|(slot, _)| slot.directory == directory)
+        self.slots.iter().any(|(slot, _)| slot.directory == directory)
     }
 
     fn links(&self, inode: Inode) -> bool {
@@ -72,11 +66,7 @@ impl Change {
         }
         // A move into a directory that is not on disk would lose the old name and have no new one.
         // A creation in it needs nothing: without the directory it is merely unreachable.
-        self.slots.len() > 1
-            && self
-                .slots
-                .iter()
-                .any(|(slot, _)| earlier.links(slot.directory))
+        self.slots.len() > 1 && self.slots.iter().any(|(slot, _)| earlier.links(slot.directory))
     }
 }
 
@@ -146,11 +136,7 @@ impl Names {
     pub(crate) fn cut_power(&mut self, random: &mut Sequence) {
         // Another likelihood per crash, so that "almost all" and "almost none" occur too.
         let eighths = random.below(9);
-        let coins: Vec<bool> = self
-            .pending
-            .iter()
-            .map(|_| random.chance(eighths))
-            .collect();
+        let coins: Vec<bool> = self.pending.iter().map(|_| random.chance(eighths)).collect();
         let mut coins = coins.into_iter();
         let survivors = self.closed_under_needs(|_| coins.next().unwrap_or(false));
         self.settle(&survivors);
@@ -168,10 +154,8 @@ impl Names {
         loop {
             let mentioned = self.mentioned();
             let before = self.live.len();
-            self.live
-                .retain(|inode, _| *inode == root || mentioned.contains(inode));
-            self.durable
-                .retain(|inode, _| *inode == root || mentioned.contains(inode));
+            self.live.retain(|inode, _| *inode == root || mentioned.contains(inode));
+            self.durable.retain(|inode, _| *inode == root || mentioned.contains(inode));
             // A directory that went may have been the only one to name others.
             if self.live.len() == before {
                 return mentioned;

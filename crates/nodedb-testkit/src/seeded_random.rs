@@ -13,9 +13,7 @@ pub struct SeededRandom {
 impl SeededRandom {
     /// Starts the sequence of a seed.
     pub fn new(seed: u64) -> Self {
-        Self {
-            sequence: Mutex::new(Sequence::new(seed)),
-        }
+        Self { sequence: Mutex::new(Sequence::new(seed)) }
     }
 
     /// The next number.

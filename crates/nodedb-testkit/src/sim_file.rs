@@ -27,11 +27,7 @@ impl SimFile {
         access: Access,
     ) -> Self {
         *disk.handles.entry(inode).or_default() += 1;
-        Self {
-            disk: Arc::clone(shared),
-            inode,
-            access,
-        }
+        Self { disk: Arc::clone(shared), inode, access }
     }
 
     fn check_writable(&self) -> io::Result<()> {
@@ -134,10 +130,7 @@ impl SimLock {
         if !disk.locked.insert(inode) {
             return errno::fail(errno::WOULD_BLOCK);
         }
-        Ok(Self {
-            disk: Arc::clone(shared),
-            inode,
-        })
+        Ok(Self { disk: Arc::clone(shared), inode })
     }
 }
 

@@ -22,9 +22,7 @@ impl SimFiles {
     }
 
     fn from(disk: Disk) -> Self {
-        Self {
-            disk: Arc::new(Mutex::new(disk)),
-        }
+        Self { disk: Arc::new(Mutex::new(disk)) }
     }
 
     /// This disk, the real clock, random bytes by the disk's seed, real threads.

@@ -63,11 +63,7 @@ impl<'a> ByteReader<'a> {
     /// # Errors
     /// [`DecodeError::Short`] if fewer are left.
     pub fn take(&mut self, field: &'static str, count: usize) -> Result<&'a [u8], DecodeError> {
-        let short = DecodeError::Short {
-            field,
-            needed: count,
-            left: self.rest.len(),
-        };
+        let short = DecodeError::Short { field, needed: count, left: self.rest.len() };
         let (head, rest) = self.rest.split_at_checked(count).ok_or(short)?;
         self.rest = rest;
         Ok(head)
@@ -78,11 +74,7 @@ impl<'a> ByteReader<'a> {
     /// # Errors
     /// [`DecodeError::Short`] if fewer are left.
     pub fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
-        let short = DecodeError::Short {
-            field,
-            needed: N,
-            left: self.rest.len(),
-        };
+        let short = DecodeError::Short { field, needed: N, left: self.rest.len() };
         let (head, rest) = self.rest.split_first_chunk::<N>().ok_or(short)?;
         self.rest = rest;
         Ok(*head)
@@ -137,8 +129,7 @@ impl<'a> ByteReader<'a> {
     /// # Errors
     /// As [`ByteReader::position`], and [`DecodeError::OutOfRange`] for 0.
     pub fn lsn(&mut self, field: &'static str) -> Result<Lsn, DecodeError> {
-        self.position(field)?
-            .ok_or(DecodeError::OutOfRange { field, value: 0 })
+        self.position(field)?.ok_or(DecodeError::OutOfRange { field, value: 0 })
     }
 
     /// A `u32` length and that many bytes, as [`put_bytes`] writes them.
@@ -148,10 +139,7 @@ impl<'a> ByteReader<'a> {
     pub fn bytes(&mut self, field: &'static str) -> Result<&'a [u8], DecodeError> {
         let length = self.u32(field)?;
         let Ok(needed) = usize::try_from(length) else {
-            return Err(DecodeError::OutOfRange {
-                field,
-                value: u64::from(length),
-            });
+            return Err(DecodeError::OutOfRange { field, value: u64::from(length) });
         };
         self.take(field, needed)
     }
@@ -181,10 +169,7 @@ impl<'a> ByteReader<'a> {
 ///
 /// # Panics
 /// If `bytes` is 4 GiB or longer; callers have checked the far lower limits of [`crate::limits`].
-#[expect(
-    clippy::expect_used,
-    reason = "limits keep every field far below 4 GiB"
-)]
+#[expect(clippy::expect_used, reason = "limits keep every field far below 4 GiB")]
 pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     let length = u32::try_from(bytes.len()).expect("fields are shorter than 4 GiB");
     out.extend_from_slice(&length.to_le_bytes());
@@ -202,20 +187,13 @@ mod tests {
         put_bytes(&mut bytes, b"key");
         let decode = |input: &[u8]| {
             let mut reader = ByteReader::new(input);
-            let read = (
-                reader.u8("a")?,
-                reader.u16("b")?,
-                reader.lsn("c")?,
-                reader.text("d")?.len(),
-            );
+            let read =
+                (reader.u8("a")?, reader.u16("b")?, reader.lsn("c")?, reader.text("d")?.len());
             reader.finish().map(|()| read)
         };
         assert_eq!(decode(&bytes), Ok((7, 0x0201, Lsn::FIRST.advance(8), 3)));
         for cut in 0..bytes.len() {
-            assert!(
-                matches!(decode(&bytes[..cut]), Err(DecodeError::Short { .. })),
-                "{cut}"
-            );
+            assert!(matches!(decode(&bytes[..cut]), Err(DecodeError::Short { .. })), "{cut}");
         }
         bytes.push(0);
         assert_eq!(decode(&bytes), Err(DecodeError::Trailing { left: 1 }));
@@ -226,10 +204,7 @@ mod tests {
     fn a_position_that_no_log_reaches_is_refused() {
         for value in [u64::MAX, LSN_MAX + 1] {
             let error = DecodeError::OutOfRange { field: "x", value };
-            assert_eq!(
-                ByteReader::new(&value.to_le_bytes()).position("x"),
-                Err(error)
-            );
+            assert_eq!(ByteReader::new(&value.to_le_bytes()).position("x"), Err(error));
         }
         let most = ByteReader::new(&LSN_MAX.to_le_bytes()).position("x");
         assert_eq!(most, Ok(Lsn::from_u64(LSN_MAX)));
@@ -238,9 +213,6 @@ mod tests {
     #[test]
     fn a_huge_length_is_refused_before_anything_is_allocated() {
         let bytes = u32::MAX.to_le_bytes();
-        assert!(matches!(
-            ByteReader::new(&bytes).bytes("x"),
-            Err(DecodeError::Short { .. })
-        ));
+        assert!(matches!(ByteReader::new(&bytes).bytes("x"), Err(DecodeError::Short { .. })));
     }
 }

@@ -80,10 +80,7 @@ impl ErrorKind {
 
     /// Whether the same request may succeed later without anything being corrected.
     pub const fn is_temporary(self) -> bool {
-        matches!(
-            self,
-            Self::Busy | Self::NoSpace | Self::ArchiveBackpressure | Self::Locked
-        )
+        matches!(self, Self::Busy | Self::NoSpace | Self::ArchiveBackpressure | Self::Locked)
     }
 }
 

@@ -60,10 +60,7 @@ impl Lsn {
     }
 }
 
-#[expect(
-    clippy::panic,
-    reason = "2^64 records: one per nanosecond takes 584 years"
-)]
+#[expect(clippy::panic, reason = "2^64 records: one per nanosecond takes 584 years")]
 const fn panic_overflow() -> ! {
     panic!("log sequence number overflow")
 }
@@ -99,10 +96,7 @@ impl LsnRange {
 
     /// `count` records beginning with `start`.
     pub fn starting_at(start: Lsn, count: u64) -> Self {
-        Self {
-            start,
-            end: start.advance(count),
-        }
+        Self { start, end: start.advance(count) }
     }
 
     /// First record, if the range is not empty.
@@ -117,11 +111,7 @@ impl LsnRange {
 
     /// The last record, or `None` of an empty range.
     pub fn last(self) -> Option<Lsn> {
-        if self.is_empty() {
-            None
-        } else {
-            self.end.previous()
-        }
+        if self.is_empty() { None } else { self.end.previous() }
     }
 
     /// Number of records.

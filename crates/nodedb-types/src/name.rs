@@ -51,10 +51,7 @@ impl Name {
             (!inside && (index == 0 || (c != '-' && c != '.'))).then_some(c)
         };
         match text.char_indices().find_map(bad) {
-            Some(character) => Err(NameError::BadCharacter {
-                name: text.to_owned(),
-                character,
-            }),
+            Some(character) => Err(NameError::BadCharacter { name: text.to_owned(), character }),
             None => Ok(Self(text.into())),
         }
     }
@@ -92,16 +89,10 @@ mod tests {
     fn hostile_names_are_refused() {
         assert_eq!(Name::new(""), Err(NameError::Empty));
         for bad in ["..", ".a", "-a", "a/b", "a b", "a\0", "\u{e9}", "a\n"] {
-            assert!(
-                matches!(Name::new(bad), Err(NameError::BadCharacter { .. })),
-                "{bad:?}"
-            );
+            assert!(matches!(Name::new(bad), Err(NameError::BadCharacter { .. })), "{bad:?}");
         }
         for good in ["notes", "_x", "0", "a.b-c_D"] {
-            assert_eq!(
-                Name::new(good).map(|name| name.to_string()),
-                Ok(good.to_owned())
-            );
+            assert_eq!(Name::new(good).map(|name| name.to_string()), Ok(good.to_owned()));
         }
     }
 }

@@ -26,10 +26,7 @@ impl LogEpoch {
     /// # Panics
     /// At 2^32 - 1 opens.
     #[must_use]
-    #[expect(
-        clippy::expect_used,
-        reason = "4 billion opens: one a second takes 136 years"
-    )]
+    #[expect(clippy::expect_used, reason = "4 billion opens: one a second takes 136 years")]
     pub fn next(self) -> Self {
         Self(self.0.checked_add(1).expect("fewer than 2^32 opens"))
     }

@@ -44,9 +44,7 @@ impl Version {
     /// # Errors
     /// [`VersionError`] for any other text.
     pub fn parse(text: &str) -> Result<Self, VersionError> {
-        Self::decode(text).ok_or_else(|| VersionError {
-            text: text.chars().take(80).collect(),
-        })
+        Self::decode(text).ok_or_else(|| VersionError { text: text.chars().take(80).collect() })
     }
 
     fn decode(text: &str) -> Option<Self> {
@@ -59,10 +57,7 @@ impl Version {
             lsn: Lsn::from_u64(u64::from_be_bytes(*lsn))
                 .filter(|lsn| lsn.get() <= u64::MAX >> 1)?,
         };
-        Some(Self {
-            incarnation: Incarnation::from_bytes(*incarnation),
-            stamp,
-        })
+        Some(Self { incarnation: Incarnation::from_bytes(*incarnation), stamp })
     }
 }
 
@@ -84,10 +79,7 @@ mod tests {
 
     #[test]
     fn reads_back_what_it_prints_and_refuses_the_rest() {
-        let stamp = Stamp {
-            epoch: LogEpoch::new(7),
-            lsn: Lsn::FIRST.advance(41),
-        };
+        let stamp = Stamp { epoch: LogEpoch::new(7), lsn: Lsn::FIRST.advance(41) };
         let version = Version::new(Incarnation::from_bytes([9; 16]), stamp);
         assert_eq!(Version::parse(&version.to_string()), Ok(version));
         for bad in ["", "12", "absent", &"0".repeat(56), &"\u{e9}".repeat(28)] {

@@ -34,14 +34,9 @@ impl Blocks {
     }
 
     pub(crate) fn push(&mut self, row: &[f32]) {
-        assert_eq!(
-            row.len(),
-            self.stride,
-            "vectors of one index are of one length"
-        );
+        assert_eq!(row.len(), self.stride, "vectors of one index are of one length");
         if self.rows == self.memory.len() * self.rows_per_block {
-            self.memory
-                .push(Vec::with_capacity(self.rows_per_block * self.stride));
+            self.memory.push(Vec::with_capacity(self.rows_per_block * self.stride));
         }
         if let Some(block) = self.memory.last_mut() {
             block.extend_from_slice(row);
@@ -85,9 +80,7 @@ impl Blocks {
 
     /// All rows in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &[f32]> {
-        self.memory
-            .iter()
-            .flat_map(|block| block.chunks_exact(self.stride))
+        self.memory.iter().flat_map(|block| block.chunks_exact(self.stride))
     }
 }
 

@@ -107,10 +107,7 @@ impl VectorEngine {
         let mut candidates = flat.candidates(query.vector, query.metric);
         while let Some(candidate) = candidates.pop() {
             if accept(candidate.key)? {
-                found.push(Neighbour {
-                    key: candidate.key.clone(),
-                    distance: candidate.distance,
-                });
+                found.push(Neighbour { key: candidate.key.clone(), distance: candidate.distance });
                 if found.len() == query.k {
                     break;
                 }
@@ -164,21 +161,14 @@ impl VectorEngine {
         let flat = flat.or_insert_with(|| Flat::new(vector.len()));
         let key = flat.set(key, at, vector);
         let vector = Some(vector.into());
-        self.changes
-            .record(index, key, Change { stamp: at, vector });
+        self.changes.record(index, key, Change { stamp: at, vector });
     }
 
     fn remove(&mut self, at: Stamp, index: IndexId, key: &[u8]) {
         // What the head does not hold, no file holds alive.
-        let removed = self
-            .indexes
-            .get_mut(&index)
-            .and_then(|flat| flat.remove(key));
+        let removed = self.indexes.get_mut(&index).and_then(|flat| flat.remove(key));
         if let Some(key) = removed {
-            let removal = Change {
-                stamp: at,
-                vector: None,
-            };
+            let removal = Change { stamp: at, vector: None };
             self.changes.record(index, key, removal);
         }
     }
@@ -210,14 +200,9 @@ fn take_over_row(indexes: &mut BTreeMap<IndexId, Flat>, row: &Row) -> Result<(),
         }
         return Ok(());
     };
-    let flat = indexes
-        .entry(row.index)
-        .or_insert_with(|| Flat::new(vector.len()));
+    let flat = indexes.entry(row.index).or_insert_with(|| Flat::new(vector.len()));
     if flat.dimensions() != vector.len() {
-        return Err(DecodeError::OutOfRange {
-            field: "dimensions",
-            value: vector.len() as u64,
-        });
+        return Err(DecodeError::OutOfRange { field: "dimensions", value: vector.len() as u64 });
     }
     flat.set(&row.key, row.stamp, &vector);
     Ok(())
@@ -274,10 +259,7 @@ impl Engine for VectorEngine {
     fn freeze(&mut self, watermark: Lsn) -> Option<FrozenVectors> {
         if self.frozen.is_none() {
             self.changes.oldest?;
-            assert!(
-                self.applied <= Some(watermark),
-                "the watermark covers what was applied"
-            );
+            assert!(self.applied <= Some(watermark), "the watermark covers what was applied");
             let live = self.indexes.values().map(|flat| flat.len() as u64).sum();
             self.frozen = Some(FrozenVectors {
                 dir: Arc::clone(&self.dir),
@@ -290,10 +272,7 @@ impl Engine for VectorEngine {
     }
 
     fn install(&mut self, persisted: PersistedVectors) {
-        assert!(
-            persisted.flushed.floor() >= self.flushed.floor(),
-            "floors never fall"
-        );
+        assert!(persisted.flushed.floor() >= self.flushed.floor(), "floors never fall");
         self.flushed = persisted.flushed;
         self.frozen = None;
     }
@@ -307,17 +286,10 @@ impl Frozen for FrozenVectors {
     }
 
     fn persist(self, log: &dyn DurableLog) -> Result<PersistedVectors, EngineError> {
-        let mut dir = self.dir.lock().or(Err(EngineError::FlushPanicked {
-            engine: EngineKind::Vectors,
-        }))?;
-        let flush = Flush {
-            changes: &self.changes,
-            watermark: self.watermark,
-            live: self.live,
-        };
-        Ok(PersistedVectors {
-            flushed: dir.flush(&flush, log)?,
-        })
+        let mut dir =
+            self.dir.lock().or(Err(EngineError::FlushPanicked { engine: EngineKind::Vectors }))?;
+        let flush = Flush { changes: &self.changes, watermark: self.watermark, live: self.live };
+        Ok(PersistedVectors { flushed: dir.flush(&flush, log)? })
     }
 }
 

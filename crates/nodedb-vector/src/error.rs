@@ -68,10 +68,7 @@ const SQUARED_LENGTH_MAX: f64 = f32::MAX as f64 / 4.0;
 /// ```
 pub fn check_vector(dimensions: u32, metric: Metric, vector: &[f32]) -> Result<(), VectorError> {
     if usize::try_from(dimensions) != Ok(vector.len()) {
-        return Err(VectorError::Dimensions {
-            expected: dimensions,
-            found: vector.len(),
-        });
+        return Err(VectorError::Dimensions { expected: dimensions, found: vector.len() });
     }
     let mut squares = 0.0;
     let mut largest = (0, 0.0);
@@ -85,9 +82,7 @@ pub fn check_vector(dimensions: u32, metric: Metric, vector: &[f32]) -> Result<(
         squares += f64::from(value) * f64::from(value);
     }
     if squares > SQUARED_LENGTH_MAX {
-        return Err(VectorError::TooLong {
-            position: largest.0,
-        });
+        return Err(VectorError::TooLong { position: largest.0 });
     }
     // Below the smallest normal number the length loses its digits, and the angle with it.
     if metric == Metric::Cosine && squares < f64::from(f32::MIN_POSITIVE) {
@@ -117,19 +112,13 @@ mod tests {
     fn wrong_dimensions_and_zero_under_cosine_are_refused() {
         assert_eq!(
             check_vector(3, Metric::L2, &[1.0, 2.0]),
-            Err(VectorError::Dimensions {
-                expected: 3,
-                found: 2
-            })
+            Err(VectorError::Dimensions { expected: 3, found: 2 })
         );
         let zero = [0.0; 4];
         assert_eq!(check_vector(4, Metric::L2, &zero), Ok(()));
         assert_eq!(check_vector(4, Metric::Dot, &zero), Ok(()));
         for short in [[0.0; 4], [-0.0; 4], [1e-30; 4], [f32::from_bits(1); 4]] {
-            assert_eq!(
-                check_vector(4, Metric::Cosine, &short),
-                Err(VectorError::ZeroUnderCosine)
-            );
+            assert_eq!(check_vector(4, Metric::Cosine, &short), Err(VectorError::ZeroUnderCosine));
         }
     }
 

@@ -85,10 +85,7 @@ impl Flat {
         self.stamps.swap_remove(row);
         let removed = self.keys.swap_remove(row);
         self.key_bytes -= removed.len();
-        let moved = self
-            .keys
-            .get(row)
-            .and_then(|key| self.positions.get_mut(key));
+        let moved = self.keys.get(row).and_then(|key| self.positions.get_mut(key));
         if let Some(position) = moved {
             *position = row;
         }
@@ -130,10 +127,7 @@ mod tests {
 
     #[test]
     fn removal_moves_the_last_row_and_its_position() {
-        let stamp = Stamp {
-            epoch: LogEpoch::new(1),
-            lsn: Lsn::FIRST,
-        };
+        let stamp = Stamp { epoch: LogEpoch::new(1), lsn: Lsn::FIRST };
         let mut flat = Flat::new(1);
         for (key, value) in [(b"a", 1.0), (b"b", 2.0), (b"c", 3.0)] {
             flat.set(key, stamp, &[value]);

@@ -38,20 +38,12 @@ mod tests {
         for length in 0..70_u8 {
             let a: Vec<f32> = (0..length).map(f32::from).collect();
             let b: Vec<f32> = (0..length).map(|x| f32::from(x % 5) - 2.0).collect();
-            let pairs = || {
-                a.iter()
-                    .zip(&b)
-                    .map(|(a, b)| (f64::from(*a), f64::from(*b)))
-            };
+            let pairs = || a.iter().zip(&b).map(|(a, b)| (f64::from(*a), f64::from(*b)));
             // An empty sum of the standard library is -0.
             let products = 0.0 + pairs().map(|(a, b)| a * b).sum::<f64>();
             let squares = 0.0 + pairs().map(|(a, b)| (a - b).powi(2)).sum::<f64>();
             let found = [dot(&a, &b), squared_distance(&a, &b)].map(f64::from);
-            assert_eq!(
-                found.map(f64::to_bits),
-                [products, squares].map(f64::to_bits),
-                "{length}"
-            );
+            assert_eq!(found.map(f64::to_bits), [products, squares].map(f64::to_bits), "{length}");
         }
     }
 }

@@ -31,11 +31,7 @@ impl fmt::Debug for Source<'_> {
 impl<'a> Source<'a> {
     fn new(dropped: Vec<IndexId>, mut rest: Rows<'a>) -> Result<Self, EngineError> {
         let next = rest.next().transpose()?;
-        Ok(Self {
-            dropped,
-            next,
-            rest,
-        })
+        Ok(Self { dropped, next, rest })
     }
 
     /// The rows of a run, of which one part at a time is in memory.
@@ -69,9 +65,7 @@ impl<'a> Source<'a> {
     }
 
     fn is_at(&self, row: &Row) -> bool {
-        self.next
-            .as_ref()
-            .is_some_and(|next| next.place() == row.place())
+        self.next.as_ref().is_some_and(|next| next.place() == row.place())
     }
 
     fn take(&mut self) -> Result<Option<Row>, EngineError> {
@@ -97,12 +91,7 @@ pub(crate) fn merge(
     out: &mut RunWriter<'_>,
 ) -> Result<(), EngineError> {
     while let Some(newest) = newest_of_least(sources) {
-        let Some(row) = sources
-            .get_mut(newest)
-            .map(Source::take)
-            .transpose()?
-            .flatten()
-        else {
+        let Some(row) = sources.get_mut(newest).map(Source::take).transpose()?.flatten() else {
             return Ok(());
         };
         let (older, younger) = sources.split_at_mut(newest);
@@ -111,10 +100,7 @@ pub(crate) fn merge(
                 source.take()?;
             }
         }
-        let void = younger
-            .iter()
-            .skip(1)
-            .any(|source| source.dropped.contains(&row.index));
+        let void = younger.iter().skip(1).any(|source| source.dropped.contains(&row.index));
         let spent = age == Bottom::Reached && row.numbers.is_none();
         if !void && !spent {
             out.push(&row)?;

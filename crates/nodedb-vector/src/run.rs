@@ -58,12 +58,7 @@ impl Row {
             1 => Some(file.slice_ref(numbers(reader)?)),
             other => return out_of_range("vector flag", u64::from(other)),
         };
-        Ok(Self {
-            index,
-            key,
-            stamp,
-            numbers,
-        })
+        Ok(Self { index, key, stamp, numbers })
     }
 }
 
@@ -142,12 +137,7 @@ impl Part {
         if !ascending {
             return out_of_range("row order", 0);
         }
-        Ok(Self {
-            watermark,
-            number,
-            dropped,
-            rows,
-        })
+        Ok(Self { watermark, number, dropped, rows })
     }
 }
 
@@ -222,10 +212,7 @@ impl<'a> RunWriter<'a> {
         Ok(self.written)
     }
 
-    #[expect(
-        clippy::expect_used,
-        reason = "limits keep parts and indexes far below 4 billion"
-    )]
+    #[expect(clippy::expect_used, reason = "limits keep parts and indexes far below 4 billion")]
     fn write_part(&mut self) -> Result<(), EngineError> {
         let number = self.written.files.len();
         let fits = |count: usize| u32::try_from(count).expect("lists are shorter than 2^32");

@@ -57,12 +57,7 @@ impl RunDir {
     }
 
     fn new(files: Arc<dyn Files>, dir: ManifestDir, runs: Vec<Run>) -> Self {
-        Self {
-            files,
-            dir,
-            runs,
-            attempts: 0,
-        }
+        Self { files, dir, runs, attempts: 0 }
     }
 
     /// Hands out every part, oldest first.
@@ -112,17 +107,10 @@ impl RunDir {
         if let Ok(parts) = u32::try_from(written.files.len())
             && parts > 0
         {
-            runs.push(Run {
-                parts,
-                rows: written.rows,
-            });
+            runs.push(Run { parts, rows: written.rows });
         }
         files.extend(written.files);
-        let next = Manifest {
-            floor: Some(flush.watermark),
-            files,
-            extra: encode_runs(&runs),
-        };
+        let next = Manifest { floor: Some(flush.watermark), files, extra: encode_runs(&runs) };
         let result = self.dir.switch(next, log);
         if self.dir.manifest().floor == Some(flush.watermark) {
             self.runs = runs;
@@ -144,11 +132,7 @@ impl RunDir {
             first -= 1;
         }
         let kept = self.runs.iter().take(first).map(|run| run.rows);
-        if kept.sum::<u64>() + rows > 2 * flush.live {
-            0
-        } else {
-            first
-        }
+        if kept.sum::<u64>() + rows > 2 * flush.live { 0 } else { first }
     }
 
     fn write(&self, flush: &Flush<'_>, name: &str, from: usize) -> Result<Written, EngineError> {
@@ -182,10 +166,7 @@ impl RunDir {
 }
 
 fn dropped(sources: &[Source<'_>]) -> Vec<IndexId> {
-    let mut dropped: Vec<_> = sources
-        .iter()
-        .flat_map(|source| source.dropped.clone())
-        .collect();
+    let mut dropped: Vec<_> = sources.iter().flat_map(|source| source.dropped.clone()).collect();
     dropped.sort_unstable();
     dropped.dedup();
     dropped
@@ -203,9 +184,7 @@ pub fn verify(files: &dyn Files, dir: &Path) -> Result<Manifest, EngineError> {
     for (run, parts) in by_run(&runs, &manifest.files) {
         for file in parts {
             let path = dir.join(file.name());
-            let bytes = files
-                .read(&path)
-                .map_err(EngineError::io("reading", &path))?;
+            let bytes = files.read(&path).map_err(EngineError::io("reading", &path))?;
             order
                 .check(run, &Part::decode(&path, bytes)?)
                 .map_err(|error| EngineError::corrupt(&path, error.to_string()))?;
@@ -252,11 +231,7 @@ impl Order {
             }
         }
         let last = part.rows.last().cloned();
-        let end = Part {
-            rows: last.into_iter().collect(),
-            dropped: Vec::new(),
-            ..*part
-        };
+        let end = Part { rows: last.into_iter().collect(), dropped: Vec::new(), ..*part };
         self.last = Some((run, end));
         Ok(())
     }

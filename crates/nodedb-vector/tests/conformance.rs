@@ -1,9 +1,7 @@
 //! The vector engine passes the suite of all engines.
-#![expect(
-    clippy::expect_used,
-    reason = "a failed expectation is the result of a test"
-)]
+#![expect(clippy::expect_used, reason = "a failed expectation is the result of a test")]
 
+#[path = "../../nodedb-engine/tests/sim_disk/mod.rs"]
 mod sim_disk;
 
 use bytes::Bytes;
@@ -98,10 +96,7 @@ impl Subject for Vectors {
                     key,
                     value: Bytes::new(),
                     vectors: indexes
-                        .map(|index| VectorChange {
-                            index,
-                            vector: vector(index, chance),
-                        })
+                        .map(|index| VectorChange { index, vector: vector(index, chance) })
                         .into(),
                 },
                 14..22 => Redo::Delete {
@@ -133,11 +128,7 @@ impl Subject for Vectors {
 
 fn vector(index: IndexId, chance: &mut Chance) -> Option<Vec<f32>> {
     let dimensions = index.get() % 5 + 1;
-    let mut number = || {
-        u8::try_from(chance.below(200))
-            .map(f32::from)
-            .expect("small")
-    };
+    let mut number = || u8::try_from(chance.below(200)).map(f32::from).expect("small");
     let vector: Vec<f32> = (0..dimensions).map(|_| number()).collect();
     (chance.below(4) > 0).then_some(vector)
 }

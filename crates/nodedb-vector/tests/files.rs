@@ -1,8 +1,5 @@
 //! What flushes leave on the disk.
-#![expect(
-    clippy::expect_used,
-    reason = "a failed expectation is the result of a test"
-)]
+#![expect(clippy::expect_used, reason = "a failed expectation is the result of a test")]
 
 use nodedb_engine::{Engine, EngineError, Frozen, Redo, VectorChange, conformance::TestLog};
 use nodedb_testkit::SimFiles;
@@ -26,28 +23,18 @@ impl Flusher {
     fn new() -> Self {
         let files = SimFiles::new(3);
         let engine = VectorEngine::create(Arc::new(files.clone()), Path::new(DIR));
-        Self {
-            files,
-            engine: engine.expect("a fresh disk"),
-            lsn: 0,
-        }
+        Self { files, engine: engine.expect("a fresh disk"), lsn: 0 }
     }
 
     fn set(&mut self, key: u32, vector: Option<Vec<f32>>) {
         self.lsn += 1;
         let lsn = Lsn::from_u64(self.lsn).expect("not 0");
-        let at = Stamp {
-            epoch: LogEpoch::new(1),
-            lsn,
-        };
+        let at = Stamp { epoch: LogEpoch::new(1), lsn };
         let redo = Redo::Put {
             collection: CollectionId::new(1),
             key: key.to_be_bytes().to_vec().into(),
             value: Vec::new().into(),
-            vectors: vec![VectorChange {
-                index: INDEX,
-                vector,
-            }],
+            vectors: vec![VectorChange { index: INDEX, vector }],
         };
         self.engine.apply(at, TenantId::DEFAULT, &redo);
     }
@@ -55,8 +42,7 @@ impl Flusher {
     fn flush(&mut self) {
         let watermark = Lsn::from_u64(self.lsn).expect("something was set");
         let frozen = self.engine.freeze(watermark).expect("dirty");
-        self.engine
-            .install(frozen.persist(&TestLog::new()).expect("the disk works"));
+        self.engine.install(frozen.persist(&TestLog::new()).expect("the disk works"));
     }
 
     /// Paths and lengths of the runs.
@@ -91,10 +77,7 @@ fn files_stay_few_and_a_small_flush_after_large_ones_writes_little() {
     assert!(written.map(|(_, bytes)| bytes).sum::<usize>() < 200);
     let loaded = load(&flusher.files).expect("whole");
     assert_eq!(loaded.len(INDEX), 1200);
-    assert_eq!(
-        loaded.vector(INDEX, &5_u32.to_be_bytes()),
-        Some(&[1.0; 8][..])
-    );
+    assert_eq!(loaded.vector(INDEX, &5_u32.to_be_bytes()), Some(&[1.0; 8][..]));
 }
 
 #[test]
@@ -111,10 +94,7 @@ fn dead_rows_give_their_space_back() {
             let bytes: usize = flusher.runs().iter().map(|(_, bytes)| bytes).sum();
             let live = 999 - usize::try_from(key).expect("small");
             // A row takes 61 bytes, and no more than every other stored row is dead.
-            assert!(
-                bytes <= 2 * live * 61 + 200,
-                "{live} live rows in {bytes} bytes"
-            );
+            assert!(bytes <= 2 * live * 61 + 200, "{live} live rows in {bytes} bytes");
         }
     }
     assert_eq!(flusher.runs(), [], "nothing lives, nothing is stored");
@@ -134,11 +114,7 @@ fn a_long_run_is_cut_into_parts_and_merges_part_by_part() {
         flusher.set(key, vector(1.5));
     }
     flusher.flush();
-    assert_eq!(
-        flusher.runs().len(),
-        2,
-        "half of the rows anew: all is merged"
-    );
+    assert_eq!(flusher.runs().len(), 2, "half of the rows anew: all is merged");
     let manifest = verify(&flusher.files, Path::new(DIR)).expect("whole");
     assert_eq!(manifest.files.len(), 2);
     let loaded = load(&flusher.files).expect("whole");
@@ -177,10 +153,7 @@ fn every_flipped_bit_and_every_cut_is_refused_without_a_change() {
 
 fn assert_refused(files: &SimFiles, path: &Path) {
     let before = files.snapshot();
-    let errors = [
-        load(files).map(|_| ()),
-        verify(files, Path::new(DIR)).map(|_| ()),
-    ];
+    let errors = [load(files).map(|_| ()), verify(files, Path::new(DIR)).map(|_| ())];
     for error in errors {
         let error = error.expect_err("damaged");
         let kind = error.kind();

@@ -1,8 +1,5 @@
 //! Answers are exact, whatever was set, removed and replayed before.
-#![expect(
-    clippy::expect_used,
-    reason = "a failed expectation is the result of a test"
-)]
+#![expect(clippy::expect_used, reason = "a failed expectation is the result of a test")]
 
 use nodedb_engine::conformance::TestLog;
 use nodedb_engine::{CatalogChange, DurableLog, Engine, Frozen, Metric, Redo, VectorChange};
@@ -22,10 +19,7 @@ fn engine() -> (SimFiles, VectorEngine) {
 }
 
 fn at(lsn: u64) -> Stamp {
-    Stamp {
-        epoch: LogEpoch::new(1),
-        lsn: Lsn::from_u64(lsn).expect("not 0"),
-    }
+    Stamp { epoch: LogEpoch::new(1), lsn: Lsn::from_u64(lsn).expect("not 0") }
 }
 
 fn put(index: IndexId, key: &str, vector: Option<Vec<f32>>) -> Redo {
@@ -42,12 +36,7 @@ fn apply(engine: &mut VectorEngine, lsn: u64, redo: &Redo) {
 }
 
 fn nearest(engine: &VectorEngine, vector: &[f32], metric: Metric, k: usize) -> Vec<Neighbour> {
-    let query = Query {
-        index: INDEX,
-        vector,
-        metric,
-        k,
-    };
+    let query = Query { index: INDEX, vector, metric, k };
     let all = engine.nearest(&query, &mut |_| Ok::<_, Infallible>(true));
     all.expect("everything is accepted")
 }
@@ -83,10 +72,7 @@ type Changes = Vec<(u8, Option<Vec<f32>>)>;
 /// Changes, a query and how many answers it wants.
 fn case() -> impl Strategy<Value = (Changes, Vec<f32>, usize)> {
     (1_usize..40).prop_flat_map(|dimensions| {
-        let change = (
-            0_u8..30,
-            proptest::option::weighted(0.8, whole_vector(dimensions)),
-        );
+        let change = (0_u8..30, proptest::option::weighted(0.8, whole_vector(dimensions)));
         let changes = proptest::collection::vec(change, 1..80);
         (changes, whole_vector(dimensions), 0_usize..20)
     })
@@ -136,12 +122,7 @@ fn accept_is_asked_in_order_until_enough() {
         let value = if key == "e" { 9.0 } else { 1.0 };
         apply(&mut engine, lsn, &put(INDEX, key, Some(vec![value])));
     }
-    let query = Query {
-        index: INDEX,
-        vector: &[0.0],
-        metric: Metric::L2,
-        k: 2,
-    };
+    let query = Query { index: INDEX, vector: &[0.0], metric: Metric::L2, k: 2 };
     let mut asked = Vec::new();
     let hits = engine.nearest(&query, &mut |key| {
         asked.push(key.to_vec());
@@ -151,18 +132,9 @@ fn accept_is_asked_in_order_until_enough() {
     assert_eq!(asked, [b"a", b"b", b"c"]);
     let none = engine.nearest(&query, &mut |_| Ok::<_, Infallible>(false));
     assert_eq!(none, Ok(Vec::new()));
-    assert_eq!(
-        engine.nearest(&query, &mut |_| Err("refused")),
-        Err("refused")
-    );
-    let elsewhere = Query {
-        index: IndexId::new(8),
-        ..query
-    };
-    assert_eq!(
-        engine.nearest(&elsewhere, &mut |_| Err("asked")),
-        Ok(Vec::new())
-    );
+    assert_eq!(engine.nearest(&query, &mut |_| Err("refused")), Err("refused"));
+    let elsewhere = Query { index: IndexId::new(8), ..query };
+    assert_eq!(engine.nearest(&elsewhere, &mut |_| Err("asked")), Ok(Vec::new()));
 }
 
 #[test]
@@ -170,15 +142,10 @@ fn every_vector_is_its_own_nearest() {
     let (_files, mut engine) = engine();
     // No two point in the same direction.
     let number = |n: u16, d: u16| f32::from((n * 37 + d * d * 11) % 101) - 50.3;
-    let vectors: Vec<Vec<f32>> = (0..50_u16)
-        .map(|n| (0..33_u16).map(|d| number(n, d)).collect())
-        .collect();
+    let vectors: Vec<Vec<f32>> =
+        (0..50_u16).map(|n| (0..33_u16).map(|d| number(n, d)).collect()).collect();
     for (lsn, vector) in (1..).zip(&vectors) {
-        apply(
-            &mut engine,
-            lsn,
-            &put(INDEX, &format!("k{lsn}"), Some(vector.clone())),
-        );
+        apply(&mut engine, lsn, &put(INDEX, &format!("k{lsn}"), Some(vector.clone())));
     }
     for (lsn, vector) in (1..).zip(&vectors) {
         let key = format!("k{lsn}");
@@ -196,33 +163,21 @@ fn every_vector_is_its_own_nearest() {
 #[test]
 fn a_metric_measures_what_it_says() {
     let (_files, mut engine) = engine();
-    for (lsn, (key, vector)) in (1..).zip([
-        ("along", [10.0, 0.0]),
-        ("across", [0.0, 1.0]),
-        ("against", [-1.0, 0.0]),
-    ]) {
+    for (lsn, (key, vector)) in
+        (1..).zip([("along", [10.0, 0.0]), ("across", [0.0, 1.0]), ("against", [-1.0, 0.0])])
+    {
         apply(&mut engine, lsn, &put(INDEX, key, Some(vector.to_vec())));
     }
     let found = |metric| {
         let hits = nearest(&engine, &[1.0, 0.0], metric, 9);
-        let hits = hits
-            .iter()
-            .map(|hit| (keys(std::slice::from_ref(hit))[0].to_owned(), hit.distance));
+        let hits =
+            hits.iter().map(|hit| (keys(std::slice::from_ref(hit))[0].to_owned(), hit.distance));
         hits.collect::<Vec<_>>()
     };
     let named = |pairs: [(&str, f32); 3]| pairs.map(|(key, distance)| (key.to_owned(), distance));
-    assert_eq!(
-        found(Metric::Cosine),
-        named([("along", 0.0), ("across", 1.0), ("against", 2.0)])
-    );
-    assert_eq!(
-        found(Metric::L2),
-        named([("across", 2.0), ("against", 4.0), ("along", 81.0)])
-    );
-    assert_eq!(
-        found(Metric::Dot),
-        named([("along", -10.0), ("across", 0.0), ("against", 1.0)])
-    );
+    assert_eq!(found(Metric::Cosine), named([("along", 0.0), ("across", 1.0), ("against", 2.0)]));
+    assert_eq!(found(Metric::L2), named([("across", 2.0), ("against", 4.0), ("along", 81.0)]));
+    assert_eq!(found(Metric::Dot), named([("along", -10.0), ("across", 0.0), ("against", 1.0)]));
 }
 
 /// Defect D-40 of the predecessor: every restart inserted all vectors of the log again.
@@ -252,10 +207,7 @@ fn replay_after_a_restart_makes_no_duplicates() {
         assert_eq!((engine.len(INDEX), engine.dirty()), (7, None));
         replay(&mut engine);
         assert_eq!(nearest(&engine, &[0.0, 0.0], Metric::L2, 100), expected);
-        assert_eq!(
-            engine.dirty().expect("16 to 20 are not flushed").oldest,
-            at(16).lsn
-        );
+        assert_eq!(engine.dirty().expect("16 to 20 are not flushed").oldest, at(16).lsn);
     }
 }
 

@@ -15,10 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = arguments.collect();
 
     let env = Env::real();
-    let options = LogOptions {
-        segment_bytes: 1 << 20,
-        ..LogOptions::default()
-    };
+    let options = LogOptions { segment_bytes: 1 << 20, ..LogOptions::default() };
     let wal = if env.files.entry(&dir)?.is_some() {
         let (wal, report) = Wal::open(&env, &dir, options)?;
         println!("opened: {} records, epoch {}", report.records, report.epoch);

@@ -73,10 +73,7 @@ impl BatchHeader {
         let epoch = LogEpoch::new(reader.u32("log epoch")?);
         // So that what follows it can be counted.
         if first_lsn.get() > u64::MAX / 2 || epoch.get() == u32::MAX {
-            return Err(DecodeError::OutOfRange {
-                field: "first lsn",
-                value: first_lsn.get(),
-            });
+            return Err(DecodeError::OutOfRange { field: "first lsn", value: first_lsn.get() });
         }
         let durable = reader.position("durable lsn")?;
         let commit_ms = reader.u64("commit time")?;
@@ -102,9 +99,7 @@ impl BatchHeader {
 
     /// The last record of the batch or before it; `None` if the log holds none so far.
     pub(crate) fn last_lsn(&self) -> Option<Lsn> {
-        self.first_lsn
-            .advance(u64::from(self.record_count))
-            .previous()
+        self.first_lsn.advance(u64::from(self.record_count)).previous()
     }
 
     /// Refuses a batch that a newer version wrote; it must not be mistaken for a torn one.
@@ -224,11 +219,7 @@ fn header_crc(covered: &[u8], identity: &Identity, offset: u64) -> u32 {
 mod tests {
     use super::*;
 
-    const IDENTITY: Identity = Identity {
-        log_id: [1; 16],
-        segment: 4,
-        seed: 99,
-    };
+    const IDENTITY: Identity = Identity { log_id: [1; 16], segment: 4, seed: 99 };
 
     fn sync_point() -> Vec<u8> {
         let draft = Draft {
@@ -254,23 +245,11 @@ mod tests {
         assert!(header.is_intact(&bytes, IDENTITY.segment));
         assert!(BatchHeader::decode(&bytes, &IDENTITY, 5120).is_none());
         for other in [
-            Identity {
-                seed: 98,
-                ..IDENTITY
-            },
-            Identity {
-                segment: 5,
-                ..IDENTITY
-            },
-            Identity {
-                log_id: [2; 16],
-                ..IDENTITY
-            },
+            Identity { seed: 98, ..IDENTITY },
+            Identity { segment: 5, ..IDENTITY },
+            Identity { log_id: [2; 16], ..IDENTITY },
         ] {
-            assert!(
-                BatchHeader::decode(&bytes, &other, 4608).is_none(),
-                "{other:?}"
-            );
+            assert!(BatchHeader::decode(&bytes, &other, 4608).is_none(), "{other:?}");
         }
     }
 

@@ -48,10 +48,7 @@ impl LogBuilder {
     ///
     /// # Errors
     /// [`WalError::InvalidOptions`], [`WalError::Locked`], [`WalError::NotEmpty`], [`WalError::Io`].
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "as `Wal::create`, which keeps them"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "as `Wal::create`, which keeps them")]
     pub fn create(
         env: &Env,
         dir: &Path,
@@ -128,19 +125,10 @@ impl LogBuilder {
     /// # Panics
     /// If `redo` lies before the first record or behind the end.
     pub fn finish(mut self, redo: Lsn) -> Result<(), WalError> {
-        assert!(
-            redo >= self.first,
-            "recovery starts at a record that is there"
-        );
-        assert!(
-            redo <= self.next,
-            "recovery starts no later than at the end"
-        );
+        assert!(redo >= self.first, "recovery starts at a record that is there");
+        assert!(redo <= self.next, "recovery starts no later than at the end");
         let last = self.next.previous();
-        let draft = Draft {
-            durable: last,
-            ..self.draft(SYNC_POINT, self.next, 0)
-        };
+        let draft = Draft { durable: last, ..self.draft(SYNC_POINT, self.next, 0) };
         let writer = self.writer()?;
         writer.sync()?;
         // After the sync only: it says that all records are durable.
@@ -171,10 +159,7 @@ impl LogBuilder {
         records: &[StoredRecord<'_>],
     ) -> Result<(), WalError> {
         if first_lsn != self.next {
-            return Err(WalError::NotConsecutive {
-                expected: self.next,
-                found: first_lsn,
-            });
+            return Err(WalError::NotConsecutive { expected: self.next, found: first_lsn });
         }
         let refuse = |reason| {
             let lsn = first_lsn;
@@ -269,11 +254,7 @@ struct Open {
 
 impl Open {
     fn new(first: Lsn) -> Self {
-        Self {
-            bytes: vec![0; BATCH_HEADER],
-            first,
-            count: 0,
-        }
+        Self { bytes: vec![0; BATCH_HEADER], first, count: 0 }
     }
 
     fn body_len(&self) -> usize {

@@ -168,19 +168,9 @@ impl ControlFile {
             bytes.resize(crate::format::in_memory(end), 0);
         }
         // Whole and durable before it has its name: a torn CONTROL would be a damaged log.
-        env.files
-            .replace(&path, &bytes)
-            .map_err(WalError::io("create", &path))?;
-        let file = env
-            .files
-            .open(&path, Open::ReadWrite)
-            .map_err(WalError::io("open", &path))?;
-        Ok(Self {
-            file,
-            path,
-            state,
-            closed: false,
-        })
+        env.files.replace(&path, &bytes).map_err(WalError::io("create", &path))?;
+        let file = env.files.open(&path, Open::ReadWrite).map_err(WalError::io("open", &path))?;
+        Ok(Self { file, path, state, closed: false })
     }
 
     /// Opens CONTROL of a log whose state is known, for writing.
@@ -189,16 +179,8 @@ impl ControlFile {
     /// `Io`.
     pub(crate) fn open(env: &Env, dir: &Path, state: Control) -> Result<Self, WalError> {
         let path = dir.join(CONTROL);
-        let file = env
-            .files
-            .open(&path, Open::ReadWrite)
-            .map_err(WalError::io("open", &path))?;
-        Ok(Self {
-            file,
-            path,
-            state,
-            closed: false,
-        })
+        let file = env.files.open(&path, Open::ReadWrite).map_err(WalError::io("open", &path))?;
+        Ok(Self { file, path, state, closed: false })
     }
 
     pub(crate) const fn state(&self) -> Control {
@@ -235,9 +217,7 @@ impl ControlFile {
         self.file
             .write_all_at(&next.encode(), offset)
             .map_err(WalError::io("write", &self.path))?;
-        self.file
-            .sync_data()
-            .map_err(WalError::io("sync", &self.path))?;
+        self.file.sync_data().map_err(WalError::io("sync", &self.path))?;
         self.state = next;
         Ok(())
     }
@@ -266,14 +246,8 @@ pub(crate) struct ReadControl {
 /// `ControlCorrupt`, `UnsupportedFormat`, `Io`.
 pub(crate) fn read(env: &Env, dir: &Path) -> Result<Option<ReadControl>, WalError> {
     let path = dir.join(CONTROL);
-    let found = env
-        .files
-        .entry(&path)
-        .map_err(WalError::io("look at", &path))?;
-    let corrupt = |reason| WalError::ControlCorrupt {
-        path: path.clone(),
-        reason,
-    };
+    let found = env.files.entry(&path).map_err(WalError::io("look at", &path))?;
+    let corrupt = |reason| WalError::ControlCorrupt { path: path.clone(), reason };
     match found {
         None => return Ok(None),
         Some(entry) if entry.len != 2 * SLOT_PAGE => return Err(corrupt("it is not 8 KiB long")),
@@ -316,22 +290,10 @@ mod tests {
         let read = |control: Control| Control::decode(&control.encode(), Path::new("CONTROL"));
         assert_eq!(read(sound).ok(), Some(Some(sound)));
         for forged in [
-            Control {
-                segment_bytes: 4608,
-                ..sound
-            },
-            Control {
-                generation: u64::MAX,
-                ..sound
-            },
-            Control {
-                durable: Lsn::from_u64(u64::MAX),
-                ..sound
-            },
-            Control {
-                oldest_segment: u64::MAX,
-                ..sound
-            },
+            Control { segment_bytes: 4608, ..sound },
+            Control { generation: u64::MAX, ..sound },
+            Control { durable: Lsn::from_u64(u64::MAX), ..sound },
+            Control { oldest_segment: u64::MAX, ..sound },
         ] {
             assert!(matches!(read(forged), Ok(None)), "{forged:?}");
         }

@@ -142,10 +142,7 @@ impl Core {
         durability: Durability,
         class: AppendClass,
     ) -> Result<LsnRange, AppendError> {
-        assert!(
-            !records.is_empty(),
-            "an atomic group has at least one record"
-        );
+        assert!(!records.is_empty(), "an atomic group has at least one record");
         // Outside the lock: it is the only part of an append that takes time.
         let crcs: Vec<u32> = records.iter().map(|r| crc32c(r.payload)).collect();
         let mut stage = self.stage.lock();
@@ -248,10 +245,7 @@ impl Core {
     /// `Poisoned` if another thread met a failure during the sync: what was durable then stays the last
     /// word, and whoever was told of the failure has acted on it.
     pub(crate) fn publish_durable(&self, durable: Option<Lsn>) -> Result<(), WalError> {
-        assert!(
-            durable <= self.written(),
-            "only what is written can be durable"
-        );
+        assert!(durable <= self.written(), "only what is written can be durable");
         let mut stage = self.stage.lock();
         if let Some(cause) = &stage.poison {
             return Err(WalError::Poisoned(cause.clone()));

@@ -19,26 +19,15 @@ impl PoisonCause {
     pub(crate) fn new(operation: &'static str, path: &Path, error: io::Error) -> Self {
         let path = path.to_owned();
         let error = Arc::new(error);
-        Self {
-            operation,
-            path,
-            error,
-        }
+        Self { operation, path, error }
     }
 
     /// The cause that a failure of the log's own files is.
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "files fail by Io and NoSpace only"
-    )]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "files fail by Io and NoSpace only")]
     pub(crate) fn from_failure(error: WalError) -> Self {
         match error {
             WalError::Poisoned(cause) => cause,
-            WalError::Io {
-                operation,
-                path,
-                source,
-            } => Self::new(operation, &path, source),
+            WalError::Io { operation, path, source } => Self::new(operation, &path, source),
             WalError::NoSpace { operation, path } => {
                 Self::new(operation, &path, io::ErrorKind::StorageFull.into())
             }
@@ -259,11 +248,7 @@ impl WalError {
             if is_full(&source) {
                 Self::NoSpace { operation, path }
             } else {
-                Self::Io {
-                    operation,
-                    path,
-                    source,
-                }
+                Self::Io { operation, path, source }
             }
         }
     }
@@ -271,10 +256,7 @@ impl WalError {
 
 /// Whether the system means that there is no room.
 pub(crate) fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// Why nothing was appended. No LSN was taken, and nothing of the group will ever appear.

@@ -137,8 +137,7 @@ impl Flusher {
             }
             self.write(batch)?;
         }
-        self.core
-            .publish_written(self.written, self.writer.log_offset());
+        self.core.publish_written(self.written, self.writer.log_offset());
         // As late as possible: who asked while this was being written is served by the same sync.
         let sync = {
             let mut stage = self.core.stage.lock();
@@ -157,11 +156,7 @@ impl Flusher {
     }
 
     fn write(&mut self, batch: &mut StagedBatch) -> Result<(), WalError> {
-        assert_eq!(
-            self.writer.offset(),
-            batch.offset,
-            "a batch is written where it was placed"
-        );
+        assert_eq!(self.writer.offset(), batch.offset, "a batch is written where it was placed");
         assert_eq!(
             batch.first_lsn,
             Lsn::after(self.written),
@@ -200,11 +195,7 @@ impl Flusher {
     }
 
     fn sync_point(&mut self, offset: u64) -> Result<(), WalError> {
-        assert_eq!(
-            self.writer.offset(),
-            offset,
-            "a SyncPoint follows all records"
-        );
+        assert_eq!(self.writer.offset(), offset, "a SyncPoint follows all records");
         if self.written > self.core.durable() {
             self.sync_file()?;
         }
@@ -213,8 +204,7 @@ impl Flusher {
         self.stamped = draft.durable;
         self.segment.grow_to(self.writer.offset());
         self.sync_file()?;
-        self.core
-            .publish_written(self.written, self.writer.log_offset());
+        self.core.publish_written(self.written, self.writer.log_offset());
         // Somebody may have asked meanwhile for what the first sync has covered.
         self.core.end_pass(std::iter::empty());
         Ok(())
@@ -223,8 +213,7 @@ impl Flusher {
     /// Goes on in the next segment.
     fn rotate(&mut self) -> Result<(), WalError> {
         // First the sync: the link that is written next claims that this segment is durable.
-        self.core
-            .publish_written(self.written, self.writer.log_offset());
+        self.core.publish_written(self.written, self.writer.log_offset());
         self.sync_file()?;
         let spare = self.core.stage.lock().take_spare();
         self.core.shortage.notify_all();
@@ -261,8 +250,7 @@ impl Drop for Alarm {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let error = std::io::Error::other("the flusher panicked");
-            self.0
-                .poison(&PoisonCause::new("flush", &self.0.dir, error));
+            self.0.poison(&PoisonCause::new("flush", &self.0.dir, error));
         }
     }
 }

@@ -92,10 +92,7 @@ impl Handle {
         }));
         let threads =
             spawn(env, &core, writer, active).map_err(WalError::io("start a thread for", dir))?;
-        let running = Mutex::new(Some(Running {
-            threads,
-            _lock: parts.lock,
-        }));
+        let running = Mutex::new(Some(Running { threads, _lock: parts.lock }));
         Ok(Arc::new(Self { core, running }))
     }
 
@@ -146,10 +143,7 @@ fn spawn(
     let for_preparer = Arc::clone(core);
     let prepare = Box::new(move || preparer::run(&for_preparer));
     let preparer = env.threads.spawn("wal-prepare", prepare)?;
-    match env
-        .threads
-        .spawn("wal-flush", Box::new(move || flusher.run()))
-    {
+    match env.threads.spawn("wal-flush", Box::new(move || flusher.run())) {
         Ok(flusher) => Ok(vec![flusher, preparer]),
         Err(error) => {
             // No thread may outlive a failed open.

@@ -44,9 +44,7 @@ impl Batch {
 
     /// The records in order. Payloads share the memory of the log.
     pub fn records(&self) -> Records {
-        Records {
-            body: self.body.clone(),
-        }
+        Records { body: self.body.clone() }
     }
 }
 
@@ -86,10 +84,7 @@ pub fn decode_records(body: Bytes) -> Result<Vec<RecordView>, DecodeError> {
     while let Some(raw) = record::take(&mut reader)? {
         if !raw.is_intact() {
             let field = "record checksum";
-            return Err(DecodeError::OutOfRange {
-                field,
-                value: raw.header.lsn.get(),
-            });
+            return Err(DecodeError::OutOfRange { field, value: raw.header.lsn.get() });
         }
     }
     Ok(Records { body }.collect())
@@ -118,13 +113,7 @@ impl Reader {
         if let Err(oldest) = core.segments.locate(from) {
             return Err(ReadError::Truncated { oldest });
         }
-        Ok(Self {
-            core,
-            limit,
-            next: from,
-            unmapped: false,
-            place: None,
-        })
+        Ok(Self { core, limit, next: from, unmapped: false, place: None })
     }
 
     /// Reads by position instead of through a map: a bad sector is then an error, where a map ends the
@@ -178,11 +167,7 @@ impl Reader {
         let mut place = self.find()?;
         let (segment, offset) = (Arc::clone(&place.segment), place.offset);
         let identity = segment.header.identity;
-        let corrupt = ReadError::Corrupt {
-            segment: segment.number,
-            offset,
-            lsn: self.next,
-        };
+        let corrupt = ReadError::Corrupt { segment: segment.number, offset, lsn: self.next };
         let read = |len| match place.view.slice(offset, len) {
             Ok(bytes) => Ok(bytes),
             Err(source) => Err(failed(&segment, source)),
@@ -225,19 +210,12 @@ impl Reader {
                 failed(&segment, source)
             }
         })?;
-        Ok(Place {
-            segment,
-            view,
-            offset: HEADER_PAGE,
-        })
+        Ok(Place { segment, view, offset: HEADER_PAGE })
     }
 }
 
 fn failed(segment: &Segment, source: io::Error) -> ReadError {
-    ReadError::Io {
-        path: segment.path.clone(),
-        source,
-    }
+    ReadError::Io { path: segment.path.clone(), source }
 }
 
 /// Cuts the records before `from` off a body.

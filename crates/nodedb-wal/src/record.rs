@@ -43,10 +43,7 @@ pub struct GroupFlags {
 impl GroupFlags {
     /// Flags of the record at `index` in a group of `count`.
     pub const fn at(index: usize, count: usize) -> Self {
-        Self {
-            first: index == 0,
-            last: index + 1 == count,
-        }
+        Self { first: index == 0, last: index + 1 == count }
     }
 
     const fn bits(self) -> u32 {
@@ -57,10 +54,7 @@ impl GroupFlags {
         if bits & !(FIRST | LAST) != 0 {
             return None;
         }
-        Some(Self {
-            first: bits & FIRST != 0,
-            last: bits & LAST != 0,
-        })
+        Some(Self { first: bits & FIRST != 0, last: bits & LAST != 0 })
     }
 }
 
@@ -84,12 +78,7 @@ pub struct RecordView {
 impl RecordView {
     /// The same record, to be appended elsewhere.
     pub fn as_record(&self) -> Record<'_> {
-        Record {
-            tenant: self.tenant,
-            vshard: self.vshard,
-            kind: self.kind,
-            payload: &self.payload,
-        }
+        Record { tenant: self.tenant, vshard: self.vshard, kind: self.kind, payload: &self.payload }
     }
 }
 
@@ -115,10 +104,8 @@ impl RecordHeader {
         let vshard = VshardId::new(reader.u16("vshard")?);
         let kind = reader.u16("record kind")?;
         let bits = reader.u32("record flags")?;
-        let out_of_range = |field, value: u32| DecodeError::OutOfRange {
-            field,
-            value: u64::from(value),
-        };
+        let out_of_range =
+            |field, value: u32| DecodeError::OutOfRange { field, value: u64::from(value) };
         Ok(Self {
             payload_len: usize::try_from(payload_len)
                 .or(Err(out_of_range("payload length", payload_len)))?,
@@ -197,12 +184,7 @@ pub(crate) fn take<'a>(reader: &mut ByteReader<'a>) -> Result<Option<RawRecord<'
     let payload = reader.take("payload", header.payload_len)?;
     let pad = header.payload_len.next_multiple_of(8) - header.payload_len;
     let padding = reader.take("record padding", pad)?;
-    Ok(Some(RawRecord {
-        header,
-        header_bytes,
-        payload,
-        padding,
-    }))
+    Ok(Some(RawRecord { header, header_bytes, payload, padding }))
 }
 
 #[cfg(test)]
@@ -231,13 +213,7 @@ mod tests {
         assert!(record.is_intact());
         assert_eq!(record.payload, b"hello");
         assert_eq!(record.header.kind, 5 | SKIPPABLE);
-        assert_eq!(
-            record.header.group,
-            GroupFlags {
-                first: true,
-                last: true
-            }
-        );
+        assert_eq!(record.header.group, GroupFlags { first: true, last: true });
         assert!(take(&mut reader).expect("decodes").is_none());
     }
 

@@ -155,11 +155,7 @@ impl Stage {
         if self.ahead + held_back < self.ready.len() {
             return Ok(Place::NextSegment);
         }
-        Err(if self.starved {
-            AppendError::NoSpace
-        } else {
-            AppendError::Backpressure
-        })
+        Err(if self.starved { AppendError::NoSpace } else { AppendError::Backpressure })
     }
 
     /// Where records of this class must end in the last segment. While no prepared file is held back
@@ -251,10 +247,7 @@ impl Stage {
 
     /// Reserves the place of a `SyncPoint`; nothing may be staged or in flight. Answers where it goes.
     pub(crate) fn take_sync_point(&mut self) -> u64 {
-        assert!(
-            self.batches.is_empty(),
-            "a SyncPoint follows all that is staged"
-        );
+        assert!(self.batches.is_empty(), "a SyncPoint follows all that is staged");
         assert_eq!(self.ahead, 0, "all segments with staged batches are open");
         let offset = self.offset;
         self.offset += BATCH_ALIGN;

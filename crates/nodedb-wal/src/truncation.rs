@@ -127,12 +127,7 @@ pub(crate) fn plan(core: &Core, holds: &[Hold]) -> TruncationPlan {
     let mut segments = core.segments.infos(core.written());
     let kept = core.segments.oldest_kept(horizon);
     segments.retain(|segment| segment.number < kept);
-    TruncationPlan {
-        log_id: core.log_id,
-        horizon,
-        holds: all,
-        segments,
-    }
+    TruncationPlan { log_id: core.log_id, horizon, holds: all, segments }
 }
 
 /// Removes what the plan allows.
@@ -151,10 +146,7 @@ pub(crate) fn truncate(core: &Core, plan: &TruncationPlan) -> Result<Truncated, 
         let horizon = pinned.map_or(plan.horizon, |pinned| pinned.min(plan.horizon));
         let oldest = core.segments.oldest_kept(horizon);
         let held = core.change_control_under(held, |control| {
-            assert!(
-                horizon <= control.state().redo,
-                "recovery needs its records"
-            );
+            assert!(horizon <= control.state().redo, "recovery needs its records");
             if control.state().oldest_segment >= oldest {
                 return Ok(());
             }
@@ -185,11 +177,7 @@ pub(crate) fn truncate(core: &Core, plan: &TruncationPlan) -> Result<Truncated, 
     core.stage.lock().ready.extend(retired);
     core.room.notify_all();
     core.shortage.notify_all();
-    Ok(Truncated {
-        segments,
-        recycled,
-        oldest: core.segments.oldest(),
-    })
+    Ok(Truncated { segments, recycled, oldest: core.segments.oldest() })
 }
 
 /// Makes a spare of a segment that nobody reads while spares are missing, else removes its file.
@@ -205,9 +193,6 @@ fn retire(core: &Core, segment: &Arc<Segment>) -> Result<Option<Spare>, WalError
             .map_err(WalError::io("rename", &segment.path))?;
         return Spare::adopt(&core.env, path).map(Some);
     }
-    core.env
-        .files
-        .remove_file(&segment.path)
-        .map_err(WalError::io("remove", &segment.path))?;
+    core.env.files.remove_file(&segment.path).map_err(WalError::io("remove", &segment.path))?;
     Ok(None)
 }

@@ -276,19 +276,10 @@ impl Wal {
     ) -> Result<(), WalError> {
         let core = self.core();
         let durable = core.durable();
-        assert!(
-            redo <= Lsn::after(durable),
-            "only durable records can be skipped"
-        );
-        assert!(
-            Some(checkpoint_record) <= durable,
-            "a checkpoint record is synced first"
-        );
+        assert!(redo <= Lsn::after(durable), "only durable records can be skipped");
+        assert!(Some(checkpoint_record) <= durable, "a checkpoint record is synced first");
         core.change_control(|control| {
-            assert!(
-                redo >= control.state().redo,
-                "recovery's start never goes back"
-            );
+            assert!(redo >= control.state().redo, "recovery's start never goes back");
             control.write_both(|state| {
                 state.redo = redo;
                 state.checkpoint_record = Some(checkpoint_record);

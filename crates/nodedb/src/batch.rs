@@ -59,21 +59,13 @@ pub(crate) fn write(tenant: &Tenant, operations: &[BatchOp]) -> Result<BatchWrit
 fn write_once(tenant: &Tenant, operations: &[BatchOp]) -> Result<BatchWritten, Error> {
     let inner = tenant.inner();
     let placed = place(tenant, operations)?;
-    let order: Vec<usize> = placed
-        .parts
-        .values()
-        .flatten()
-        .map(|(index, _)| *index)
-        .collect();
+    let order: Vec<usize> = placed.parts.values().flatten().map(|(index, _)| *index).collect();
     let parts = placed.parts.into_iter().map(|(vshard, writes)| Part {
         vshard,
         writes: writes.into_iter().map(|(_, write)| write).collect(),
     });
     let durability = inner.identity.durability;
-    let group = Group {
-        parts: parts.collect(),
-        durability,
-    };
+    let group = Group { parts: parts.collect(), durability };
     let deadline = inner.env.clock.now() + inner.options.request_deadline;
     let ticket = inner.data.send_group(tenant.id()?, group, deadline)?;
     let incarnation = inner.identity.incarnation;
@@ -97,17 +89,10 @@ fn place(tenant: &Tenant, operations: &[BatchOp]) -> Result<Placed, Error> {
     let mut parts: BTreeMap<VshardId, Vec<(usize, Write)>> = BTreeMap::new();
     for (index, operation) in operations.iter().enumerate() {
         let (name, key, value, expect) = match operation {
-            BatchOp::Put {
-                collection,
-                key,
-                value,
-                expect,
-            } => (collection, key, Some(value.as_slice()), *expect),
-            BatchOp::Delete {
-                collection,
-                key,
-                expect,
-            } => (collection, key, None, *expect),
+            BatchOp::Put { collection, key, value, expect } => {
+                (collection, key, Some(value.as_slice()), *expect)
+            }
+            BatchOp::Delete { collection, key, expect } => (collection, key, None, *expect),
         };
         let definition = catalog.find(id, name)?;
         let key = Bytes::copy_from_slice(key);
@@ -119,15 +104,8 @@ fn place(tenant: &Tenant, operations: &[BatchOp]) -> Result<Placed, Error> {
         }
         let expect = expect.map(|expect| inner.expect(expect)).transpose()?;
         let durability = inner.identity.durability;
-        let write = Write {
-            collection: definition.id,
-            change,
-            expect,
-            durability,
-        };
-        let vshard = inner
-            .routing
-            .vshard(definition.id, definition.partitions, &key);
+        let write = Write { collection: definition.id, change, expect, durability };
+        let vshard = inner.routing.vshard(definition.id, definition.partitions, &key);
         parts.entry(vshard).or_default().push((index, write));
     }
     inner.admission.batch(sizes.into_iter())?;
@@ -148,20 +126,9 @@ fn change(
     if definition.kind == CollectionKind::Crdt {
         return Err(crate::collection::not_for_crdt(definition));
     }
-    let Admitted {
-        value,
-        vectors,
-        bytes,
-    } = inner.admit(definition, &key, value)?;
+    let Admitted { value, vectors, bytes } = inner.admit(definition, &key, value)?;
     let bytes = bytes + key.len();
-    Ok((
-        Change::Put {
-            key,
-            value,
-            vectors,
-        },
-        bytes,
-    ))
+    Ok((Change::Put { key, value, vectors }, bytes))
 }
 
 fn answer(
@@ -171,10 +138,7 @@ fn answer(
 ) -> Result<BatchWritten, Error> {
     let lsn = written.lsns.and_then(LsnRange::last);
     let lsn = lsn.ok_or_else(|| Error::internal("a batch wrote nothing"))?;
-    assert!(
-        written.writes.len() == order.len(),
-        "a batch is answered for every operation"
-    );
+    assert!(written.writes.len() == order.len(), "a batch is answered for every operation");
     let mut versions: Vec<Option<Version>> = vec![None; order.len()];
     for (write, index) in written.writes.iter().zip(order) {
         if let Some(slot) = versions.get_mut(*index) {

@@ -30,10 +30,7 @@ pub(crate) struct Admitted {
 
 impl Collection {
     pub(crate) const fn new(database: Database, definition: Definition) -> Self {
-        Self {
-            database,
-            definition,
-        }
+        Self { database, definition }
     }
 
     pub(crate) fn inner(&self) -> &Arc<Inner> {
@@ -52,16 +49,12 @@ impl Collection {
 
     pub(crate) fn vshard(&self, key: &[u8]) -> VshardId {
         let definition = &self.definition;
-        self.inner()
-            .routing
-            .vshard(definition.id, definition.partitions, key)
+        self.inner().routing.vshard(definition.id, definition.partitions, key)
     }
 
     pub(crate) fn vshards(&self) -> impl Iterator<Item = VshardId> + use<> {
         let definition = &self.definition;
-        self.inner()
-            .routing
-            .partitions(definition.id, definition.partitions)
+        self.inner().routing.partitions(definition.id, definition.partitions)
     }
 
     pub(crate) fn send<T>(
@@ -70,8 +63,7 @@ impl Collection {
         op: Op,
         conclude: impl FnOnce(Outcome) -> Result<T, Error> + Send + 'static,
     ) -> Result<Pending<T>, Error> {
-        self.inner()
-            .send(self.definition.tenant, vshard, op, conclude)
+        self.inner().send(self.definition.tenant, vshard, op, conclude)
     }
 
     pub(crate) fn document(&self) -> impl Fn(Row) -> Document + Send + use<> {
@@ -88,9 +80,8 @@ impl Collection {
     /// # Errors
     /// As [`Collection::put_raw`].
     pub fn put(&self, key: impl AsRef<[u8]>, value: &impl Serialize) -> Result<Written, Error> {
-        let json = serde_json::to_vec(value).map_err(|error| Error::NotJson {
-            message: error.to_string(),
-        })?;
+        let json = serde_json::to_vec(value)
+            .map_err(|error| Error::NotJson { message: error.to_string() })?;
         self.put_raw(key, &json, WriteOptions::default())
     }
 
@@ -109,8 +100,7 @@ impl Collection {
         options: WriteOptions,
     ) -> Result<Written, Error> {
         let key = key.as_ref();
-        self.inner()
-            .patiently(|| self.put_async(key, value, options)?.wait())
+        self.inner().patiently(|| self.put_async(key, value, options)?.wait())
     }
 
     /// Begins to write; the answer is waited for or awaited. Writes that are begun one after another
@@ -128,17 +118,10 @@ impl Collection {
         let key = Bytes::copy_from_slice(key.as_ref());
         let admitted = self.inner().admit(&self.definition, &key, value)?;
         let vshard = self.vshard(&key);
-        let change = Change::Put {
-            key,
-            value: admitted.value,
-            vectors: admitted.vectors,
-        };
+        let change = Change::Put { key, value: admitted.value, vectors: admitted.vectors };
         self.write(vshard, change, options, |stamp, version| {
             let stamp = stamp.ok_or_else(|| Error::internal("a put wrote nothing"))?;
-            Ok(Written {
-                lsn: stamp.lsn,
-                version: version(stamp),
-            })
+            Ok(Written { lsn: stamp.lsn, version: version(stamp) })
         })
     }
 
@@ -160,11 +143,7 @@ impl Collection {
         self.inner().admission.key(&key)?;
         let vshard = self.vshard(&key);
         let collection = self.definition.id;
-        let op = Op::Get {
-            collection,
-            key,
-            consistency: Consistency::Strong,
-        };
+        let op = Op::Get { collection, key, consistency: Consistency::Strong };
         let document = self.document();
         self.send(vshard, op, move |outcome| {
             let Outcome::Value(row) = outcome else {
@@ -180,8 +159,7 @@ impl Collection {
     /// [`Error::NoDocument`] if there is none; otherwise as [`Collection::put_raw`].
     pub fn delete(&self, key: impl AsRef<[u8]>, options: WriteOptions) -> Result<Lsn, Error> {
         let key = key.as_ref();
-        self.inner()
-            .patiently(|| self.delete_async(key, options)?.wait())
+        self.inner().patiently(|| self.delete_async(key, options)?.wait())
     }
 
     /// Begins to remove a key.
@@ -198,9 +176,7 @@ impl Collection {
         let vshard = self.vshard(&key);
         let (name, missing) = (self.name().to_owned(), key.clone());
         self.write(vshard, Change::Delete { key }, options, move |stamp, _| {
-            stamp
-                .map(|stamp| stamp.lsn)
-                .ok_or_else(|| Error::no_document(&name, &missing))
+            stamp.map(|stamp| stamp.lsn).ok_or_else(|| Error::no_document(&name, &missing))
         })
     }
 
@@ -214,17 +190,9 @@ impl Collection {
         + 'static,
     ) -> Result<Pending<T>, Error> {
         let inner = self.inner();
-        let expect = options
-            .expect
-            .map(|expect| inner.expect(expect))
-            .transpose()?;
+        let expect = options.expect.map(|expect| inner.expect(expect)).transpose()?;
         let durability = options.durability.unwrap_or(inner.identity.durability);
-        let op = Op::Write(Write {
-            collection: self.definition.id,
-            change,
-            expect,
-            durability,
-        });
+        let op = Op::Write(Write { collection: self.definition.id, change, expect, durability });
         let incarnation = inner.identity.incarnation;
         self.send(vshard, op, move |outcome| {
             let Outcome::Written(written) = outcome else {
@@ -258,18 +226,11 @@ impl Inner {
                 (value, vectors)
             }
         };
-        let numbers: usize = vectors
-            .iter()
-            .filter_map(|change| change.vector.as_ref())
-            .map(Vec::len)
-            .sum();
+        let numbers: usize =
+            vectors.iter().filter_map(|change| change.vector.as_ref()).map(Vec::len).sum();
         let bytes = value.len() + numbers * size_of::<f32>();
         self.admission.write(key, bytes)?;
-        Ok(Admitted {
-            value,
-            vectors,
-            bytes,
-        })
+        Ok(Admitted { value, vectors, bytes })
     }
 
     /// An expectation as the data plane checks it. One of another history never holds.
@@ -279,9 +240,7 @@ impl Inner {
             Expect::Version(version) if version.incarnation() == self.identity.incarnation => {
                 Ok(nodedb_data::Expect::Stamp(version.stamp()))
             }
-            Expect::Version(_) => Err(Error::WrongHistory {
-                what: "expected version",
-            }),
+            Expect::Version(_) => Err(Error::WrongHistory { what: "expected version" }),
         }
     }
 }
@@ -297,10 +256,7 @@ fn vectors(definition: &Definition, value: &Bytes) -> Result<Vec<VectorChange>, 
         if let Some(vector) = &vector {
             nodedb_vector::check_vector(index.dimensions, index.metric, vector)?;
         }
-        Ok(VectorChange {
-            index: index.id,
-            vector,
-        })
+        Ok(VectorChange { index: index.id, vector })
     };
     definition.vectors.iter().map(change).collect()
 }

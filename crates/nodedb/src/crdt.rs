@@ -15,8 +15,7 @@ impl Collection {
     /// document lacks, which it names: nothing was changed; [`Error::WrongCollectionKind`].
     pub fn merge(&self, key: impl AsRef<[u8]>, update: &[u8]) -> Result<Merged, Error> {
         let key = key.as_ref();
-        self.inner()
-            .patiently(|| self.merge_async(key, update)?.wait())
+        self.inner().patiently(|| self.merge_async(key, update)?.wait())
     }
 
     /// Begins to merge.
@@ -68,20 +67,14 @@ impl Collection {
         let key = Bytes::copy_from_slice(key.as_ref());
         let since = since.map(version_from_hex).transpose()?;
         let exported = self.exported(&key, since)?;
-        exported
-            .map(Vec::from)
-            .ok_or_else(|| Error::no_document(self.name(), &key))
+        exported.map(Vec::from).ok_or_else(|| Error::no_document(self.name(), &key))
     }
 
     fn exported(&self, key: &Bytes, since: Option<Vec<u8>>) -> Result<Option<Bytes>, Error> {
         self.check_crdt()?;
         self.inner().admission.key(key)?;
         let vshard = self.vshard(key);
-        let op = Op::CrdtExport {
-            collection: self.definition.id,
-            key: key.clone(),
-            since,
-        };
+        let op = Op::CrdtExport { collection: self.definition.id, key: key.clone(), since };
         let pending = self.send(vshard, op, |outcome| {
             let Outcome::Exported(exported) = outcome else {
                 return Err(Error::mismatched("export"));
@@ -108,9 +101,7 @@ impl Collection {
         // convergence.
         let mut peer = [0; 8];
         let random = &self.inner().env.random;
-        random
-            .fill(&mut peer)
-            .map_err(Error::io("drawing", "random bytes"))?;
+        random.fill(&mut peer).map_err(Error::io("drawing", "random bytes"))?;
         let update = document.edit(u64::from_le_bytes(peer), edit)?;
         self.merge(&key, &update)
     }

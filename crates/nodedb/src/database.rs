@@ -79,10 +79,7 @@ impl Database {
     /// [`Error::InvalidOption`], [`Error::Archive`] if the archive cannot be reached, [`Error::Io`].
     pub fn create(dir: impl AsRef<Path>, options: CreateOptions) -> Result<Self, Error> {
         let dir = dir.as_ref();
-        let options = OpenOptions {
-            create: Some(options),
-            ..OpenOptions::default()
-        };
+        let options = OpenOptions { create: Some(options), ..OpenOptions::default() };
         crate::open::open(&Env::real(), dir, options, crate::open::Existing::Refuse)
     }
 
@@ -102,12 +99,7 @@ impl Database {
     /// damaged, in which case no byte was changed, [`Error::UnsupportedFormat`],
     /// [`Error::InvalidOption`], [`Error::Io`].
     pub fn open_with(dir: impl AsRef<Path>, options: OpenOptions) -> Result<Self, Error> {
-        crate::open::open(
-            &Env::real(),
-            dir.as_ref(),
-            options,
-            crate::open::Existing::Open,
-        )
+        crate::open::open(&Env::real(), dir.as_ref(), options, crate::open::Existing::Open)
     }
 
     /// Who this database is; a restored one is another.
@@ -170,8 +162,7 @@ impl Database {
     /// [`Error::NoArchive`] and [`Error::ArchiveBehind`] if the archive was asked for.
     pub fn checkpoint(&self, request: CheckpointRequest) -> Result<CheckpointReport, Error> {
         let inner = Arc::clone(&self.inner);
-        self.inner
-            .run(async move { inner.checkpoint(request).await })?
+        self.inner.run(async move { inner.checkpoint(request).await })?
     }
 
     /// Closes the database in order: no new requests, a last checkpoint, the last archive object,
@@ -195,9 +186,7 @@ impl Inner {
     ) -> Result<Pending<T>, Error> {
         self.check_open()?;
         let deadline = self.env.clock.now() + self.options.request_deadline;
-        let ticket = self
-            .data
-            .send(tenant, vshard, op, deadline, Priority::Foreground)?;
+        let ticket = self.data.send(tenant, vshard, op, deadline, Priority::Foreground)?;
         Ok(self.pending(ticket, conclude))
     }
 
@@ -206,20 +195,11 @@ impl Inner {
         ticket: Ticket<Answer>,
         conclude: impl FnOnce(Outcome) -> Result<T, Error> + Send + 'static,
     ) -> Pending<T> {
-        Pending::new(
-            ticket,
-            self.handle.clone(),
-            self.options.request_deadline,
-            conclude,
-        )
+        Pending::new(ticket, self.handle.clone(), self.options.request_deadline, conclude)
     }
 
     pub(crate) fn check_open(&self) -> Result<(), Error> {
-        if self.closed.load(Ordering::Acquire) {
-            Err(Error::Closed)
-        } else {
-            Ok(())
-        }
+        if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
     }
 
     /// Repeats a call that was turned away by a full queue or a log that waits for the disk, until the
@@ -273,10 +253,7 @@ impl Inner {
         let Some(archive) = self.archive.as_ref().filter(|_| wait_archive) else {
             return Ok(report);
         };
-        let limit = self
-            .options
-            .request_deadline
-            .max(self.options.checkpoint_deadline);
+        let limit = self.options.request_deadline.max(self.options.checkpoint_deadline);
         let target = self.log.wal().durable();
         if request.base && target.is_some() {
             let base = time::timeout(limit, self.base(archive).run());
@@ -285,9 +262,7 @@ impl Inner {
         if let Some(target) = target {
             archive.position.want(target);
             let reached = time::timeout(limit, archive.position.reached(target));
-            reached
-                .await
-                .map_err(|_elapsed| archive.behind(Some(target)))?;
+            reached.await.map_err(|_elapsed| archive.behind(Some(target)))?;
         }
         report.reclaimed_segments += self.checkpointer.reclaim_now().await?;
         report.archived_lsn = archive.position.persisted();
@@ -331,9 +306,7 @@ impl Inner {
             runtime.shutdown_background();
         }
         self.directory.unlock();
-        result
-            .and(cores.map_err(Error::from))
-            .and(log.map_err(Error::from))
+        result.and(cores.map_err(Error::from)).and(log.map_err(Error::from))
     }
 }
 

@@ -23,10 +23,7 @@ impl Collection {
     /// As [`Collection::scan`] and [`Collection::delete`]; those removed before stay removed.
     pub fn delete_where(&self, filter: &str) -> Result<Deleted, Error> {
         let mut deleted = Deleted::default();
-        let options = ScanOptions {
-            filter: Some(filter.to_owned()),
-            ..ScanOptions::default()
-        };
+        let options = ScanOptions { filter: Some(filter.to_owned()), ..ScanOptions::default() };
         let mut pending = Vec::new();
         for document in self.scan(options)? {
             let document = document?;
@@ -66,10 +63,7 @@ impl Collection {
 }
 
 fn as_seen(document: &Document) -> WriteOptions {
-    WriteOptions {
-        expect: Some(Expect::Version(document.version)),
-        ..WriteOptions::default()
-    }
+    WriteOptions { expect: Some(Expect::Version(document.version)), ..WriteOptions::default() }
 }
 
 impl Deleted {

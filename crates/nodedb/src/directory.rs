@@ -54,34 +54,23 @@ impl Directory {
         match entry {
             Some(_) => check_contents(files, path, access)?,
             None if access != Access::Create => {
-                return Err(Error::NoDatabase {
-                    path: path.to_owned(),
-                });
+                return Err(Error::NoDatabase { path: path.to_owned() });
             }
             None => {
-                files
-                    .create_dir(path)
-                    .map_err(Error::io("creating", path))?;
+                files.create_dir(path).map_err(Error::io("creating", path))?;
                 let parent = parent(path);
-                files
-                    .sync_dir(parent)
-                    .map_err(Error::io("syncing", parent))?;
+                files.sync_dir(parent).map_err(Error::io("syncing", parent))?;
             }
         }
         let lock_path = path.join("LOCK");
-        let lock = files
-            .lock(&lock_path)
-            .map_err(|error| locked(files, path, error))?;
+        let lock = files.lock(&lock_path).map_err(|error| locked(files, path, error))?;
         if access != Access::Look {
             let file = files.open(&lock_path, Open::ReadWrite);
             let process = format!("{:<20}\n", std::process::id());
             file.and_then(|file| file.write_all_at(process.as_bytes(), 0))
                 .map_err(Error::io("writing", &lock_path))?;
         }
-        Ok(Self {
-            path: path.to_owned(),
-            lock: Mutex::new(Some(lock)),
-        })
+        Ok(Self { path: path.to_owned(), lock: Mutex::new(Some(lock)) })
     }
 
     /// Lets another process open the directory, after everything in it was closed.
@@ -147,9 +136,8 @@ impl Directory {
         if exists(files, &marker)? {
             self.sweep(files)?;
         } else {
-            let file = files
-                .open(&marker, Open::CreateNew)
-                .map_err(Error::io("creating", &marker))?;
+            let file =
+                files.open(&marker, Open::CreateNew).map_err(Error::io("creating", &marker))?;
             file.sync_data().map_err(Error::io("syncing", &marker))?;
         }
         self.sync(files)
@@ -161,9 +149,7 @@ impl Directory {
         let marker = self.creating_path();
         self.sync(files)?;
         identity.write(files, &self.identity_path())?;
-        files
-            .remove_file(&marker)
-            .map_err(Error::io("removing", &marker))?;
+        files.remove_file(&marker).map_err(Error::io("removing", &marker))?;
         self.sync(files)
     }
 
@@ -171,18 +157,14 @@ impl Directory {
     fn sweep(&self, files: &dyn Files) -> Result<(), Error> {
         for dir in [self.log_path(), self.vshards_path()] {
             if exists(files, &dir)? {
-                files
-                    .remove_dir_all(&dir)
-                    .map_err(Error::io("removing", &dir))?;
+                files.remove_dir_all(&dir).map_err(Error::io("removing", &dir))?;
             }
         }
         Ok(())
     }
 
     pub(crate) fn sync(&self, files: &dyn Files) -> Result<(), Error> {
-        files
-            .sync_dir(&self.path)
-            .map_err(Error::io("syncing", &self.path))
+        files.sync_dir(&self.path).map_err(Error::io("syncing", &self.path))
     }
 }
 
@@ -195,10 +177,7 @@ pub(crate) fn parent(path: &Path) -> &Path {
 }
 
 pub(crate) fn exists(files: &dyn Files, path: &Path) -> Result<bool, Error> {
-    files
-        .entry(path)
-        .map(|entry| entry.is_some())
-        .map_err(Error::io("looking at", path))
+    files.entry(path).map(|entry| entry.is_some()).map_err(Error::io("looking at", path))
 }
 
 /// Refuses a directory that is not ours before the lock file is written into it.
@@ -206,9 +185,7 @@ fn check_contents(files: &dyn Files, path: &Path, access: Access) -> Result<(), 
     let entries = files.list(path).map_err(Error::io("listing", path))?;
     let ours = |name: &str| {
         ["LOCK", "NODEDB", "CREATING"].contains(&name)
-            && entries
-                .iter()
-                .any(|entry| entry.name == name && entry.kind == EntryKind::File)
+            && entries.iter().any(|entry| entry.name == name && entry.kind == EntryKind::File)
     };
     if ours("NODEDB") || ours("CREATING") {
         return Ok(());
@@ -223,9 +200,7 @@ fn check_contents(files: &dyn Files, path: &Path, access: Access) -> Result<(), 
             found: entry.name.to_string_lossy().into_owned(),
         }),
         None if access == Access::Create => Ok(()),
-        None => Err(Error::NoDatabase {
-            path: path.to_owned(),
-        }),
+        None => Err(Error::NoDatabase { path: path.to_owned() }),
     }
 }
 
@@ -241,8 +216,5 @@ fn locked(files: &dyn Files, path: &Path, error: io::Error) -> Error {
         .map(|text| text.trim().to_owned())
         .filter(|text| !text.is_empty())
         .unwrap_or_else(|| "unknown".to_owned());
-    Error::Locked {
-        path: path.to_owned(),
-        process,
-    }
+    Error::Locked { path: path.to_owned(), process }
 }

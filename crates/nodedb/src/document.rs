@@ -22,9 +22,7 @@ impl Document {
     /// # Errors
     /// [`Error::NotJson`] for the value of a bytes collection that is not UTF-8.
     pub fn text(&self) -> Result<&str, Error> {
-        str::from_utf8(&self.value).or(Err(Error::NotJson {
-            message: "not UTF-8".to_owned(),
-        }))
+        str::from_utf8(&self.value).or(Err(Error::NotJson { message: "not UTF-8".to_owned() }))
     }
 
     /// The value as a type of the caller's.
@@ -32,9 +30,8 @@ impl Document {
     /// # Errors
     /// [`Error::NotJson`] if it does not fit.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        serde_json::from_slice(&self.value).map_err(|error| Error::NotJson {
-            message: error.to_string(),
-        })
+        serde_json::from_slice(&self.value)
+            .map_err(|error| Error::NotJson { message: error.to_string() })
     }
 }
 

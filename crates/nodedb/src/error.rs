@@ -303,24 +303,15 @@ impl Error {
         path: impl Into<PathBuf>,
     ) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Io {
-            action,
-            path,
-            source,
-        }
+        move |source| Self::Io { action, path, source }
     }
 
     pub(crate) fn corrupt(path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
-        Self::Corrupt {
-            path: path.into(),
-            message: message.into(),
-        }
+        Self::Corrupt { path: path.into(), message: message.into() }
     }
 
     pub(crate) fn internal(message: impl Into<String>) -> Self {
-        Self::Internal {
-            message: message.into(),
-        }
+        Self::Internal { message: message.into() }
     }
 
     /// The data plane answered a request with the answer of another one.
@@ -330,19 +321,12 @@ impl Error {
 
     pub(crate) fn no_document(collection: &str, key: &Bytes) -> Self {
         let key = String::from_utf8_lossy(key).into_owned();
-        Self::NoDocument {
-            collection: collection.to_owned(),
-            key,
-        }
+        Self::NoDocument { collection: collection.to_owned(), key }
     }
 }
 
 fn kind_of_io(error: &io::Error) -> ErrorKind {
-    if error.kind() == io::ErrorKind::StorageFull {
-        ErrorKind::NoSpace
-    } else {
-        ErrorKind::Io
-    }
+    if error.kind() == io::ErrorKind::StorageFull { ErrorKind::NoSpace } else { ErrorKind::Io }
 }
 
 fn kind_of_catalog(error: &CatalogError) -> ErrorKind {

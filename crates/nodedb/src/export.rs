@@ -22,11 +22,7 @@ impl Collection {
             };
             let failed = Error::io("writing", "the export");
             let raw = self.kind() == CollectionKind::Bytes;
-            let value = if raw {
-                quoted(&document.value)
-            } else {
-                document.value
-            };
+            let value = if raw { quoted(&document.value) } else { document.value };
             let written = write!(output, "{{\"key\":{key},\"value\":")
                 .and_then(|()| output.write_all(&value))
                 .and_then(|()| output.write_all(b"}\n"));

@@ -7,10 +7,7 @@ use nodedb_types::{
 };
 use std::{path::Path, time::Duration};
 
-const FILE: SealedFile = SealedFile {
-    magic: *b"NODEDBID",
-    version: 1,
-};
+const FILE: SealedFile = SealedFile { magic: *b"NODEDBID", version: 1 };
 
 /// What is fixed when a database is created or restored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,10 +51,7 @@ impl Identity {
         let vshards = reader.u16("vshards")?;
         if vshards == 0 || vshards > VSHARDS_MAX {
             let value = u64::from(vshards);
-            return Err(DecodeError::OutOfRange {
-                field: "vshards",
-                value,
-            });
+            return Err(DecodeError::OutOfRange { field: "vshards", value });
         }
         let code = reader.u8("durability")?;
         let every = Duration::from_millis(reader.u64("period")?);
@@ -67,10 +61,7 @@ impl Identity {
             3 => Durability::Periodic { every },
             other => {
                 let value = u64::from(other);
-                return Err(DecodeError::OutOfRange {
-                    field: "durability",
-                    value,
-                });
+                return Err(DecodeError::OutOfRange { field: "durability", value });
             }
         };
         let home = FileIdentity {
@@ -78,12 +69,6 @@ impl Identity {
             inode: reader.u64("inode")?,
             born_ns: reader.u64("birth time")?,
         };
-        Ok(Self {
-            database,
-            incarnation,
-            vshards,
-            durability,
-            home,
-        })
+        Ok(Self { database, incarnation, vshards, durability, home })
     }
 }

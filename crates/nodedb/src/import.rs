@@ -64,11 +64,7 @@ const LINE_BYTES_MAX: u64 = 32 << 20;
 impl ImportOptions {
     /// Lines whose key stands in this member.
     pub fn keyed_by(field: impl Into<String>) -> Self {
-        Self {
-            key_field: field.into(),
-            batch: 1000,
-            on_error: OnError::Stop,
-        }
+        Self { key_field: field.into(), batch: 1000, on_error: OnError::Stop }
     }
 }
 
@@ -100,14 +96,7 @@ impl Collection {
             });
         }
         let (report, rows) = (ImportReport::default(), Vec::new());
-        let import = Import {
-            collection: self,
-            options,
-            progress,
-            rows,
-            report,
-            lines: 0,
-        };
+        let import = Import { collection: self, options, progress, rows, report, lines: 0 };
         import.run(input)
     }
 }
@@ -134,9 +123,7 @@ impl Import<'_> {
         let mut line = Vec::new();
         loop {
             line.clear();
-            let read = (&mut input)
-                .take(LINE_BYTES_MAX)
-                .read_until(b'\n', &mut line);
+            let read = (&mut input).take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
             if read.map_err(Error::io("reading", "the input"))? == 0 {
                 break;
             }
@@ -167,17 +154,12 @@ impl Import<'_> {
             }
             result => result?,
         };
-        self.rows.push(Row {
-            key,
-            json: line.to_vec(),
-            write,
-        });
+        self.rows.push(Row { key, json: line.to_vec(), write });
         Ok(())
     }
 
     fn put(&self, key: &str, line: &[u8]) -> Result<Pending<Written>, Error> {
-        self.collection
-            .put_async(key, line, WriteOptions::default())
+        self.collection.put_async(key, line, WriteOptions::default())
     }
 
     fn key(&self, line: &[u8]) -> Result<String, Error> {
@@ -197,11 +179,7 @@ impl Import<'_> {
         let (line, message) = (self.lines, error.to_string());
         if self.options.on_error == OnError::Stop {
             self.settle()?;
-            return Err(Error::ImportLine {
-                line,
-                imported: self.report.imported,
-                message,
-            });
+            return Err(Error::ImportLine { line, imported: self.report.imported, message });
         }
         self.report.skipped += 1;
         if self.report.errors.len() < ERRORS_MAX {
@@ -226,16 +204,11 @@ impl Import<'_> {
             }
             self.report.imported += 1;
         }
-        (self.progress)(ImportProgress {
-            lines: self.lines,
-            imported: self.report.imported,
-        });
+        (self.progress)(ImportProgress { lines: self.lines, imported: self.report.imported });
         Ok(())
     }
 
     fn put_patiently(&self, key: &str, json: &[u8]) -> Result<(), Error> {
-        self.collection
-            .put_raw(key, json, WriteOptions::default())
-            .map(|_written| ())
+        self.collection.put_raw(key, json, WriteOptions::default()).map(|_written| ())
     }
 }

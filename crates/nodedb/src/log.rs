@@ -29,10 +29,7 @@ impl LogHandle {
         let wal = self.wal.clone();
         let result = tokio::task::spawn_blocking(move || call(&wal)).await;
         let result = result.map_err(|error| Error::internal(format!("{stage}: {error}")))?;
-        result.map_err(|source| Error::Checkpoint {
-            stage,
-            source: Box::new(source),
-        })
+        result.map_err(|source| Error::Checkpoint { stage, source: Box::new(source) })
     }
 }
 
@@ -43,18 +40,9 @@ pub(crate) fn append_housekeeping(
     kind: RecordKind,
     payload: &[u8],
 ) -> Result<Lsn, Error> {
-    assert!(
-        kind.is_housekeeping(),
-        "{kind:?} is applied by engines, so a core appends it"
-    );
-    let record = Record {
-        tenant: TenantId::SYSTEM,
-        vshard: VshardId::new(0),
-        kind: kind.code(),
-        payload,
-    };
+    assert!(kind.is_housekeeping(), "{kind:?} is applied by engines, so a core appends it");
+    let record =
+        Record { tenant: TenantId::SYSTEM, vshard: VshardId::new(0), kind: kind.code(), payload };
     let range = wal.append(&[record], Durability::Sync, AppendClass::Housekeeping)?;
-    range
-        .last()
-        .ok_or_else(|| Error::internal("the log appended nothing"))
+    range.last().ok_or_else(|| Error::internal("the log appended nothing"))
 }

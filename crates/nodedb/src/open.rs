@@ -38,11 +38,7 @@ pub(crate) fn open(
     existing: Existing,
 ) -> Result<Database, Error> {
     options.validate()?;
-    let access = if options.create.is_some() {
-        Access::Create
-    } else {
-        Access::Open
-    };
+    let access = if options.create.is_some() { Access::Create } else { Access::Open };
     let directory = Directory::lock(env, path, access)?;
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
@@ -52,16 +48,12 @@ pub(crate) fn open(
         .map_err(Error::io("starting", "background threads"))?;
     match (directory.found(&*env.files)?, &options.create) {
         (Found::Database, _) if existing == Existing::Refuse => {
-            return Err(Error::DatabaseExists {
-                path: path.to_owned(),
-            });
+            return Err(Error::DatabaseExists { path: path.to_owned() });
         }
         (Found::Database, _) => {}
         (Found::Nothing, Some(create)) => new_database(env, &directory, create, &runtime)?,
         (Found::Nothing, None) => {
-            return Err(Error::NoDatabase {
-                path: path.to_owned(),
-            });
+            return Err(Error::NoDatabase { path: path.to_owned() });
         }
     }
     start(env, directory, options, runtime)
@@ -75,32 +67,20 @@ fn new_database(
     create: &CreateOptions,
     runtime: &Runtime,
 ) -> Result<(), Error> {
-    let random = || {
-        env.random
-            .id()
-            .map_err(Error::io("drawing", "random bytes"))
-    };
+    let random = || env.random.id().map_err(Error::io("drawing", "random bytes"));
     let lock_path = directory.lock_path();
     let identity = Identity {
         database: DatabaseId::from_bytes(random()?),
         incarnation: Incarnation::from_bytes(random()?),
         vshards: create.vshards,
         durability: create.durability,
-        home: env
-            .files
-            .identity(&lock_path)
-            .map_err(Error::io("looking at", &lock_path))?,
+        home: env.files.identity(&lock_path).map_err(Error::io("looking at", &lock_path))?,
     };
     directory.begin(env)?;
     let files = &*env.files;
     let log_path = directory.log_path();
-    files
-        .create_dir(&log_path)
-        .map_err(Error::io("creating", &log_path))?;
-    let options = LogOptions {
-        segment_bytes: create.segment_bytes,
-        ..LogOptions::default()
-    };
+    files.create_dir(&log_path).map_err(Error::io("creating", &log_path))?;
+    let options = LogOptions { segment_bytes: create.segment_bytes, ..LogOptions::default() };
     Wal::create(env, &log_path, options)?.close()?;
     let vshards_path = directory.vshards_path();
     DataPlane::create(env, &vshards_path, create.vshards)?;
@@ -117,11 +97,7 @@ fn new_archive(
     (create, options): (&CreateOptions, &ArchiveOptions),
     runtime: &Runtime,
 ) -> Result<(), Error> {
-    let random = || {
-        env.random
-            .id()
-            .map_err(Error::io("drawing", "random bytes"))
-    };
+    let random = || env.random.id().map_err(Error::io("drawing", "random bytes"));
     let new = NewArchive {
         database_id: identity.database,
         incarnation: identity.incarnation,
@@ -134,10 +110,7 @@ fn new_archive(
     if options.policy == ArchivePolicy::Required {
         let store = open_store(env, &options.url)?;
         // Opens of the log begin at 1, so this session stands for the creation itself.
-        let session = Session {
-            log_epoch: LogEpoch::new(0),
-            nonce: Nonce::from_bytes(random()?),
-        };
+        let session = Session { log_epoch: LogEpoch::new(0), nonce: Nonce::from_bytes(random()?) };
         runtime.block_on(Archive::init(store, new, session))?;
     }
     let state = ArchiveState {
@@ -161,19 +134,13 @@ fn start(
         .ok_or_else(|| Error::corrupt(&identity_path, "missing"))?;
     let archive_state = ArchiveState::read(files, &directory.archive_path())?;
     let (wal, report) = Wal::open(env, &directory.log_path(), LogOptions::default())?;
-    let checkpoint = report
-        .checkpoint_record
-        .map(|lsn| last_checkpoint(&wal, lsn))
-        .transpose()?;
+    let checkpoint = report.checkpoint_record.map(|lsn| last_checkpoint(&wal, lsn)).transpose()?;
     let recovery = Recovery {
         vshards: identity.vshards,
         redo: report.redo,
         proven: checkpoint.map(|record| record.proven()).unwrap_or_default(),
     };
-    let cores = options
-        .cores
-        .unwrap_or_else(processors)
-        .clamp(1, identity.vshards);
+    let cores = options.cores.unwrap_or_else(processors).clamp(1, identity.vshards);
     let data_options = DataOptions {
         cores,
         memtable_bytes: options.memtable_bytes,
@@ -189,13 +156,7 @@ fn start(
         dropped_bytes = report.dropped_bytes,
         "recovered"
     );
-    let parts = Parts {
-        env,
-        identity,
-        options,
-        archive_state,
-        last: report.checkpoint_record,
-    };
+    let parts = Parts { env, identity, options, archive_state, last: report.checkpoint_record };
     Ok(parts.assemble(directory, runtime, wal, plane))
 }
 
@@ -216,13 +177,7 @@ impl Parts<'_> {
         wal: Wal,
         plane: DataPlane,
     ) -> Database {
-        let Self {
-            env,
-            identity,
-            options,
-            archive_state,
-            last,
-        } = self;
+        let Self { env, identity, options, archive_state, last } = self;
         let admission = Admission::new(identity.vshards, wal.group_bytes_max());
         let log = LogHandle::new(wal);
         let data = plane.handle();
@@ -235,9 +190,7 @@ impl Parts<'_> {
                 data: data.clone(),
                 clock: Arc::clone(&env.clock),
                 vshards: identity.vshards,
-                archive: archive
-                    .as_ref()
-                    .map(|archive| Arc::clone(&archive.position)),
+                archive: archive.as_ref().map(|archive| Arc::clone(&archive.position)),
                 deadline: options.checkpoint_deadline,
             },
             last,
@@ -263,9 +216,7 @@ impl Parts<'_> {
             options,
             directory,
         };
-        Database {
-            inner: Arc::new(inner),
-        }
+        Database { inner: Arc::new(inner) }
     }
 }
 
@@ -298,10 +249,7 @@ fn attach(
     // A copied directory must not write into the original's archive; its hold stays, so that
     // nothing unarchived is deleted (protocol rule P9).
     if env.files.identity(&directory.lock_path()).ok() != Some(identity.home) {
-        position.fail(
-            "this is a copied directory: uploads are suspended".to_owned(),
-            true,
-        );
+        position.fail("this is a copied directory: uploads are suspended".to_owned(), true);
     }
     let parts = ArchiverParts {
         env: env.clone(),
@@ -309,15 +257,9 @@ fn attach(
         position: Arc::clone(&position),
         path: directory.archive_path(),
         state,
-        rule: CutRule {
-            bytes: options.object_bytes,
-            age: options.object_age,
-        },
+        rule: CutRule { bytes: options.object_bytes, age: options.object_age },
     };
-    AttachedArchive {
-        archiver: Arc::new(Archiver::new(parts)),
-        position,
-    }
+    AttachedArchive { archiver: Arc::new(Archiver::new(parts)), position }
 }
 
 impl AttachedArchive {

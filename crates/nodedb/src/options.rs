@@ -35,12 +35,7 @@ impl CreateOptions {
     /// # Errors
     /// [`Error::InvalidOption`] names the field and its range.
     pub fn validate(&self) -> Result<(), Error> {
-        check(
-            "vshards",
-            u64::from(self.vshards),
-            1,
-            u64::from(limits::VSHARDS_MAX),
-        )?;
+        check("vshards", u64::from(self.vshards), 1, u64::from(limits::VSHARDS_MAX))?;
         let (least, most) = (limits::SEGMENT_BYTES_MIN, limits::SEGMENT_BYTES_MAX);
         check("segment-bytes", self.segment_bytes, least, most)?;
         if !self.segment_bytes.is_multiple_of(4096) {
@@ -123,10 +118,7 @@ impl Default for OpenOptions {
 impl OpenOptions {
     /// Options that refuse to create anything.
     pub fn existing() -> Self {
-        Self {
-            create: None,
-            ..Self::default()
-        }
+        Self { create: None, ..Self::default() }
     }
 
     /// Checks every field against its range.
@@ -151,9 +143,5 @@ fn check(option: &'static str, value: u64, least: u64, most: u64) -> Result<(), 
         return Ok(());
     }
     let expected = format!("{least} to {most}");
-    Err(Error::InvalidOption {
-        option,
-        value: value.to_string(),
-        expected,
-    })
+    Err(Error::InvalidOption { option, value: value.to_string(), expected })
 }

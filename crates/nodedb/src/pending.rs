@@ -37,13 +37,7 @@ impl<T> Pending<T> {
         timeout: Duration,
         conclude: impl FnOnce(Outcome) -> Result<T, Error> + Send + 'static,
     ) -> Self {
-        Self {
-            ticket,
-            conclude: Some(Box::new(conclude)),
-            runtime,
-            timeout,
-            timer: None,
-        }
+        Self { ticket, conclude: Some(Box::new(conclude)), runtime, timeout, timer: None }
     }
 
     /// Blocks until it is answered, at most for the request deadline of the database.
@@ -89,8 +83,6 @@ impl<T> Future for Pending<T> {
 
 impl<T> fmt::Debug for Pending<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pending")
-            .field("request", &self.ticket.id())
-            .finish_non_exhaustive()
+        f.debug_struct("Pending").field("request", &self.ticket.id()).finish_non_exhaustive()
     }
 }

@@ -21,12 +21,7 @@ impl NewCollection {
     /// A collection of JSON documents over all vshards, without indexes.
     pub fn named(name: impl Into<String>) -> Self {
         let kind = CollectionKind::Document;
-        Self {
-            name: name.into(),
-            kind,
-            partitions: None,
-            vectors: Vec::new(),
-        }
+        Self { name: name.into(), kind, partitions: None, vectors: Vec::new() }
     }
 
     /// The same with another kind.
@@ -44,11 +39,7 @@ impl NewCollection {
         dimensions: u32,
         metric: Metric,
     ) -> Self {
-        self.vectors.push(VectorField {
-            field: field.into(),
-            dimensions,
-            metric,
-        });
+        self.vectors.push(VectorField { field: field.into(), dimensions, metric });
         self
     }
 
@@ -118,23 +109,13 @@ pub enum Near {
 impl SearchOptions {
     /// The 10 documents nearest to a vector.
     pub fn vector(field: impl Into<String>, vector: Vec<f32>) -> Self {
-        Self {
-            field: field.into(),
-            near: Near::Vector(vector),
-            k: 10,
-            filter: None,
-        }
+        Self { field: field.into(), near: Near::Vector(vector), k: 10, filter: None }
     }
 
     /// The 10 documents nearest to a stored one.
     pub fn like(field: impl Into<String>, key: impl AsRef<[u8]>) -> Self {
         let near = Near::Key(key.as_ref().to_vec());
-        Self {
-            field: field.into(),
-            near,
-            k: 10,
-            filter: None,
-        }
+        Self { field: field.into(), near, k: 10, filter: None }
     }
 
     /// The same for another number of documents.

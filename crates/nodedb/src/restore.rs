@@ -105,21 +105,15 @@ pub fn restore(
     let work = async move {
         let reader = read_archive(store).await?;
         let plan = reader.plan(target).await?;
-        let restoring = Restoring {
-            env: &apart,
-            directory: &directory,
-            reader: &reader,
-            plan: &plan,
-        };
+        let restoring =
+            Restoring { env: &apart, directory: &directory, reader: &reader, plan: &plan };
         let reached = restoring.run(&sender).await?;
         Ok::<_, Error>((plan, reached))
     };
     let running = start_apart(&env, work)?;
     // Ends when the work has dropped its end.
     receiver.iter().for_each(progress);
-    let finished = running
-        .recv()
-        .or(Err(Error::internal("the restore ended without a result")));
+    let finished = running.recv().or(Err(Error::internal("the restore ended without a result")));
     let (plan, reached) = match finished.flatten() {
         Ok(finished) => finished,
         Err(error) => {
@@ -128,13 +122,9 @@ pub fn restore(
             return Err(error);
         }
     };
-    env.files
-        .rename_new(&scratch, into)
-        .map_err(Error::io("renaming", &scratch))?;
+    env.files.rename_new(&scratch, into).map_err(Error::io("renaming", &scratch))?;
     let parent = parent(into);
-    env.files
-        .sync_dir(parent)
-        .map_err(Error::io("syncing", parent))?;
+    env.files.sync_dir(parent).map_err(Error::io("syncing", parent))?;
     Ok(report(&plan, reached))
 }
 
@@ -156,9 +146,7 @@ pub(crate) fn run_apart<T: Send + 'static>(
     env: &Env,
     work: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, Error> {
-    start_apart(env, work)?
-        .recv()
-        .or(Err(Error::internal("a background thread panicked")))
+    start_apart(env, work)?.recv().or(Err(Error::internal("a background thread panicked")))
 }
 
 fn start_apart<T: Send + 'static>(
@@ -199,12 +187,7 @@ impl Restoring<'_> {
         &self,
         progress: &mpsc::SyncSender<RestoreProgress>,
     ) -> Result<Option<Lsn>, Error> {
-        let random = || {
-            self.env
-                .random
-                .id()
-                .map_err(Error::io("drawing", "random bytes"))
-        };
+        let random = || self.env.random.id().map_err(Error::io("drawing", "random bytes"));
         let lock_path = self.directory.lock_path();
         let home = self.env.files.identity(&lock_path);
         let identity = Identity {
@@ -236,22 +219,15 @@ impl Restoring<'_> {
         progress: &mpsc::SyncSender<RestoreProgress>,
     ) -> Result<Option<Lsn>, Error> {
         let path = self.directory.log_path();
-        self.env
-            .files
-            .create_dir(&path)
-            .map_err(Error::io("creating", &path))?;
+        self.env.files.create_dir(&path).map_err(Error::io("creating", &path))?;
         let base = self.plan.base.as_ref();
-        let options = LogOptions {
-            segment_bytes: self.reader.segment_bytes(),
-            ..LogOptions::default()
-        };
+        let options =
+            LogOptions { segment_bytes: self.reader.segment_bytes(), ..LogOptions::default() };
         let mut batches = self.reader.batches(self.plan);
         let mut batch = batches.next().await?;
         // The first batch may begin before the redo position; a log holds whole groups, and what the
         // engines have they skip.
-        let first = batch
-            .as_ref()
-            .map_or(self.plan.first_lsn, |batch| batch.first_lsn);
+        let first = batch.as_ref().map_or(self.plan.first_lsn, |batch| batch.first_lsn);
         let mut log = LogBuilder::create(self.env, &path, options, first)?;
         if let Some(base) = base {
             log.raise_epoch(base.log_epoch);
@@ -276,11 +252,7 @@ impl Restoring<'_> {
     fn push(&self, log: &mut LogBuilder, batch: &ArchivedBatch) -> Result<Option<Lsn>, Error> {
         let records = decode_records(batch.body.clone())?;
         let included = |record: &RecordView| {
-            record.group.last
-                && self
-                    .plan
-                    .target_lsn
-                    .is_none_or(|target| record.lsn <= target)
+            record.group.last && self.plan.target_lsn.is_none_or(|target| record.lsn <= target)
         };
         let Some(last) = records.iter().rposition(included) else {
             return Ok(None);
@@ -288,10 +260,7 @@ impl Restoring<'_> {
         let stored: Vec<StoredRecord<'_>> = records
             .iter()
             .take(last + 1)
-            .map(|record| StoredRecord {
-                record: record.as_record(),
-                group: record.group,
-            })
+            .map(|record| StoredRecord { record: record.as_record(), group: record.group })
             .collect();
         log.push(batch.log_epoch, batch.first_lsn, batch.commit_ms, &stored)?;
         Ok(records.get(last).map(|record| record.lsn))

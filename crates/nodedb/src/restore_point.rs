@@ -5,10 +5,7 @@ use nodedb_engine::RecordKind;
 use nodedb_types::{ByteReader, DecodeError, Lsn, Name, put_bytes};
 use std::{collections::BTreeSet, path::Path};
 
-const FILE: SealedFile = SealedFile {
-    magic: *b"NODEDBPT",
-    version: 1,
-};
+const FILE: SealedFile = SealedFile { magic: *b"NODEDBPT", version: 1 };
 /// Most restore points of a database.
 const POINTS_MAX: usize = 10_000;
 
@@ -36,9 +33,7 @@ impl Database {
         let path = inner.directory.points_path();
         let mut points = read_points(&*inner.env.files, &path)?;
         if points.contains(&name) {
-            return Err(Error::RestorePointExists {
-                name: name.to_string(),
-            });
+            return Err(Error::RestorePointExists { name: name.to_string() });
         }
         if points.len() >= POINTS_MAX {
             return Err(Error::TooManyRestorePoints { limit: POINTS_MAX });
@@ -67,9 +62,7 @@ fn decode(reader: &mut ByteReader<'_>) -> Result<BTreeSet<Name>, DecodeError> {
     let mut points = BTreeSet::new();
     while reader.left() > 0 {
         let name = Name::new(reader.text("restore point")?);
-        points.insert(name.or(Err(DecodeError::NotText {
-            field: "restore point",
-        }))?);
+        points.insert(name.or(Err(DecodeError::NotText { field: "restore point" }))?);
     }
     Ok(points)
 }

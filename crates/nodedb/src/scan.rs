@@ -58,17 +58,9 @@ impl Collection {
     pub fn scan(&self, options: ScanOptions) -> Result<Scan, Error> {
         let inner = self.inner();
         inner.check_open()?;
-        let filter = options
-            .filter
-            .as_deref()
-            .map(Filter::parse)
-            .transpose()?
-            .map(Arc::new);
-        let cursor = options
-            .cursor
-            .as_deref()
-            .map(|cursor| self.read_cursor(cursor))
-            .transpose()?;
+        let filter = options.filter.as_deref().map(Filter::parse).transpose()?.map(Arc::new);
+        let cursor =
+            options.cursor.as_deref().map(|cursor| self.read_cursor(cursor)).transpose()?;
         let deadline = inner.env.clock.now() + inner.options.request_deadline;
         let snapshot = inner.data.snapshot_for_scan(deadline)?;
         let start = cursor.clone().map_or(NextPage::First, NextPage::After);
@@ -76,11 +68,7 @@ impl Collection {
             vshard,
             rows: VecDeque::new(),
             // An empty log holds nothing to scan.
-            next: if snapshot.is_some() {
-                start.clone()
-            } else {
-                NextPage::Ended
-            },
+            next: if snapshot.is_some() { start.clone() } else { NextPage::Ended },
             page: None,
         });
         let partitions = partitions.collect();
@@ -97,9 +85,7 @@ impl Collection {
     }
 
     fn read_cursor(&self, text: &str) -> Result<Bytes, Error> {
-        let bad = || Error::BadCursor {
-            cursor: text.chars().take(80).collect(),
-        };
+        let bad = || Error::BadCursor { cursor: text.chars().take(80).collect() };
         let bytes = from_hex(text).ok_or_else(bad)?;
         let mut reader = ByteReader::new(&bytes);
         let incarnation = reader.array("incarnation").or(Err(bad()))?;
@@ -107,16 +93,9 @@ impl Collection {
             return Err(Error::WrongHistory { what: "cursor" });
         }
         let collection = reader.u32("collection").or(Err(bad()))?;
-        let key = reader
-            .bytes("key")
-            .map(Bytes::copy_from_slice)
-            .or(Err(bad()))?;
+        let key = reader.bytes("key").map(Bytes::copy_from_slice).or(Err(bad()))?;
         reader.finish().or(Err(bad()))?;
-        if CollectionId::new(collection) == self.definition.id {
-            Ok(key)
-        } else {
-            Err(bad())
-        }
+        if CollectionId::new(collection) == self.definition.id { Ok(key) } else { Err(bad()) }
     }
 }
 
@@ -124,18 +103,10 @@ impl Scan {
     /// Where a later scan goes on behind what this one has answered so far; `None` if it has answered
     /// nothing or everything. The later scan reads a newer snapshot.
     pub fn cursor(&self) -> Option<String> {
-        let exhausted = self
-            .partitions
-            .iter()
-            .all(|part| part.next.is_ended() && part.rows.is_empty());
+        let exhausted =
+            self.partitions.iter().all(|part| part.next.is_ended() && part.rows.is_empty());
         let key = self.last.as_ref().filter(|_| !exhausted)?;
-        let mut bytes = self
-            .collection
-            .inner()
-            .identity
-            .incarnation
-            .as_bytes()
-            .to_vec();
+        let mut bytes = self.collection.inner().identity.incarnation.as_bytes().to_vec();
         bytes.extend_from_slice(&self.collection.definition.id.get().to_le_bytes());
         put_bytes(&mut bytes, key);
         Some(to_hex(&bytes))
@@ -162,13 +133,8 @@ impl Scan {
         // Rows that were read before this check were read while the snapshot still held.
         snapshot.check()?;
         let first = |part: &&mut Partition| part.rows.front().map(|row| row.key.clone());
-        let parts = self
-            .partitions
-            .iter_mut()
-            .filter(|part| !part.rows.is_empty());
-        let row = parts
-            .min_by_key(first)
-            .and_then(|part| part.rows.pop_front());
+        let parts = self.partitions.iter_mut().filter(|part| !part.rows.is_empty());
+        let row = parts.min_by_key(first).and_then(|part| part.rows.pop_front());
         Ok(row.map(self.collection.document()))
     }
 }
@@ -182,10 +148,7 @@ impl Iterator for Scan {
         }
         match self.step() {
             Ok(Some(document)) => {
-                assert!(
-                    self.last.as_ref() < Some(&document.key),
-                    "a scan answers ascending keys"
-                );
+                assert!(self.last.as_ref() < Some(&document.key), "a scan answers ascending keys");
                 self.last = Some(document.key.clone());
                 self.left -= 1;
                 Some(Ok(document))

@@ -28,9 +28,7 @@ impl SealedFile {
         let digest = xxh3_128(&bytes);
         bytes.extend_from_slice(&digest.to_le_bytes());
         assert!(bytes.len() as u64 <= BYTES_MAX, "a sealed file is small");
-        files
-            .replace(path, &bytes)
-            .map_err(Error::io("writing", path))
+        files.replace(path, &bytes).map_err(Error::io("writing", path))
     }
 
     /// Reads and decodes the file; `None` if it is not there.
@@ -49,9 +47,7 @@ impl SealedFile {
         let payload = self.open(path, &bytes)?;
         let mut reader = ByteReader::new(payload);
         let decoded = decode(&mut reader).and_then(|value| reader.finish().map(|()| value));
-        decoded
-            .map(Some)
-            .map_err(|error| Error::corrupt(path, error.to_string()))
+        decoded.map(Some).map_err(|error| Error::corrupt(path, error.to_string()))
     }
 
     fn open<'a>(self, path: &Path, bytes: &'a [u8]) -> Result<&'a [u8], Error> {

@@ -19,12 +19,7 @@ impl Collection {
         inner.admission.neighbours(options.k)?;
         let index = self.definition.vector_index(&options.field);
         let index = index.ok_or_else(|| self.no_index(&options.field))?;
-        let filter = options
-            .filter
-            .as_deref()
-            .map(Filter::parse)
-            .transpose()?
-            .map(Arc::new);
+        let filter = options.filter.as_deref().map(Filter::parse).transpose()?.map(Arc::new);
         let vector = match options.near {
             Near::Vector(vector) => vector,
             Near::Key(key) => self.vector_of(&key, index)?,
@@ -53,11 +48,7 @@ impl Collection {
         for partition in asked {
             hits.extend(partition.wait()?);
         }
-        hits.sort_by(|a, b| {
-            a.distance
-                .total_cmp(&b.distance)
-                .then_with(|| a.key.cmp(&b.key))
-        });
+        hits.sort_by(|a, b| a.distance.total_cmp(&b.distance).then_with(|| a.key.cmp(&b.key)));
         hits.truncate(options.k);
         let document = self.document();
         let hit = |hit: nodedb_data::Hit| Hit {
@@ -79,17 +70,9 @@ impl Collection {
     }
 
     fn no_index(&self, field: &str) -> Error {
-        let fields: Vec<_> = self
-            .definition
-            .vectors
-            .iter()
-            .map(|index| format!("`{}`", index.field))
-            .collect();
-        let indexed = if fields.is_empty() {
-            "no field".to_owned()
-        } else {
-            fields.join(", ")
-        };
+        let fields: Vec<_> =
+            self.definition.vectors.iter().map(|index| format!("`{}`", index.field)).collect();
+        let indexed = if fields.is_empty() { "no field".to_owned() } else { fields.join(", ") };
         Error::NoIndex {
             collection: self.name().to_owned(),
             field: field.chars().take(80).collect(),

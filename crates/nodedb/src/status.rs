@@ -134,10 +134,7 @@ impl Database {
         inner.check_open()?;
         let wal = inner.log.wal();
         let control = wal.control();
-        let archived_lsn = inner
-            .archive
-            .as_ref()
-            .and_then(|archive| archive.position.persisted());
+        let archived_lsn = inner.archive.as_ref().and_then(|archive| archive.position.persisted());
         let replay_bytes = inner.bytes_from(control.redo);
         Ok(Status {
             health: inner.health(),
@@ -167,26 +164,16 @@ impl Inner {
         }
         for vshard in self.data.floors() {
             if let Some(failure) = vshard.failure {
-                reasons.push(format!(
-                    "vshard {} cannot be flushed: {failure}",
-                    vshard.vshard
-                ));
+                reasons.push(format!("vshard {} cannot be flushed: {failure}", vshard.vshard));
             }
         }
-        let fault = self
-            .archive
-            .as_ref()
-            .and_then(|archive| archive.position.fault());
+        let fault = self.archive.as_ref().and_then(|archive| archive.position.fault());
         if let Some(fault) = fault {
             let state = if fault.stopped { "stopped" } else { "failing" };
             reasons.push(format!("archiving is {state}: {}", fault.message));
         }
         reasons.extend(self.tasks.failed().iter().map(ToString::to_string));
-        if reasons.is_empty() {
-            Health::Ok
-        } else {
-            Health::Degraded { reasons }
-        }
+        if reasons.is_empty() { Health::Ok } else { Health::Degraded { reasons } }
     }
 
     fn archive_status(&self) -> Option<ArchiveStatus> {
@@ -252,17 +239,13 @@ impl Inner {
     /// Bytes of the segments that hold records from `lsn` on.
     fn bytes_from(&self, lsn: Lsn) -> u64 {
         let segments = self.log.wal().segments();
-        let kept = segments
-            .iter()
-            .filter(|segment| segment.last_lsn >= Some(lsn));
+        let kept = segments.iter().filter(|segment| segment.last_lsn >= Some(lsn));
         kept.map(|segment| segment.bytes).sum()
     }
 
     fn age_ms(&self, lsn: Lsn) -> u64 {
         let segments = self.log.wal().segments();
-        let oldest = segments
-            .iter()
-            .find(|segment| segment.last_lsn >= Some(lsn));
+        let oldest = segments.iter().find(|segment| segment.last_lsn >= Some(lsn));
         let now = self.env.clock.unix_ms();
         oldest.map_or(0, |segment| now.saturating_sub(segment.created_unix_ms))
     }

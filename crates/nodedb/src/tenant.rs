@@ -54,15 +54,9 @@ impl Tenant {
     /// Its id, if it has had a collection.
     pub(crate) fn id(&self) -> Result<TenantId, Error> {
         let catalog = self.inner().data.catalog();
-        catalog
-            .tenant(self.name.as_ref())
-            .ok_or_else(|| Error::NoTenant {
-                name: self
-                    .name
-                    .as_ref()
-                    .map(ToString::to_string)
-                    .unwrap_or_default(),
-            })
+        catalog.tenant(self.name.as_ref()).ok_or_else(|| Error::NoTenant {
+            name: self.name.as_ref().map(ToString::to_string).unwrap_or_default(),
+        })
     }
 
     /// A collection by name.
@@ -84,10 +78,7 @@ impl Tenant {
         self.inner().check_open()?;
         let tenant = self.id()?;
         let catalog = self.inner().data.catalog();
-        catalog
-            .of(tenant)
-            .map(|definition| self.info(definition))
-            .collect()
+        catalog.of(tenant).map(|definition| self.info(definition)).collect()
     }
 
     fn info(&self, definition: &Definition) -> Result<CollectionInfo, Error> {
@@ -115,10 +106,7 @@ impl Tenant {
         let partitions = inner.routing.partitions(collection, definition.partitions);
         let counts: Vec<_> = partitions
             .map(|vshard| {
-                let op = Op::Count {
-                    collection,
-                    snapshot: lsn,
-                };
+                let op = Op::Count { collection, snapshot: lsn };
                 inner.send(definition.tenant, vshard, op, |outcome| {
                     let Outcome::Count(count) = outcome else {
                         return Err(Error::mismatched("count"));
@@ -127,10 +115,7 @@ impl Tenant {
                 })
             })
             .collect::<Result<_, _>>()?;
-        let total = counts
-            .into_iter()
-            .map(crate::Pending::wait)
-            .sum::<Result<u64, _>>()?;
+        let total = counts.into_iter().map(crate::Pending::wait).sum::<Result<u64, _>>()?;
         snapshot.check()?;
         Ok(total)
     }
@@ -164,15 +149,10 @@ impl Tenant {
             partitions,
             vectors: vector_indexes(next_index, new.vectors),
         };
-        inner
-            .admission
-            .collection(partitions, &definition.vectors)?;
+        inner.admission.collection(partitions, &definition.vectors)?;
         let mut changes = Vec::new();
         if let (None, Some(name)) = (known, self.name.clone()) {
-            changes.push(CatalogChange::CreateTenant {
-                id: next_tenant,
-                name,
-            });
+            changes.push(CatalogChange::CreateTenant { id: next_tenant, name });
         }
         let create = CatalogChange::CreateCollection(definition.clone());
         catalog.check(&create)?;
@@ -192,10 +172,7 @@ impl Tenant {
         let _one_at_a_time = inner.schema.lock();
         let definition = inner.data.catalog().find(tenant, name)?.clone();
         let indexes = definition.vectors.iter().map(|index| index.id).collect();
-        self.change_catalog(&[CatalogChange::DropCollection {
-            id: definition.id,
-            indexes,
-        }])
+        self.change_catalog(&[CatalogChange::DropCollection { id: definition.id, indexes }])
     }
 
     /// Logs the changes for every vshard as one atomic group, so that no vshard ever sees a put to a
@@ -208,15 +185,9 @@ impl Tenant {
             expect: None,
             durability: Durability::Sync,
         };
-        let part = |vshard| Part {
-            vshard,
-            writes: changes.iter().map(write).collect(),
-        };
+        let part = |vshard| Part { vshard, writes: changes.iter().map(write).collect() };
         let parts = inner.routing.all().map(part).collect();
-        let group = Group {
-            parts,
-            durability: Durability::Sync,
-        };
+        let group = Group { parts, durability: Durability::Sync };
         let deadline = inner.env.clock.now() + inner.options.request_deadline;
         let ticket = inner.data.send_group(TenantId::SYSTEM, group, deadline)?;
         let pending = inner.pending(ticket, |outcome| {

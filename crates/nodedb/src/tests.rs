@@ -24,43 +24,26 @@ impl World {
     fn new() -> Self {
         let files = FaultyFiles::default();
         let faults = files.faults();
-        let env = Env {
-            files: Arc::new(files),
-            ..Env::real()
-        };
-        Self {
-            root: tempfile::tempdir().expect("a directory"),
-            env,
-            faults,
-        }
+        let env = Env { files: Arc::new(files), ..Env::real() };
+        Self { root: tempfile::tempdir().expect("a directory"), env, faults }
     }
 
     fn open(&self) -> Result<Database, Error> {
-        let create = CreateOptions {
-            vshards: 4,
-            segment_bytes: 64 << 10,
-            ..CreateOptions::default()
-        };
+        let create =
+            CreateOptions { vshards: 4, segment_bytes: 64 << 10, ..CreateOptions::default() };
         let options = OpenOptions {
             create: Some(create),
             cores: Some(2),
             checkpoint_deadline: DEADLINE,
             ..OpenOptions::default()
         };
-        open(
-            &self.env,
-            &self.root.path().join("db"),
-            options,
-            Existing::Open,
-        )
+        open(&self.env, &self.root.path().join("db"), options, Existing::Open)
     }
 
     /// A database with some documents in every vshard and a checkpoint of the first of them.
     fn filled(&self) -> Database {
         let database = self.open().expect("created");
-        database
-            .create_collection(NewCollection::named("notes"))
-            .expect("created");
+        database.create_collection(NewCollection::named("notes")).expect("created");
         fill(&database, 0..100);
         checkpoint(&database).expect("checkpoint");
         fill(&database, 100..300);
@@ -94,14 +77,8 @@ fn a_silent_vshard_keeps_its_log_and_is_named() {
     };
     // Vshard 3 shares its maintenance thread; the vshards of the other core are not held up.
     let named = |vshard: &str| by.iter().any(|who| who.starts_with(vshard));
-    assert!(
-        named("vshard 1:") && !named("vshard 0:") && !named("vshard 2:"),
-        "{by:?}"
-    );
-    assert_eq!(
-        report.redo_lsn, before.redo_lsn,
-        "its last proof is the barrier before"
-    );
+    assert!(named("vshard 1:") && !named("vshard 0:") && !named("vshard 2:"), "{by:?}");
+    assert_eq!(report.redo_lsn, before.redo_lsn, "its last proof is the barrier before");
     let held = database.status().expect("status");
     assert!(held.oldest_lsn <= before.redo_lsn, "{held:?}");
     world.faults.release_syncs();
@@ -121,9 +98,7 @@ fn all_vshards_share_one_deadline() {
     let report = checkpoint(&database).expect("ends at its deadline");
     let took = world.env.clock.now().saturating_sub(begun);
     world.faults.release_syncs();
-    let CheckpointOutcome::Blocked { by } = report.outcome else {
-        panic!("all are silent")
-    };
+    let CheckpointOutcome::Blocked { by } = report.outcome else { panic!("all are silent") };
     assert_eq!(by.len(), 4, "{by:?}");
     assert!(took >= DEADLINE && took < DEADLINE * 3, "took {took:?}");
 }
@@ -140,22 +115,11 @@ fn a_failed_sync_of_the_record_reclaims_nothing() {
     let error = checkpoint(&database).expect_err("the record cannot be synced");
     assert!(matches!(error, Error::Checkpoint { .. }), "{error:?}");
     let after = database.status().expect("status");
-    assert_eq!(
-        (after.redo_lsn, after.oldest_lsn),
-        (before.redo_lsn, before.oldest_lsn)
-    );
+    assert_eq!((after.redo_lsn, after.oldest_lsn), (before.redo_lsn, before.oldest_lsn));
     assert_eq!(after.health.name(), "Poisoned");
     let notes = database.collection("notes").expect("found");
-    assert_eq!(
-        notes.put("late", &1).expect_err("poisoned").kind(),
-        ErrorKind::Poisoned
-    );
-    assert!(
-        notes
-            .get("299")
-            .expect("what is durable can be read")
-            .is_some()
-    );
+    assert_eq!(notes.put("late", &1).expect_err("poisoned").kind(), ErrorKind::Poisoned);
+    assert!(notes.get("299").expect("what is durable can be read").is_some());
     assert!(database.close().is_err(), "the last checkpoint fails too");
     drop((notes, database));
     world.faults.fail_syncs(None);
@@ -174,18 +138,9 @@ fn a_failed_flush_moves_no_floor() {
     assert_eq!(report.outcome.name(), "blocked", "{report:?}");
     assert_eq!(report.redo_lsn, before.redo_lsn);
     let health = database.status().expect("status").health;
-    assert!(
-        health
-            .reasons()
-            .iter()
-            .any(|reason| reason.contains("vshard 2")),
-        "{health:?}"
-    );
+    assert!(health.reasons().iter().any(|reason| reason.contains("vshard 2")), "{health:?}");
     world.faults.fail_creates(None);
-    assert_eq!(
-        checkpoint(&database).expect("again").outcome.name(),
-        "advanced"
-    );
+    assert_eq!(checkpoint(&database).expect("again").outcome.name(), "advanced");
     assert_eq!(database.status().expect("status").health.name(), "Ok");
 }
 

@@ -87,9 +87,7 @@ pub fn verify_database(dir: impl AsRef<Path>) -> Result<VerifyReport, Error> {
     let path = directory.identity_path();
     let identity = match directory.found(files).and_then(|found| match found {
         Found::Database => Identity::read(files, &path),
-        Found::Nothing => Err(Error::NoDatabase {
-            path: directory.path().to_owned(),
-        }),
+        Found::Nothing => Err(Error::NoDatabase { path: directory.path().to_owned() }),
     }) {
         Ok(identity) => identity,
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(error),
@@ -107,9 +105,7 @@ pub fn verify_database(dir: impl AsRef<Path>) -> Result<VerifyReport, Error> {
     }
     verify_log(&env, &directory, &mut report);
     for vshard in (0..identity.map_or(0, |identity| identity.vshards)).map(VshardId::new) {
-        let dir = directory
-            .vshards_path()
-            .join(crate::archive::vshard_dir(vshard));
+        let dir = directory.vshards_path().join(crate::archive::vshard_dir(vshard));
         for engine in EngineKind::ALL {
             let path = dir.join(engine.name());
             if let Err(error) = verify_engine(&env, &path, engine, &mut report) {
@@ -189,24 +185,12 @@ pub fn verify_archive(url: &str, level: VerifyLevel) -> Result<VerifyReport, Err
     report.checked.files = found.files;
     report.checked.bytes = found.bytes;
     report.checked.records = found.records;
-    report
-        .problems
-        .extend(found.problems.into_iter().map(|problem| {
-            Problem {
-                kind: if problem.kind == ProblemKind::Gap {
-                    ErrorKind::Gap
-                } else {
-                    ErrorKind::Corrupt
-                },
-                path: problem
-                    .key
-                    .map_or_else(|| url.to_owned(), |key| key.to_string()),
-                lsn_range: problem
-                    .range
-                    .and_then(|range| Some((range.start(), range.last()?))),
-                message: problem.message,
-            }
-        }));
+    report.problems.extend(found.problems.into_iter().map(|problem| Problem {
+        kind: if problem.kind == ProblemKind::Gap { ErrorKind::Gap } else { ErrorKind::Corrupt },
+        path: problem.key.map_or_else(|| url.to_owned(), |key| key.to_string()),
+        lsn_range: problem.range.and_then(|range| Some((range.start(), range.last()?))),
+        message: problem.message,
+    }));
     Ok(report)
 }
 

@@ -35,10 +35,7 @@ pub(crate) struct Arrow {
 
 impl Graph {
     pub(crate) fn load(shell: &Shell) -> Result<Self> {
-        let metadata = MetadataCommand::new()
-            .current_dir(shell.current_dir())
-            .no_deps()
-            .exec()?;
+        let metadata = MetadataCommand::new().current_dir(shell.current_dir()).no_deps().exec()?;
         let table = metadata.workspace_metadata["layers"]
             .as_object()
             .context("Cargo.toml has a table [workspace.metadata.layers]")?;
@@ -56,10 +53,7 @@ impl Graph {
     }
 
     pub(crate) fn names(&self) -> BTreeSet<&str> {
-        self.members
-            .iter()
-            .map(|member| member.name.as_str())
-            .collect()
+        self.members.iter().map(|member| member.name.as_str()).collect()
     }
 }
 

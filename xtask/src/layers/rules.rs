@@ -35,13 +35,9 @@ const WITHOUT_TOKIO: [&str; 9] = [
 /// Every breach, one line each; empty if the graph is as it should be.
 pub(crate) fn violations(graph: &Graph) -> Vec<String> {
     let names = graph.names();
-    let absent = graph
-        .layers
-        .keys()
-        .filter(|name| !names.contains(name.as_str()));
-    let mut found: Vec<String> = absent
-        .map(|name| format!("{name} has a layer and is no member"))
-        .collect();
+    let absent = graph.layers.keys().filter(|name| !names.contains(name.as_str()));
+    let mut found: Vec<String> =
+        absent.map(|name| format!("{name} has a layer and is no member")).collect();
     for member in &graph.members {
         found.extend(of_manifest(graph, member));
         for arrow in &member.arrows {
@@ -61,20 +57,14 @@ pub(crate) fn violations(graph: &Graph) -> Vec<String> {
 fn of_manifest(graph: &Graph, member: &Member) -> Vec<String> {
     let mut found = Vec::new();
     if !member.inherits_lints {
-        found.push(format!(
-            "{}: [lints] workspace = true is missing",
-            member.name
-        ));
+        found.push(format!("{}: [lints] workspace = true is missing", member.name));
     }
     let product = graph.layers.contains_key(&member.name);
     if product && !member.publishable {
         found.push(format!("{}: a product crate can be published", member.name));
     }
     if !product && member.publishable {
-        found.push(format!(
-            "{}: give it a layer, or publish = false",
-            member.name
-        ));
+        found.push(format!("{}: give it a layer, or publish = false", member.name));
     }
     found
 }

@@ -9,17 +9,9 @@ pub(crate) fn violations(text: &str, functions: &BTreeSet<String>) -> Vec<String
         let Some(tests) = last_cell(line) else {
             continue;
         };
-        for name in tests
-            .split('`')
-            .skip(1)
-            .step_by(2)
-            .filter(|name| is_function(name))
-        {
+        for name in tests.split('`').skip(1).step_by(2).filter(|name| is_function(name)) {
             if !functions.contains(name) {
-                found.push(format!(
-                    "docs/durability.md:{}: there is no test `{name}`",
-                    index + 1
-                ));
+                found.push(format!("docs/durability.md:{}: there is no test `{name}`", index + 1));
             }
         }
     }
@@ -30,21 +22,15 @@ pub(crate) fn violations(text: &str, functions: &BTreeSet<String>) -> Vec<String
 pub(crate) fn functions(source: &str) -> impl Iterator<Item = String> + '_ {
     source.lines().filter_map(|line| {
         let (_, rest) = line.split_once("fn ")?;
-        let name: String = rest
-            .chars()
-            .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
-            .collect();
+        let name: String =
+            rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
         is_function(&name).then_some(name)
     })
 }
 
 /// The last cell of a table row; tests stand nowhere else.
 fn last_cell(line: &str) -> Option<&str> {
-    line.trim()
-        .strip_prefix('|')?
-        .strip_suffix('|')?
-        .rsplit('|')
-        .next()
+    line.trim().strip_prefix('|')?.strip_suffix('|')?.rsplit('|').next()
 }
 
 /// Test names are sentences, so that a code word in a cell is not taken for one.

@@ -65,13 +65,7 @@ mod tests {
 
     #[test]
     fn dead_links_are_named_with_their_line() {
-        check(
-            "x\n[a](a.md) [b](b.md#c)",
-            &["docs/x.md:2: no file at b.md#c"],
-        );
-        check(
-            "```\n```\n[c](c/d.png)",
-            &["docs/x.md:3: no file at c/d.png"],
-        );
+        check("x\n[a](a.md) [b](b.md#c)", &["docs/x.md:2: no file at b.md#c"]);
+        check("```\n```\n[c](c/d.png)", &["docs/x.md:3: no file at c/d.png"]);
     }
 }

@@ -9,17 +9,11 @@ const LINES_MAX: usize = 500;
 const UNSAFE_FILES: [&str; 1] = ["crates/nodedb-wal/src/segment/map.rs"];
 
 /// Names that tell nothing of what is in the file.
-const EMPTY_NAMES: [&str; 7] = [
-    "manager", "helper", "helpers", "util", "utils", "misc", "common",
-];
+const EMPTY_NAMES: [&str; 7] = ["manager", "helper", "helpers", "util", "utils", "misc", "common"];
 
 /// Marks of unfinished work. Joined here, so that this file does not carry them itself.
-const MARKS: [&str; 4] = [
-    concat!("FIX", "ME"),
-    concat!("TO", "DO"),
-    concat!("X", "XX"),
-    concat!("HA", "CK"),
-];
+const MARKS: [&str; 4] =
+    [concat!("FIX", "ME"), concat!("TO", "DO"), concat!("X", "XX"), concat!("HA", "CK")];
 
 const DEBUG_MACRO: &str = concat!("db", "g!");
 const IGNORE: &str = concat!("#[ig", "nore");
@@ -48,8 +42,7 @@ fn of_path(path: &str) -> Option<String> {
     let mut parts = Path::new(path).iter().filter_map(|part| part.to_str());
     let empty = |part: &str| {
         let stem = part.strip_suffix(".rs").unwrap_or(part);
-        stem.split(['_', '-'])
-            .any(|word| EMPTY_NAMES.contains(&word))
+        stem.split(['_', '-']).any(|word| EMPTY_NAMES.contains(&word))
     };
     let part = parts.find(|part| empty(part))?;
     Some(format!("{path}: name it after its noun, not {part}"))
@@ -95,10 +88,7 @@ fn of_line(path: &str, line: &str, in_tests: bool) -> Vec<String> {
         found.push("steps that need numbers need names: extract functions".to_owned());
     }
     if !UNSAFE_FILES.contains(&path) && is_unsafe(&code) {
-        found.push(format!(
-            "{UNSAFE} stands in {} only",
-            UNSAFE_FILES.join(", ")
-        ));
+        found.push(format!("{UNSAFE} stands in {} only", UNSAFE_FILES.join(", ")));
     }
     found
 }

@@ -52,10 +52,7 @@ fn a_dropped_reply_is_cancelled_and_hangs_nobody() {
     thread::scope(|scope| {
         let waiter = scope.spawn(move || during.wait());
         drop(next(&mut inbox));
-        assert_eq!(
-            waiter.join().expect("no panic"),
-            Err(TicketError::Cancelled)
-        );
+        assert_eq!(waiter.join().expect("no panic"), Err(TicketError::Cancelled));
     });
 }
 

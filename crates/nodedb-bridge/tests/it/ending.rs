@@ -93,10 +93,7 @@ fn receive_ends_at_its_moment_and_not_before() {
     let (bridge, mut inboxes) =
         Bridge::<u64, u64>::new(1, BridgeOptions::default(), Arc::new(clock));
     let until = clock.now() + Duration::from_millis(20);
-    assert!(matches!(
-        inboxes[0].receive(Some(until)),
-        Received::TimedOut
-    ));
+    assert!(matches!(inboxes[0].receive(Some(until)), Received::TimedOut));
     assert!(clock.now() >= until);
     drop(bridge);
 }
@@ -149,9 +146,8 @@ fn a_send_that_races_with_the_end_is_answered_or_refused() {
                 .map(|_| {
                     scope.spawn(|| {
                         barrier.wait();
-                        let tickets: Vec<_> = (0..16)
-                            .map_while(|op| bridge.send(CORE, ask(op)).ok())
-                            .collect();
+                        let tickets: Vec<_> =
+                            (0..16).map_while(|op| bridge.send(CORE, ask(op)).ok()).collect();
                         tickets.into_iter().map(Ticket::wait).collect()
                     })
                 })

@@ -10,9 +10,8 @@ fn background_is_served_after_every_full_run_of_foreground() {
     for run in [1, 3, 32] {
         let (bridge, mut inbox) = one_core(options(4096, run));
         let foreground: Vec<_> = (0..200).map(|op| send(&bridge, ask(op))).collect();
-        let background: Vec<_> = (0..5)
-            .map(|op| send(&bridge, ask_background(BACKGROUND + op)))
-            .collect();
+        let background: Vec<_> =
+            (0..5).map(|op| send(&bridge, ask_background(BACKGROUND + op))).collect();
         let ops = serve_all(&mut inbox);
 
         let run = usize::try_from(run).expect("small");
@@ -20,10 +19,7 @@ fn background_is_served_after_every_full_run_of_foreground() {
         let expected: Vec<_> = (1..=5).map(|nth| nth * (run + 1) - 1).collect();
         assert_eq!(places, expected, "run {run}");
         for (class, count) in [(false, 200), (true, 5)] {
-            let order: Vec<_> = ops
-                .iter()
-                .filter(|&&op| (op >= BACKGROUND) == class)
-                .collect();
+            let order: Vec<_> = ops.iter().filter(|&&op| (op >= BACKGROUND) == class).collect();
             assert_eq!(order.len(), count);
             assert!(order.is_sorted(), "first in, first out");
         }
@@ -53,9 +49,8 @@ fn foreground_that_keeps_coming_cannot_hold_background_back() {
 #[test]
 fn foreground_overtakes_a_full_background_queue() {
     let (bridge, mut inbox) = one_core(options(4096, 32));
-    let _background: Vec<_> = (0..4096)
-        .map(|op| send(&bridge, ask_background(BACKGROUND + op)))
-        .collect();
+    let _background: Vec<_> =
+        (0..4096).map(|op| send(&bridge, ask_background(BACKGROUND + op))).collect();
     for op in 0..100 {
         let _ticket = send(&bridge, ask(op));
         let mut turns = 1;

@@ -7,10 +7,7 @@ use std::{collections::HashSet, sync::Arc, thread};
 
 #[test]
 fn ids_are_unique_over_threads_and_bridges_that_share_them() {
-    let options = BridgeOptions {
-        ids: RequestIds::new(),
-        ..BridgeOptions::default()
-    };
+    let options = BridgeOptions { ids: RequestIds::new(), ..BridgeOptions::default() };
     let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
     let (one, _inboxes_one) = Bridge::<u64, u64>::new(1, options.clone(), Arc::clone(&clock));
     let (two, _inboxes_two) = Bridge::<u64, u64>::new(1, options, clock);
@@ -25,10 +22,7 @@ fn ids_are_unique_over_threads_and_bridges_that_share_them() {
                 })
             })
             .collect();
-        threads
-            .into_iter()
-            .flat_map(|thread| thread.join().expect("no panic"))
-            .collect()
+        threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect()
     });
     assert_eq!(ids.len(), 4000);
     assert_eq!(ids.iter().collect::<HashSet<_>>().len(), 4000);

@@ -117,8 +117,5 @@ fn errors_keep_the_op_out_of_their_text() {
     let _kept = send(&bridge, ask(1));
     let error = bridge.send(CORE, ask(987_654)).expect_err("it is full");
     let text = format!("{error} {error:?} {:?}", ask(987_654));
-    assert!(
-        text.contains("core 0") && !text.contains("987654"),
-        "{text}"
-    );
+    assert!(text.contains("core 0") && !text.contains("987654"), "{text}");
 }

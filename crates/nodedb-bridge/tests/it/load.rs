@@ -47,23 +47,14 @@ fn serve(mut inbox: PingInbox, bridge: &PingBridge) -> (u64, u64) {
 fn ask_all(bridge: &PingBridge, clock: RealClock, sender: u64) {
     for op in 0..REQUESTS {
         let core = CoreId::new(u16::try_from((op + sender) % u64::from(CORES)).expect("small"));
-        let priority = if op % 5 == 0 {
-            Priority::Background
-        } else {
-            Priority::Foreground
-        };
-        let mut request = Request {
-            priority,
-            ..ask_until(op, clock.now() + LONG)
-        };
+        let priority = if op % 5 == 0 { Priority::Background } else { Priority::Foreground };
+        let mut request = Request { priority, ..ask_until(op, clock.now() + LONG) };
         let ticket = loop {
             match bridge.send(core, request) {
                 Ok(ticket) => break ticket,
                 Err(error @ SendError::Busy { .. }) => {
-                    request = Request {
-                        priority,
-                        ..ask_until(error.into_op(), clock.now() + LONG)
-                    };
+                    request =
+                        Request { priority, ..ask_until(error.into_op(), clock.now() + LONG) };
                     thread::yield_now();
                 }
                 Err(error) => panic!("{error}"),
@@ -80,10 +71,8 @@ fn nothing_is_lost_or_doubled() {
     let (bridge, inboxes) = Bridge::new(CORES, options(2, 4), Arc::new(clock));
     thread::scope(|scope| {
         let bridge = &bridge;
-        let cores: Vec<_> = inboxes
-            .into_iter()
-            .map(|inbox| scope.spawn(move || serve(inbox, bridge)))
-            .collect();
+        let cores: Vec<_> =
+            inboxes.into_iter().map(|inbox| scope.spawn(move || serve(inbox, bridge))).collect();
         let senders: Vec<_> = (0..SENDERS)
             .map(|sender| scope.spawn(move || ask_all(bridge, clock, sender)))
             .collect();
@@ -91,10 +80,7 @@ fn nothing_is_lost_or_doubled() {
             sender.join().expect("every request was answered");
         }
         bridge.close();
-        let counts: Vec<_> = cores
-            .into_iter()
-            .map(|core| core.join().expect("no panic"))
-            .collect();
+        let counts: Vec<_> = cores.into_iter().map(|core| core.join().expect("no panic")).collect();
         let answered: u64 = counts.iter().map(|(answered, _)| answered).sum();
         assert_eq!(answered, SENDERS * REQUESTS);
         assert!(counts.iter().all(|&(_, wakes)| wakes > 0));
@@ -111,10 +97,7 @@ fn no_request_and_no_wake_is_slept_through() {
     let mut kept = None;
     thread::scope(|scope| {
         scope.spawn(|| {
-            while matches!(
-                inbox.receive(Some(LONG)),
-                Received::Request(_) | Received::Wake
-            ) {
+            while matches!(inbox.receive(Some(LONG)), Received::Request(_) | Received::Wake) {
                 seen.fetch_add(1, Ordering::SeqCst);
             }
         });

@@ -39,11 +39,7 @@ impl Clock for ManualClock {
 }
 
 pub(crate) fn options(capacity: usize, foreground_run: u32) -> BridgeOptions {
-    BridgeOptions {
-        capacity,
-        foreground_run,
-        ..BridgeOptions::default()
-    }
+    BridgeOptions { capacity, foreground_run, ..BridgeOptions::default() }
 }
 
 pub(crate) fn one_core(options: BridgeOptions) -> (PingBridge, PingInbox) {
@@ -71,17 +67,11 @@ pub(crate) fn ask(op: u64) -> Request<u64> {
 }
 
 pub(crate) fn ask_background(op: u64) -> Request<u64> {
-    Request {
-        priority: Priority::Background,
-        ..ask(op)
-    }
+    Request { priority: Priority::Background, ..ask(op) }
 }
 
 pub(crate) fn ask_until(op: u64, deadline: Duration) -> Request<u64> {
-    Request {
-        deadline,
-        ..ask(op)
-    }
+    Request { deadline, ..ask(op) }
 }
 
 pub(crate) fn send(bridge: &PingBridge, request: Request<u64>) -> Ticket<u64> {

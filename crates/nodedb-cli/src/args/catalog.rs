@@ -46,10 +46,8 @@ impl From<PolicyName> for ArchivePolicy {
 #[derive(Subcommand, Debug)]
 pub(crate) enum CollectionCommand {
     /// Create a collection.
-    #[command(
-        after_help = "Example: nodedb --dir ./db collection create words --vector \
-                            embedding:384:cosine"
-    )]
+    #[command(after_help = "Example: nodedb --dir ./db collection create words --vector \
+                            embedding:384:cosine")]
     Create(CreateArgs),
     /// Name all collections.
     #[command(after_help = "Example: nodedb --dir ./db collection list")]

@@ -29,12 +29,7 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "URL")]
     pub(crate) archive: Option<String>,
     /// How deep an archive is looked at.
-    #[arg(
-        long,
-        value_name = "LEVEL",
-        default_value = "content",
-        requires = "archive"
-    )]
+    #[arg(long, value_name = "LEVEL", default_value = "content", requires = "archive")]
     pub(crate) level: VerifyDepth,
 }
 

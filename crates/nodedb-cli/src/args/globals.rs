@@ -9,13 +9,7 @@ use tracing_subscriber::EnvFilter;
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct Globals {
     /// Directory of the database.
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "NODEDB_DIR",
-        hide_env_values = true,
-        global = true
-    )]
+    #[arg(long, value_name = "DIR", env = "NODEDB_DIR", hide_env_values = true, global = true)]
     pub(crate) dir: Option<PathBuf>,
     /// Answer with one JSON document (scan, export: JSON lines).
     #[arg(long, global = true)]

@@ -83,16 +83,12 @@ pub(crate) enum Command {
     #[command(after_help = "Example: nodedb --dir ./db export words words.jsonl")]
     Export(ExportArgs),
     /// Read documents in key order.
-    #[command(
-        after_help = "Example: nodedb --dir ./db scan words --filter \"pos = 'noun' AND \
-                            length >= 40\" --limit 10"
-    )]
+    #[command(after_help = "Example: nodedb --dir ./db scan words --filter \"pos = 'noun' AND \
+                            length >= 40\" --limit 10")]
     Scan(ScanArgs),
     /// Find the documents nearest to a vector or to another document.
-    #[command(
-        after_help = "Examples:\n  nodedb --dir ./db search words --field embedding --like \
-        wn-00000 -k 5\n  nodedb --dir ./db search words --field embedding --vector @query.json"
-    )]
+    #[command(after_help = "Examples:\n  nodedb --dir ./db search words --field embedding --like \
+        wn-00000 -k 5\n  nodedb --dir ./db search words --field embedding --vector @query.json")]
     Search(SearchArgs),
     /// Carry CRDT updates between replicas.
     #[command(subcommand)]
@@ -107,10 +103,8 @@ pub(crate) enum Command {
     #[command(after_help = "Example: nodedb --dir ./db status --json")]
     Status,
     /// Run commands from standard input, one per line, one JSON line out per command.
-    #[command(
-        after_help = "A line is split as a POSIX shell splits words; one that begins with \
-        `[` is a JSON array of the words.\nExample: echo 'get notes a' | nodedb --dir ./db shell"
-    )]
+    #[command(after_help = "A line is split as a POSIX shell splits words; one that begins with \
+        `[` is a JSON array of the words.\nExample: echo 'get notes a' | nodedb --dir ./db shell")]
     Shell,
     /// Check every byte of a database or an archive, changing none.
     #[command(after_help = "Examples:\n  nodedb --dir ./db verify\n  \

@@ -11,9 +11,7 @@ fn parse(words: &[&str]) -> Result<Cli, String> {
 }
 
 fn command(words: &[&str]) -> Command {
-    parse(words)
-        .unwrap_or_else(|error| panic!("{words:?}: {error}"))
-        .command
+    parse(words).unwrap_or_else(|error| panic!("{words:?}: {error}")).command
 }
 
 #[test]
@@ -44,30 +42,17 @@ fn values_may_begin_with_a_hyphen_or_a_bracket() {
         let Command::Put(put) = command(&["put", "c", "k", value, "--expect", "absent"]) else {
             panic!("a put");
         };
-        assert_eq!(
-            (put.value.as_str(), put.expect),
-            (value, Some(Expected(Expect::Absent)))
-        );
+        assert_eq!((put.value.as_str(), put.expect), (value, Some(Expected(Expect::Absent))));
     }
-    let Command::Get(get) = command(&["get", "c", "-k"]) else {
-        panic!("a get")
-    };
+    let Command::Get(get) = command(&["get", "c", "-k"]) else { panic!("a get") };
     assert_eq!(get.key, "-k");
-    let Command::Batch(batch) = command(&["batch", "[{}]"]) else {
-        panic!("a batch")
-    };
+    let Command::Batch(batch) = command(&["batch", "[{}]"]) else { panic!("a batch") };
     assert_eq!(batch.operations, "[{}]");
-    let words = [
-        "search", "c", "--field", "f", "--vector", "[-1,2]", "-k", "3",
-    ];
-    let Command::Search(search) = command(&words) else {
-        panic!("a search")
-    };
+    let words = ["search", "c", "--field", "f", "--vector", "[-1,2]", "-k", "3"];
+    let Command::Search(search) = command(&words) else { panic!("a search") };
     assert_eq!((search.vector.as_deref(), search.k), (Some("[-1,2]"), 3));
     let words = ["search", "c", "--field", "f", "--like", "-k"];
-    let Command::Search(search) = command(&words) else {
-        panic!("a search")
-    };
+    let Command::Search(search) = command(&words) else { panic!("a search") };
     assert_eq!((search.like.as_deref(), search.k), (Some("-k"), 10));
 }
 
@@ -75,9 +60,7 @@ fn values_may_begin_with_a_hyphen_or_a_bracket() {
 fn what_contradicts_itself_is_refused() {
     for words in [
         &["search", "c", "--field", "f"][..],
-        &[
-            "search", "c", "--field", "f", "--vector", "[1]", "--like", "k",
-        ],
+        &["search", "c", "--field", "f", "--vector", "[1]", "--like", "k"],
         &["search", "c", "--like", "k"],
         &["delete", "c"],
         &["delete", "c", "k", "--filter", "a = 1"],
@@ -104,13 +87,7 @@ fn what_is_not_built_is_absent() {
         &["archive", "attach", "file:///a"],
         &["index", "drop", "c", "f"],
         &["put", "c", "k", "1", "--idempotency", "x"],
-        &[
-            "init",
-            "--archive",
-            "file:///a",
-            "--archive-policy",
-            "best-effort",
-        ],
+        &["init", "--archive", "file:///a", "--archive-policy", "best-effort"],
         &["search", "c", "--field", "f", "--like", "k", "--ef", "10"],
         &["collection", "create", "c", "--index", "a"],
         &["wal", "dump"],
@@ -127,19 +104,8 @@ fn durability_is_sync_buffered_or_periodic() {
     assert_eq!(parse_durability("sync"), Ok(Durability::Sync));
     assert_eq!(parse_durability("buffered"), Ok(Durability::Buffered));
     let every = Duration::from_millis(250);
-    assert_eq!(
-        parse_durability("periodic:250"),
-        Ok(Durability::Periodic { every })
-    );
-    for bad in [
-        "",
-        "none",
-        "periodic",
-        "periodic:",
-        "periodic:0",
-        "periodic:1s",
-        "sync:1",
-    ] {
+    assert_eq!(parse_durability("periodic:250"), Ok(Durability::Periodic { every }));
+    for bad in ["", "none", "periodic", "periodic:", "periodic:0", "periodic:1s", "sync:1"] {
         assert!(parse_durability(bad).is_err(), "{bad}");
     }
 }
@@ -174,27 +140,13 @@ fn a_target_is_latest_an_lsn_a_time_or_a_point() {
 
 #[test]
 fn a_vector_field_names_its_metric() {
-    let field = |metric| VectorField {
-        field: "a:b".to_owned(),
-        dimensions: 3,
-        metric,
-    };
-    for (text, metric) in [
-        ("a:b:3:cosine", Metric::Cosine),
-        ("a:b:3:l2:f32", Metric::L2),
-        ("a:b:3:dot", Metric::Dot),
-    ] {
+    let field = |metric| VectorField { field: "a:b".to_owned(), dimensions: 3, metric };
+    for (text, metric) in
+        [("a:b:3:cosine", Metric::Cosine), ("a:b:3:l2:f32", Metric::L2), ("a:b:3:dot", Metric::Dot)]
+    {
         assert_eq!(values::parse_vector_field(text), Ok(field(metric)));
     }
-    for bad in [
-        "",
-        "a",
-        "a:3",
-        "a:3:manhattan",
-        ":3:dot",
-        "a:x:dot",
-        "a:-1:dot",
-    ] {
+    for bad in ["", "a", "a:3", "a:3:manhattan", ":3:dot", "a:x:dot", "a:-1:dot"] {
         assert!(values::parse_vector_field(bad).is_err(), "{bad}");
     }
     for storage in ["bf16", "i8"] {

@@ -32,9 +32,9 @@ impl FromStr for Target {
             None if text == "latest" => Ok(RestoreTarget::Latest),
             Some(("lsn", number)) => parse_lsn(number).map(RestoreTarget::Lsn),
             Some(("time", time)) => parse_time(time).map(RestoreTarget::Time),
-            Some(("point", name)) => Name::new(name)
-                .map(RestoreTarget::Point)
-                .map_err(|error| error.to_string()),
+            Some(("point", name)) => {
+                Name::new(name).map(RestoreTarget::Point).map_err(|error| error.to_string())
+            }
             _ => Err("unknown target".to_owned()),
         };
         let wanted = "give latest, lsn:N, time:RFC3339 or point:NAME";
@@ -59,12 +59,8 @@ pub(crate) fn parse_durability(text: &str) -> Result<Durability, String> {
         None if text == "sync" => Ok(Durability::Sync),
         None if text == "buffered" => Ok(Durability::Buffered),
         Some(("periodic", ms)) => match ms.parse() {
-            Ok(ms @ 1..=3_600_000) => Ok(Durability::Periodic {
-                every: Duration::from_millis(ms),
-            }),
-            _ => Err(format!(
-                "`{ms}` is no period: give 1 to 3600000 milliseconds"
-            )),
+            Ok(ms @ 1..=3_600_000) => Ok(Durability::Periodic { every: Duration::from_millis(ms) }),
+            _ => Err(format!("`{ms}` is no period: give 1 to 3600000 milliseconds")),
         },
         _ => Err("give sync, buffered or periodic:MS".to_owned()),
     }
@@ -80,27 +76,18 @@ pub(crate) fn parse_vector_field(text: &str) -> Result<VectorField, String> {
         }
         _ => text,
     };
-    let (rest, metric) = rest
-        .rsplit_once(':')
-        .ok_or_else(|| wrong("parts are missing"))?;
+    let (rest, metric) = rest.rsplit_once(':').ok_or_else(|| wrong("parts are missing"))?;
     let metric = match metric {
         "cosine" => Metric::Cosine,
         "l2" => Metric::L2,
         "dot" => Metric::Dot,
         other => return Err(wrong(&format!("`{other}` is no metric"))),
     };
-    let (field, dimensions) = rest
-        .rsplit_once(':')
-        .ok_or_else(|| wrong("parts are missing"))?;
-    let dimensions = dimensions.parse().or(Err(wrong(&format!(
-        "`{dimensions}` is no number of dimensions"
-    ))))?;
+    let (field, dimensions) = rest.rsplit_once(':').ok_or_else(|| wrong("parts are missing"))?;
+    let dimensions =
+        dimensions.parse().or(Err(wrong(&format!("`{dimensions}` is no number of dimensions"))))?;
     if field.is_empty() {
         return Err(wrong("the field is empty"));
     }
-    Ok(VectorField {
-        field: field.to_owned(),
-        dimensions,
-        metric,
-    })
+    Ok(VectorField { field: field.to_owned(), dimensions, metric })
 }

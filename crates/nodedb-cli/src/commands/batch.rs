@@ -51,21 +51,13 @@ pub(super) fn run(args: &BatchArgs, context: &mut Context) -> Result<Answer, Fai
     };
     let operations = parse(&text)?;
     let tenant = context.tenant()?;
-    let mut kinds = Kinds {
-        tenant: &tenant,
-        known: HashMap::new(),
-    };
-    let operations: Vec<_> = operations
-        .into_iter()
-        .map(|one| kinds.bind(one))
-        .collect::<Result<_, _>>()?;
+    let mut kinds = Kinds { tenant: &tenant, known: HashMap::new() };
+    let operations: Vec<_> =
+        operations.into_iter().map(|one| kinds.bind(one)).collect::<Result<_, _>>()?;
     let count = operations.len();
     let written = tenant.batch(&operations)?;
     let versions = written.versions.iter().map(Version::to_string).collect();
-    let answer = Written {
-        lsn: written.lsn.get(),
-        versions,
-    };
+    let answer = Written { lsn: written.lsn.get(), versions };
     let text = format!("{count} written together, lsn {}", answer.lsn);
     Answer::new(&answer, text)
 }
@@ -91,12 +83,7 @@ impl Kinds<'_> {
                 let kind = self.of(&put.collection)?;
                 let value = value_text::value_bytes(kind, &put.value)?;
                 let expect = expect(put.expect.as_deref())?;
-                BatchOp::Put {
-                    collection: put.collection,
-                    key: put.key.into(),
-                    value,
-                    expect,
-                }
+                BatchOp::Put { collection: put.collection, key: put.key.into(), value, expect }
             }
             Operation::Delete(delete) => BatchOp::Delete {
                 expect: expect(delete.expect.as_deref())?,
@@ -118,9 +105,7 @@ impl Kinds<'_> {
 
 fn expect(text: Option<&str>) -> Result<Option<Expect>, Failure> {
     let parse = |text: &str| text.parse::<Expected>().map(|expected| expected.0);
-    text.map(parse)
-        .transpose()
-        .map_err(|error| Failure::input("`expect` of the batch", error))
+    text.map(parse).transpose().map_err(|error| Failure::input("`expect` of the batch", error))
 }
 
 #[cfg(test)]
@@ -132,13 +117,9 @@ mod tests {
         let text = br#"[{"put": {"collection": "c", "key": "k", "value": {"b": 1.10, "a": 2}}},
                         {"delete": {"collection": "c", "key": "x", "expect": "absent"}}]"#;
         let operations = parse(text)?;
-        let Some(Operation::Put(put)) = operations.first() else {
-            panic!("a put first")
-        };
+        let Some(Operation::Put(put)) = operations.first() else { panic!("a put first") };
         assert_eq!(put.value.get(), r#"{"b": 1.10, "a": 2}"#);
-        let Some(Operation::Delete(delete)) = operations.last() else {
-            panic!("then a delete")
-        };
+        let Some(Operation::Delete(delete)) = operations.last() else { panic!("then a delete") };
         assert_eq!(expect(delete.expect.as_deref())?, Some(Expect::Absent));
         Ok(())
     }
@@ -155,10 +136,7 @@ mod tests {
             r#"[{"delete": {"collection": "c", "key": "k", "expct": "absent"}}]"#,
             r#"[{"put": {"collection": "c", "key": "k", "value": 1}}] x"#,
         ] {
-            assert!(
-                matches!(parse(bad.as_bytes()), Err(Failure::Input { .. })),
-                "{bad}"
-            );
+            assert!(matches!(parse(bad.as_bytes()), Err(Failure::Input { .. })), "{bad}");
         }
         assert!(expect(Some("yesterday")).is_err());
     }

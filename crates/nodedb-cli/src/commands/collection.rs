@@ -45,10 +45,7 @@ pub(super) fn run(command: &CollectionCommand, context: &mut Context) -> Result<
         }
         CollectionCommand::Drop(args) => {
             let lsn = context.tenant()?.drop_collection(&args.name)?.get();
-            Answer::new(
-                &Dropped { lsn },
-                format!("dropped {}, lsn {lsn}", args.name),
-            )
+            Answer::new(&Dropped { lsn }, format!("dropped {}, lsn {lsn}", args.name))
         }
     }
 }
@@ -81,28 +78,13 @@ fn describe(info: CollectionInfo) -> Described {
 fn answer(collections: Vec<Described>) -> Result<Answer, Failure> {
     let mut text = String::from("NAME  KIND  PARTITIONS  DOCUMENTS  INDEXES");
     for one in &collections {
-        let Described {
-            name,
-            kind,
-            partitions,
-            documents,
-            indexes,
-        } = one;
+        let Described { name, kind, partitions, documents, indexes } = one;
         let shown =
             |index: &Index| format!("{}:{}:{}", index.field, index.dimensions, index.metric);
         let indexes: Vec<_> = indexes.iter().map(shown).collect();
-        let indexes = if indexes.is_empty() {
-            "-".to_owned()
-        } else {
-            indexes.join(",")
-        };
-        write!(
-            text,
-            "\n{name}  {kind}  {partitions}  {documents}  {indexes}"
-        )
-        .map_err(|error| Failure::Internal {
-            message: error.to_string(),
-        })?;
+        let indexes = if indexes.is_empty() { "-".to_owned() } else { indexes.join(",") };
+        write!(text, "\n{name}  {kind}  {partitions}  {documents}  {indexes}")
+            .map_err(|error| Failure::Internal { message: error.to_string() })?;
     }
     Answer::new(&Collections { collections }, text)
 }

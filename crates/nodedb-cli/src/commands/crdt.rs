@@ -33,17 +33,11 @@ pub(super) fn run(command: &CrdtCommand, context: &mut Context) -> Result<Answer
 fn export(args: &CrdtExportArgs, context: &mut Context) -> Result<Answer, Failure> {
     let standard = user_file::is_standard(&args.file);
     if standard && context.output != Output::Text {
-        return Err(Failure::input(
-            "`-`",
-            "updates are bytes, not JSON: give a file",
-        ));
+        return Err(Failure::input("`-`", "updates are bytes, not JSON: give a file"));
     }
     let collection = context.collection(&args.collection)?;
     let updates = collection.export_crdt(&args.key, args.since.as_deref())?;
-    let answer = Exported {
-        file: &args.file,
-        bytes: updates.len(),
-    };
+    let answer = Exported { file: &args.file, bytes: updates.len() };
     if standard {
         return Answer::raw(&answer, updates);
     }
@@ -54,17 +48,12 @@ fn export(args: &CrdtExportArgs, context: &mut Context) -> Result<Answer, Failur
         source,
     })?;
     file.finish()?;
-    Answer::new(
-        &answer,
-        format!("{} bytes in {}", updates.len(), args.file.display()),
-    )
+    Answer::new(&answer, format!("{} bytes in {}", updates.len(), args.file.display()))
 }
 
 fn merge(args: &CrdtMergeArgs, context: &mut Context) -> Result<Answer, Failure> {
     let updates = context.read(&args.file)?;
-    let merged = context
-        .collection(&args.collection)?
-        .merge(&args.key, &updates)?;
+    let merged = context.collection(&args.collection)?.merge(&args.key, &updates)?;
     let answer = Merged {
         lsn: merged.written.map(|written| written.lsn.get()),
         version: merged.written.map(|written| written.version.to_string()),

@@ -15,10 +15,7 @@ pub(super) fn run(args: &DeleteArgs, context: &mut Context) -> Result<Answer, Fa
     let answer = match (&args.filter, &args.key) {
         (Some(filter), _) => {
             let deleted = collection.delete_where(filter)?;
-            Deleted {
-                lsn: deleted.last_lsn.map(Lsn::get),
-                deleted: deleted.count,
-            }
+            Deleted { lsn: deleted.last_lsn.map(Lsn::get), deleted: deleted.count }
         }
         (None, Some(key)) => {
             let options = WriteOptions {
@@ -26,10 +23,7 @@ pub(super) fn run(args: &DeleteArgs, context: &mut Context) -> Result<Answer, Fa
                 ..WriteOptions::default()
             };
             let lsn = collection.delete(key, options)?;
-            Deleted {
-                lsn: Some(lsn.get()),
-                deleted: 1,
-            }
+            Deleted { lsn: Some(lsn.get()), deleted: 1 }
         }
         (None, None) => {
             let message = "give a key or --filter".to_owned();

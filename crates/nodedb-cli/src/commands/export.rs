@@ -29,10 +29,7 @@ struct Rows {
 
 pub(super) fn run(args: &ExportArgs, context: &mut Context) -> Result<Answer, Failure> {
     let collection = context.collection(&args.collection)?;
-    let file = args
-        .file
-        .as_deref()
-        .filter(|file| !user_file::is_standard(file));
+    let file = args.file.as_deref().filter(|file| !user_file::is_standard(file));
     match file {
         Some(file) => {
             context.interrupt = Interrupt::listen();
@@ -47,22 +44,14 @@ fn into_file(collection: &Collection, path: &Path, context: &Context) -> Result<
     let mut out = Until::new(NewFile::create(path)?, context.interrupt.clone());
     let result = collection.export(&mut out);
     if context.interrupt.pressed() {
-        let message = format!(
-            "export interrupted: {} was not written; run it again",
-            path.display()
-        );
+        let message =
+            format!("export interrupted: {} was not written; run it again", path.display());
         return Err(Failure::Interrupted { message });
     }
     let exported = result?;
     out.into_inner().finish()?;
     let text = format!("{exported} documents in {}", path.display());
-    Answer::new(
-        &Exported {
-            exported,
-            file: path,
-        },
-        text,
-    )
+    Answer::new(&Exported { exported, file: path }, text)
 }
 
 fn into_stdout(collection: &Collection) -> Result<Answer, Failure> {
@@ -77,12 +66,9 @@ fn into_stdout(collection: &Collection) -> Result<Answer, Failure> {
 fn into_rows(collection: &Collection) -> Result<Answer, Failure> {
     let mut lines = Vec::new();
     collection.export(&mut lines)?;
-    let rows: Result<Vec<Box<RawValue>>, _> = serde_json::Deserializer::from_slice(&lines)
-        .into_iter()
-        .collect();
-    let rows = rows.map_err(|error| Failure::Internal {
-        message: error.to_string(),
-    })?;
+    let rows: Result<Vec<Box<RawValue>>, _> =
+        serde_json::Deserializer::from_slice(&lines).into_iter().collect();
+    let rows = rows.map_err(|error| Failure::Internal { message: error.to_string() })?;
     Answer::new(&Rows { rows }, "")
 }
 
@@ -94,10 +80,7 @@ struct Stdout {
 
 impl Stdout {
     fn new() -> Self {
-        Self {
-            out: BufWriter::with_capacity(1 << 16, io::stdout().lock()),
-            failed: None,
-        }
+        Self { out: BufWriter::with_capacity(1 << 16, io::stdout().lock()), failed: None }
     }
 
     fn finish(mut self) -> Result<(), Failure> {

@@ -5,12 +5,10 @@ use nodedb::CollectionKind;
 
 pub(super) fn run(args: &GetArgs, context: &mut Context) -> Result<Answer, Failure> {
     let collection = context.collection(&args.collection)?;
-    let document = collection
-        .get(&args.key)?
-        .ok_or_else(|| Failure::NoDocument {
-            collection: args.collection.clone(),
-            key: args.key.clone(),
-        })?;
+    let document = collection.get(&args.key)?.ok_or_else(|| Failure::NoDocument {
+        collection: args.collection.clone(),
+        key: args.key.clone(),
+    })?;
     let kind = collection.kind();
     let row = Row::of(kind, &document)?;
     let mut text = document.value.to_vec();

@@ -50,37 +50,19 @@ pub(super) fn run(args: &ImportArgs, context: &mut Context) -> Result<Answer, Fa
     })?;
     drop(progress);
     if context.interrupt.pressed() {
-        return Err(Failure::Interrupted {
-            message: interrupted(args, lines, &report),
-        });
+        return Err(Failure::Interrupted { message: interrupted(args, lines, &report) });
     }
-    let seconds = context
-        .env
-        .clock
-        .now()
-        .saturating_sub(started)
-        .as_secs_f64();
+    let seconds = context.env.clock.now().saturating_sub(started).as_secs_f64();
     let text = summary(&report, seconds);
     let errors = report.errors.into_iter();
-    let errors = errors
-        .map(|one| LineError {
-            line: one.line,
-            message: one.message,
-        })
-        .collect();
-    let answer = ImportAnswer {
-        imported: report.imported,
-        skipped: report.skipped,
-        errors,
-    };
+    let errors = errors.map(|one| LineError { line: one.line, message: one.message }).collect();
+    let answer = ImportAnswer { imported: report.imported, skipped: report.skipped, errors };
     Answer::new(&answer, text)
 }
 
 fn interrupted(args: &ImportArgs, lines: u64, report: &ImportReport) -> String {
     let (file, collection, key) = (args.file.display(), &args.collection, &args.key);
-    let ImportReport {
-        imported, skipped, ..
-    } = report;
+    let ImportReport { imported, skipped, .. } = report;
     format!(
         "import interrupted after line {lines} of {file}: {imported} imported, {skipped} skipped; \
          go on with `tail -n +{} {file} | nodedb import {collection} - --key {key}`",
@@ -89,11 +71,7 @@ fn interrupted(args: &ImportArgs, lines: u64, report: &ImportReport) -> String {
 }
 
 fn summary(report: &ImportReport, seconds: f64) -> String {
-    let ImportReport {
-        imported,
-        skipped,
-        errors,
-    } = report;
+    let ImportReport { imported, skipped, errors } = report;
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
     let rate = *imported as f64 / seconds.max(0.001);
     let mut text = format!("{imported} imported, {skipped} skipped in {seconds:.1} s, {rate:.0}/s");

@@ -27,9 +27,6 @@ pub(super) fn run(flags: &InitArgs, context: &mut Context) -> Result<Answer, Fai
     let database = Database::create(context.dir()?, options)?;
     let database_id = database.id().to_string();
     context.adopt(database);
-    let text = format!(
-        "created database {database_id} in {}",
-        context.dir()?.display()
-    );
+    let text = format!("created database {database_id} in {}", context.dir()?.display());
     Answer::new(&Created { database_id }, text)
 }

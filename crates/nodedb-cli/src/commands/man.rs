@@ -12,15 +12,8 @@ struct Page<'a> {
 }
 
 pub(super) fn run() -> Result<Answer, Failure> {
-    let page = page().map_err(|error| Failure::Internal {
-        message: error.to_string(),
-    })?;
-    Answer::raw(
-        &Page {
-            page: &String::from_utf8_lossy(&page),
-        },
-        page.clone(),
-    )
+    let page = page().map_err(|error| Failure::Internal { message: error.to_string() })?;
+    Answer::raw(&Page { page: &String::from_utf8_lossy(&page) }, page.clone())
 }
 
 fn page() -> io::Result<Vec<u8>> {
@@ -28,9 +21,7 @@ fn page() -> io::Result<Vec<u8>> {
     root.build();
     let mut out = Vec::new();
     Man::new(root.clone()).render(&mut out)?;
-    let commands = root
-        .get_subcommands()
-        .filter(|command| !command.is_hide_set());
+    let commands = root.get_subcommands().filter(|command| !command.is_hide_set());
     for command in commands.filter(|command| command.get_name() != "help") {
         let man = Man::new(command.clone());
         out.extend_from_slice(format!(".SH \"NODEDB {}\"\n", command.get_name()).as_bytes());

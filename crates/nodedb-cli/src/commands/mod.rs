@@ -85,8 +85,6 @@ const fn alone(command: &Command) -> Option<&'static str> {
 
 /// A moment as RFC 3339 text.
 fn time_text(ms: u64) -> String {
-    let time = i64::try_from(ms)
-        .ok()
-        .and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let time = i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
     time.map_or_else(|| format!("{ms} ms after 1970"), |time| time.to_string())
 }

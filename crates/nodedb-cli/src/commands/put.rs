@@ -12,17 +12,11 @@ struct Put {
 
 pub(super) fn run(args: &PutArgs, context: &mut Context) -> Result<Answer, Failure> {
     let value = context.value(&args.value)?;
-    let options = WriteOptions {
-        expect: args.expect.map(|expected| expected.0),
-        ..WriteOptions::default()
-    };
-    let Written { lsn, version } = context
-        .collection(&args.collection)?
-        .put_raw(&args.key, &value, options)?;
-    let answer = Put {
-        lsn: lsn.get(),
-        version: version.to_string(),
-    };
+    let options =
+        WriteOptions { expect: args.expect.map(|expected| expected.0), ..WriteOptions::default() };
+    let Written { lsn, version } =
+        context.collection(&args.collection)?.put_raw(&args.key, &value, options)?;
+    let answer = Put { lsn: lsn.get(), version: version.to_string() };
     let text = format!("lsn {}, version {}", answer.lsn, answer.version);
     Answer::new(&answer, text)
 }

@@ -35,11 +35,7 @@ pub(super) fn run(args: &RestoreArgs, context: &Context) -> Result<Answer, Failu
         return Answer::new(&plan, text);
     }
     // A plan for a place that is taken would only stand before the refusal.
-    let taken = context
-        .env
-        .files
-        .entry(&args.into)
-        .is_ok_and(|entry| entry.is_some());
+    let taken = context.env.files.entry(&args.into).is_ok_and(|entry| entry.is_some());
     if context.output == Output::Text && !taken {
         let plan = Restored::from(nodedb::plan_restore(&request)?);
         writeln!(io::stderr(), "{}", plan.text("restoring")).map_err(Failure::Output)?;
@@ -69,15 +65,12 @@ impl From<RestoreReport> for Restored {
 impl Restored {
     fn text(&self, what: &str) -> String {
         let lsn = |lsn: Option<u64>| lsn.map_or_else(|| "none".to_owned(), |lsn| lsn.to_string());
-        let base = self
-            .base_lsn
-            .map_or_else(|| "the beginning".to_owned(), |lsn| format!("base {lsn}"));
+        let base =
+            self.base_lsn.map_or_else(|| "the beginning".to_owned(), |lsn| format!("base {lsn}"));
         let (objects, bytes) = (self.objects, self.bytes);
         let end = self.reached_lsn.or(self.target_lsn);
-        let mut text = format!(
-            "{what} {base} and log up to {}, {objects} objects, {bytes} bytes",
-            lsn(end)
-        );
+        let mut text =
+            format!("{what} {base} and log up to {}, {objects} objects, {bytes} bytes", lsn(end));
         for warning in &self.warnings {
             text.push_str("\nwarning: ");
             text.push_str(warning);

@@ -15,12 +15,5 @@ pub(super) fn run(args: &RestorePointArgs, context: &mut Context) -> Result<Answ
     let point = context.database()?.restore_point(&args.name)?;
     let (lsn, time) = (point.lsn.get(), time_text(point.time_ms));
     let text = format!("{}: lsn {lsn}, {time}", args.name);
-    Answer::new(
-        &Named {
-            name: &args.name,
-            lsn,
-            time,
-        },
-        text,
-    )
+    Answer::new(&Named { name: &args.name, lsn, time }, text)
 }

@@ -38,23 +38,14 @@ pub(super) fn run(args: &SearchArgs, context: &mut Context) -> Result<Answer, Fa
     let mut lines = Vec::with_capacity(hits.len());
     let mut found = Vec::with_capacity(hits.len());
     for hit in hits {
-        let Row {
-            key,
-            version,
-            value,
-        } = Row::of(collection.kind(), &hit.document)?;
+        let Row { key, version, value } = Row::of(collection.kind(), &hit.document)?;
         let shown = value_text::key_text(&hit.document.key);
         lines.push(format!(
             "{}\t{shown}\t{}",
             hit.distance,
             without_vector(value.get(), &args.field)
         ));
-        found.push(FoundHit {
-            key,
-            distance: hit.distance,
-            version,
-            value,
-        });
+        found.push(FoundHit { key, distance: hit.distance, version, value });
     }
     Answer::new(&Found { hits: found }, lines.join("\n"))
 }
@@ -87,9 +78,7 @@ mod tests {
     #[test]
     fn a_vector_is_finite_numbers() -> Result<(), Failure> {
         assert_eq!(parse_vector(b"[1, -0.5, 1e-3]")?, [1.0, -0.5, 0.001]);
-        for bad in [
-            "[1e999]", "[1e39]", "[NaN]", "1", "[\"1\"]", "[null]", "[1", "[[1]]",
-        ] {
+        for bad in ["[1e999]", "[1e39]", "[NaN]", "1", "[\"1\"]", "[null]", "[1", "[[1]]"] {
             assert!(parse_vector(bad.as_bytes()).is_err(), "{bad}");
         }
         Ok(())

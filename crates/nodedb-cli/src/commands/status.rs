@@ -90,20 +90,8 @@ impl From<ArchiveStatus> for Archive {
 
 impl From<HoldStatus> for Hold {
     fn from(hold: HoldStatus) -> Self {
-        let HoldStatus {
-            name,
-            lsn,
-            bytes,
-            since_ms,
-            reason,
-        } = hold;
-        Self {
-            name,
-            lsn: lsn.get(),
-            bytes,
-            since_ms,
-            reason,
-        }
+        let HoldStatus { name, lsn, bytes, since_ms, reason } = hold;
+        Self { name, lsn: lsn.get(), bytes, since_ms, reason }
     }
 }
 
@@ -144,13 +132,7 @@ impl Shown {
             format!("archive      {url}, {policy}, writer epoch {writer_epoch}, {lag_records} records behind")
         }));
         lines.extend(self.holds.iter().map(|hold| {
-            let Hold {
-                name,
-                lsn,
-                bytes,
-                reason,
-                ..
-            } = hold;
+            let Hold { name, lsn, bytes, reason, .. } = hold;
             format!("held by      {name} from {lsn}, {bytes} bytes: {reason}")
         }));
         lines.extend(self.vshards.iter().map(|vshard| {
@@ -158,10 +140,7 @@ impl Shown {
                 |engine: &Floor| format!("{} {}", engine.engine, lsn(engine.effective_lsn));
             let engines: Vec<_> = vshard.engines.iter().map(engine).collect();
             let (number, dirty) = (vshard.vshard, vshard.dirty_bytes);
-            format!(
-                "vshard {number:<5} {}, {dirty} bytes to flush",
-                engines.join(", ")
-            )
+            format!("vshard {number:<5} {}, {dirty} bytes to flush", engines.join(", "))
         }));
         lines.join("\n")
     }

@@ -55,57 +55,32 @@ impl From<VerifyDepth> for VerifyLevel {
 
 fn answer(report: VerifyReport) -> Result<Answer, Failure> {
     let ok = report.is_ok();
-    let VerifyReport {
-        checked,
-        problems,
-        notes,
-    } = report;
+    let VerifyReport { checked, problems, notes } = report;
     let verified = Verified {
         ok,
-        checked: Checked {
-            files: checked.files,
-            bytes: checked.bytes,
-            records: checked.records,
-        },
+        checked: Checked { files: checked.files, bytes: checked.bytes, records: checked.records },
         problems: problems.into_iter().map(found).collect(),
         notes,
     };
-    let Checked {
-        files,
-        bytes,
-        records,
-    } = &verified.checked;
+    let Checked { files, bytes, records } = &verified.checked;
     let verdict = if ok { "sound" } else { "DAMAGED" };
-    let mut lines = vec![format!(
-        "{verdict}: {files} files, {bytes} bytes, {records} records"
-    )];
+    let mut lines = vec![format!("{verdict}: {files} files, {bytes} bytes, {records} records")];
     lines.extend(verified.problems.iter().map(|problem| {
-        let Found {
-            kind,
-            path,
-            lsn_range,
-            message,
-        } = problem;
+        let Found { kind, path, lsn_range, message } = problem;
         let range = lsn_range.map(|[first, last]| format!(" records {first} to {last}"));
         let range = range.unwrap_or_default();
         format!("{kind}: {path}{range}: {message}")
     }));
     lines.extend(verified.notes.iter().map(|note| format!("note: {note}")));
     let answer = Answer::new(&verified, lines.join("\n"))?;
-    Ok(if ok {
-        answer
-    } else {
-        answer.with_exit(DAMAGED)
-    })
+    Ok(if ok { answer } else { answer.with_exit(DAMAGED) })
 }
 
 fn found(problem: Problem) -> Found {
     Found {
         kind: problem.kind.name(),
         path: problem.path,
-        lsn_range: problem
-            .lsn_range
-            .map(|(first, last)| [first.get(), last.get()]),
+        lsn_range: problem.lsn_range.map(|(first, last)| [first.get(), last.get()]),
         message: problem.message,
     }
 }

@@ -53,17 +53,12 @@ pub(crate) fn write_until_killed(context: &mut Context) -> Result<Answer, Failur
 
 fn say(out: &mut impl Write, what: &str, key: &str) -> Result<(), Failure> {
     // Flushed at once: what stays in a buffer dies with the process.
-    writeln!(out, "{what} {key}")
-        .and_then(|()| out.flush())
-        .map_err(Failure::Output)
+    writeln!(out, "{what} {key}").and_then(|()| out.flush()).map_err(Failure::Output)
 }
 
 fn entry(number: u64) -> (String, String) {
     let text = "every acknowledged write survives ".repeat(8);
-    (
-        format!("entry-{number:07}"),
-        format!("{{\"number\":{number},\"text\":\"{text}\"}}"),
-    )
+    (format!("entry-{number:07}"), format!("{{\"number\":{number},\"text\":\"{text}\"}}"))
 }
 
 pub(super) fn kill_and_reopen(bench: &mut Workbench) -> Result<String, Failure> {
@@ -72,20 +67,13 @@ pub(super) fn kill_and_reopen(bench: &mut Workbench) -> Result<String, Failure> 
     let told = run_and_kill(&bench.db())?;
     let clock = Arc::clone(&bench.env.clock);
     let started = clock.now();
-    bench.adopt(nodedb::Database::open_with(
-        bench.db(),
-        OpenOptions::existing(),
-    )?);
+    bench.adopt(nodedb::Database::open_with(bench.db(), OpenOptions::existing())?);
     let ms = clock.now().saturating_sub(started).as_millis();
     let stored = stored(&bench.collection("journal")?)?;
     let lost: Vec<_> = told.acknowledged.difference(&stored).collect();
-    check(STEP, lost.is_empty(), || {
-        format!("acknowledged and lost: {lost:?}")
-    })?;
+    check(STEP, lost.is_empty(), || format!("acknowledged and lost: {lost:?}"))?;
     let invented: Vec<_> = stored.difference(&told.sent).collect();
-    check(STEP, invented.is_empty(), || {
-        format!("stored and never sent: {invented:?}")
-    })?;
+    check(STEP, invented.is_empty(), || format!("stored and never sent: {invented:?}"))?;
     Ok(format!(
         "killed after {} acknowledged writes, reopened in {ms} ms: all there, {} stored, {} sent",
         told.acknowledged.len(),
@@ -100,9 +88,7 @@ fn stored(journal: &Collection) -> Result<BTreeSet<String>, Failure> {
     for document in journal.scan(ScanOptions::default())? {
         let document = document?;
         let key = String::from_utf8_lossy(&document.key).into_owned();
-        let number = key
-            .strip_prefix("entry-")
-            .and_then(|digits| digits.parse().ok());
+        let number = key.strip_prefix("entry-").and_then(|digits| digits.parse().ok());
         let whole = number.is_some_and(|number| {
             let (wanted_key, value) = entry(number);
             key == wanted_key && document.value == value
@@ -114,10 +100,7 @@ fn stored(journal: &Collection) -> Result<BTreeSet<String>, Failure> {
 }
 
 fn run_and_kill(db: &Path) -> Result<Told, Failure> {
-    let failed = |message: String| Failure::Step {
-        step: STEP,
-        message,
-    };
+    let failed = |message: String| Failure::Step { step: STEP, message };
     let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
     let mut child = Command::new(program)
         .arg("quickstart-writer")
@@ -134,10 +117,7 @@ fn run_and_kill(db: &Path) -> Result<Told, Failure> {
     let told = told.and_then(|told| killed.map(|_| told));
     let told = told.map_err(|error| failed(format!("listening to the child: {error}")))?;
     check(STEP, told.acknowledged.len() >= WRITES_BEFORE_KILL, || {
-        format!(
-            "the child ended by itself after {} writes",
-            told.acknowledged.len()
-        )
+        format!("the child ended by itself after {} writes", told.acknowledged.len())
     })?;
     Ok(told)
 }

@@ -50,9 +50,7 @@ struct Done {
 /// # Errors
 /// [`Failure`] of the temporary directory and of standard output.
 pub(crate) fn run(args: &QuickstartArgs, context: &Context) -> Result<Answer, Failure> {
-    let temporary = tempfile::Builder::new()
-        .prefix("nodedb-quickstart-")
-        .tempdir();
+    let temporary = tempfile::Builder::new().prefix("nodedb-quickstart-").tempdir();
     let temporary = temporary.map_err(|source| Failure::File {
         action: "creating a directory in",
         path: std::env::temp_dir(),
@@ -91,11 +89,7 @@ fn perform(step: &Step, workbench: &mut Workbench, failure: &mut Option<Failure>
         ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         detail,
         why: step.why,
-        commands: step
-            .by_hand
-            .iter()
-            .map(|command| workbench.fill_in(command))
-            .collect(),
+        commands: step.by_hand.iter().map(|command| workbench.fill_in(command)).collect(),
     }
 }
 
@@ -104,18 +98,11 @@ fn show(number: usize, done: &Done) -> Result<(), Failure> {
     let mut text = format!("{number}. {} - {verdict}, {} ms\n", done.name, done.ms);
     let mut line = |word: &str, rest: &str| writeln!(text, "   {word:<4} {rest}");
     let written = line("did", &done.detail).and_then(|()| line("why", done.why));
-    let written = written.and_then(|()| {
-        done.commands
-            .iter()
-            .try_for_each(|command| line("hand", command))
-    });
-    written.map_err(|error| Failure::Internal {
-        message: error.to_string(),
-    })?;
+    let written =
+        written.and_then(|()| done.commands.iter().try_for_each(|command| line("hand", command)));
+    written.map_err(|error| Failure::Internal { message: error.to_string() })?;
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(Failure::Output)
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Output)
 }
 
 fn finish(
@@ -130,16 +117,8 @@ fn finish(
     if let Some(failure) = failure {
         text = format!("{text}\nA step failed: {}", failure.line());
     }
-    let error = failure
-        .map(|failure| RawValue::from_string(failure.json()))
-        .transpose();
-    let error = error.map_err(|error| Failure::Internal {
-        message: error.to_string(),
-    })?;
+    let error = failure.map(|failure| RawValue::from_string(failure.json())).transpose();
+    let error = error.map_err(|error| Failure::Internal { message: error.to_string() })?;
     let answer = Answer::new(&Report { steps, kept, error }, text)?;
-    Ok(if failure.is_some() {
-        answer.with_exit(1)
-    } else {
-        answer
-    })
+    Ok(if failure.is_some() { answer.with_exit(1) } else { answer })
 }

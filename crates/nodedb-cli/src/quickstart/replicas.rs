@@ -11,10 +11,8 @@ const REPLICA_SEGMENT_BYTES: u64 = 1 << 20;
 
 pub(super) fn merge(bench: &mut Workbench) -> Result<String, Failure> {
     let phone = bench.collection("notes")?;
-    let options = CreateOptions {
-        segment_bytes: REPLICA_SEGMENT_BYTES,
-        ..CreateOptions::default()
-    };
+    let options =
+        CreateOptions { segment_bytes: REPLICA_SEGMENT_BYTES, ..CreateOptions::default() };
     let replica = Database::create(bench.replica(), options)?;
     replica.create_collection(NewCollection::named("notes").with_kind(CollectionKind::Crdt))?;
     let laptop = replica.collection("notes")?;
@@ -31,21 +29,13 @@ pub(super) fn merge(bench: &mut Workbench) -> Result<String, Failure> {
     laptop.merge(KEY, &from_phone)?;
 
     let (here, there) = (text(&phone)?, text(&laptop)?);
-    check(STEP, here == there, || {
-        format!("the phone has {here}, the laptop {there}")
-    })?;
+    check(STEP, here == there, || format!("the phone has {here}, the laptop {there}"))?;
     let all = "tea, milk, bread, salt";
-    check(STEP, here.contains(all), || {
-        format!("{here} is not `{all}`")
-    })?;
+    check(STEP, here.contains(all), || format!("{here} is not `{all}`"))?;
     let again = phone.merge(KEY, &from_laptop)?;
-    check(STEP, !again.changed, || {
-        "merging twice changed the text".to_owned()
-    })?;
+    check(STEP, !again.changed, || "merging twice changed the text".to_owned())?;
     replica.close()?;
-    Ok(format!(
-        "both replicas hold {here}; merging again changed nothing"
-    ))
+    Ok(format!("both replicas hold {here}; merging again changed nothing"))
 }
 
 fn insert(notes: &Collection, at: usize, words: &str) -> Result<Merged, Error> {

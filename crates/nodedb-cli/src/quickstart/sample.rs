@@ -38,18 +38,12 @@ impl Sample {
     /// # Errors
     /// [`Failure::Internal`] if the program itself is damaged.
     pub(super) fn unpack() -> Result<Self, Failure> {
-        let damaged = |error: String| Failure::Internal {
-            message: format!("sample: {error}"),
-        };
+        let damaged = |error: String| Failure::Internal { message: format!("sample: {error}") };
         let bytes = zstd::decode_all(ROWS).map_err(|error| damaged(error.to_string()))?;
         let text = String::from_utf8(bytes).map_err(|error| damaged(error.to_string()))?;
         let rows = lines(&text).map_err(|error| damaged(error.to_string()))?;
         let queries = lines(QUERIES).map_err(|error| damaged(error.to_string()))?;
-        Ok(Self {
-            text,
-            rows,
-            queries,
-        })
+        Ok(Self { text, rows, queries })
     }
 
     /// The keys of the nearest rows that satisfy a condition, by brute force.
@@ -57,11 +51,7 @@ impl Sample {
         let rows = self.rows.iter().filter(|word| condition(word));
         let mut found: Vec<_> = rows.map(|word| (score(word, query), word)).collect();
         found.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-        found
-            .iter()
-            .take(NEAREST)
-            .map(|(_, word)| word.id.as_str())
-            .collect()
+        found.iter().take(NEAREST).map(|(_, word)| word.id.as_str()).collect()
     }
 }
 
@@ -87,10 +77,7 @@ mod tests {
         for query in &sample.queries {
             let nearest = sample.nearest(&query.query, |_| true);
             assert_eq!(nearest.len(), NEAREST);
-            right += nearest
-                .iter()
-                .filter(|id| query.top10.iter().any(|top| top == *id))
-                .count();
+            right += nearest.iter().filter(|id| query.top10.iter().any(|top| top == *id)).count();
         }
         // 64-bit sums made the list, 32-bit ones are compared: a tie may fall the other way.
         assert!(right >= 398, "{right} of 400");

@@ -18,10 +18,7 @@ pub(super) const STEPS: [Step; 12] = [
         name: "create",
         why: "one directory is the whole database; its log goes to an archive as it grows",
         run: documents::create,
-        by_hand: &[
-            "mkdir -p {store}",
-            "nodedb --dir {db} init --archive {archive}",
-        ],
+        by_hand: &["mkdir -p {store}", "nodedb --dir {db} init --archive {archive}"],
     },
     Step {
         name: "collection",
@@ -45,10 +42,8 @@ pub(super) const STEPS: [Step; 12] = [
         name: "filtered search",
         why: "the filter holds for every hit and costs no right answers",
         run: documents::filtered_search,
-        by_hand: &[
-            "nodedb --dir {db} search words --field embedding --like wn-00000 -k 10 \
-                    --filter \"pos = 'verb' AND length >= 40\"",
-        ],
+        by_hand: &["nodedb --dir {db} search words --field embedding --like wn-00000 -k 10 \
+                    --filter \"pos = 'verb' AND length >= 40\""],
     },
     Step {
         name: "scan",

@@ -5,10 +5,7 @@ use crate::failure::Failure;
 use nodedb::{CheckpointRequest, Database, Lsn, Name, OpenOptions, RestoreRequest, RestoreTarget};
 
 const POINT: &str = "before-the-mistake";
-const WAIT: CheckpointRequest = CheckpointRequest {
-    wait_archive: true,
-    base: false,
-};
+const WAIT: CheckpointRequest = CheckpointRequest { wait_archive: true, base: false };
 
 pub(super) fn checkpoint(bench: &mut Workbench) -> Result<String, Failure> {
     let database = bench.database()?;
@@ -16,9 +13,7 @@ pub(super) fn checkpoint(bench: &mut Workbench) -> Result<String, Failure> {
     let archived = report.archived_lsn;
     let durable = database.status()?.durable_lsn;
     let outcome = report.outcome.name();
-    check("checkpoint", outcome != "blocked", || {
-        format!("blocked: {:?}", report.held_by)
-    })?;
+    check("checkpoint", outcome != "blocked", || format!("blocked: {:?}", report.held_by))?;
     check("checkpoint", archived >= report.checkpoint_lsn, || {
         format!("archived up to {archived:?} of {durable:?}")
     })?;
@@ -42,10 +37,7 @@ pub(super) fn mistake(bench: &mut Workbench) -> Result<String, Failure> {
         format!("{before} words, {deleted} deleted, {left} left")
     })?;
     bench.exported = exported;
-    Ok(format!(
-        "point `{POINT}` at record {}; then {deleted} of {before} words gone",
-        point.lsn
-    ))
+    Ok(format!("point `{POINT}` at record {}; then {deleted} of {before} words gone", point.lsn))
 }
 
 pub(super) fn restore(bench: &mut Workbench) -> Result<String, Failure> {
@@ -62,15 +54,9 @@ pub(super) fn restore(bench: &mut Workbench) -> Result<String, Failure> {
     let another = restored.id() != bench.database()?.id();
     restored.close()?;
     check("restore", exported == bench.exported, || {
-        format!(
-            "{} bytes exported, {} before the mistake",
-            exported.len(),
-            bench.exported.len()
-        )
+        format!("{} bytes exported, {} before the mistake", exported.len(), bench.exported.len())
     })?;
-    check("restore", another, || {
-        "the restored database has the old id".to_owned()
-    })?;
+    check("restore", another, || "the restored database has the old id".to_owned())?;
     let (objects, bytes) = (report.objects, exported.len());
     Ok(format!(
         "{words} words from {objects} objects, the same {bytes} bytes as before the mistake"

@@ -18,13 +18,7 @@ pub(super) struct Workbench {
 
 impl Workbench {
     pub(super) fn new(root: &Path, env: Env) -> Self {
-        Self {
-            env,
-            root: root.to_owned(),
-            database: None,
-            sample: None,
-            exported: Vec::new(),
-        }
+        Self { env, root: root.to_owned(), database: None, sample: None, exported: Vec::new() }
     }
 
     pub(super) fn db(&self) -> PathBuf {
@@ -93,9 +87,7 @@ impl Workbench {
 
     /// Closes the database, if it is open.
     pub(super) fn close(&mut self) -> Result<(), Failure> {
-        self.database
-            .take()
-            .map_or(Ok(()), |database| Ok(database.close()?))
+        self.database.take().map_or(Ok(()), |database| Ok(database.close()?))
     }
 }
 
@@ -105,12 +97,5 @@ pub(super) fn check(
     holds: bool,
     message: impl FnOnce() -> String,
 ) -> Result<(), Failure> {
-    if holds {
-        Ok(())
-    } else {
-        Err(Failure::Step {
-            step,
-            message: message(),
-        })
-    }
+    if holds { Ok(()) } else { Err(Failure::Step { step, message: message() }) }
 }

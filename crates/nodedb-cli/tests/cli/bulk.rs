@@ -10,9 +10,7 @@ fn text(count: usize, line: impl Fn(usize) -> String) -> String {
 }
 
 fn rows(count: usize) -> String {
-    text(count, |n| {
-        format!("{{\"id\": \"r{n:05}\", \"n\": {n}.0}}\n")
-    })
+    text(count, |n| format!("{{\"id\": \"r{n:05}\", \"n\": {n}.0}}\n"))
 }
 
 #[test]
@@ -23,10 +21,7 @@ fn what_is_imported_is_exported_in_key_order() {
     let file = database.write("rows.jsonl", lines.join("\n"));
     let file = file.display().to_string();
     let report = database.json(&["import", "c", &file, "--key", "id", "--batch", "7"]);
-    assert_eq!(
-        report.to_string(),
-        r#"{"imported":500,"skipped":0,"errors":[]}"#
-    );
+    assert_eq!(report.to_string(), r#"{"imported":500,"skipped":0,"errors":[]}"#);
     let wanted = text(500, |n| {
         format!("{{\"key\":\"r{n:05}\",\"value\":{{\"id\":\"r{n:05}\",\"n\":{n}.0}}}}\n")
     });
@@ -65,24 +60,11 @@ fn bad_lines_may_be_left_out_and_are_reported() {
         "{\"id\": \"d\", \"v\": [1, 2]}\n",
         "{\"id\": 7}",
     );
-    let words = [
-        "import",
-        "c",
-        "-",
-        "--key",
-        "id",
-        "--on-error",
-        "skip",
-        "--json",
-    ];
+    let words = ["import", "c", "-", "--key", "id", "--on-error", "skip", "--json"];
     let ran = database.run_with_input(&words, input.as_bytes());
     assert_eq!(ran.code, 0, "{ran:?}");
     let report = crate::harness::document(&ran.stdout);
-    assert_eq!(
-        (&report["imported"], &report["skipped"]),
-        (&3.into(), &4.into()),
-        "{report}"
-    );
+    assert_eq!((&report["imported"], &report["skipped"]), (&3.into(), &4.into()), "{report}");
     let lines: Vec<_> = report["errors"]
         .as_array()
         .expect("errors")
@@ -90,35 +72,20 @@ fn bad_lines_may_be_left_out_and_are_reported() {
         .map(|error| (error["line"].as_u64(), error["message"].is_string()))
         .collect();
     assert_eq!(lines, [2, 3, 4, 5].map(|line| (Some(line), true)));
-    let keys: Vec<_> = database
-        .lines(&["scan", "c"])
-        .iter()
-        .map(|row| row["key"].clone())
-        .collect();
+    let keys: Vec<_> =
+        database.lines(&["scan", "c"]).iter().map(|row| row["key"].clone()).collect();
     assert_eq!(keys, ["7", "a", "d"]);
 }
 
 #[test]
 fn wrong_words_of_an_import_are_refused() {
     let database = Database::with_collection();
-    database.refused(
-        &["import", "c", "/no/such/file", "--key", "id"],
-        "NotFound",
-        3,
-    );
+    database.refused(&["import", "c", "/no/such/file", "--key", "id"], "NotFound", 3);
     let file = database.write("rows.jsonl", rows(1));
     let file = file.display().to_string();
-    database.refused(
-        &["import", "c", &file, "--key", "id", "--batch", "0"],
-        "InvalidInput",
-        1,
-    );
+    database.refused(&["import", "c", &file, "--key", "id", "--batch", "0"], "InvalidInput", 1);
     database.json(&["collection", "create", "notes", "--kind", "crdt"]);
-    database.refused(
-        &["import", "notes", &file, "--key", "id"],
-        "InvalidInput",
-        1,
-    );
+    database.refused(&["import", "notes", &file, "--key", "id"], "InvalidInput", 1);
 }
 
 #[test]
@@ -135,41 +102,22 @@ fn an_export_that_fails_leaves_the_file_as_it_was() {
 fn ctrl_c_ends_an_import_cleanly_and_says_how_to_go_on() {
     let database = Database::with_collection();
     let mut command = database.command(&["import", "c", "-", "--key", "id", "--batch", "100"]);
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the binary runs");
     let mut stdin = child.stdin.take().expect("a pipe");
     // More than pipe and buffer hold: the import is reading, so it listens for Ctrl-C.
     let input = rows(10_000);
     assert!(input.len() > 4 * (64 << 10));
     stdin.write_all(input.as_bytes()).expect("the import reads");
-    let pid = i32::try_from(child.id())
-        .ok()
-        .and_then(Pid::from_raw)
-        .expect("a process");
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process");
     kill_process(pid, Signal::INT).expect("signalled");
     drop(stdin);
     let output = child.wait_with_output().expect("the import ends");
     let stderr = String::from_utf8(output.stderr).expect("text");
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(
-        stderr.starts_with("error: import interrupted after line "),
-        "{stderr}"
-    );
-    let line = stderr
-        .split("after line ")
-        .nth(1)
-        .and_then(|rest| rest.split(' ').next());
+    assert!(stderr.starts_with("error: import interrupted after line "), "{stderr}");
+    let line = stderr.split("after line ").nth(1).and_then(|rest| rest.split(' ').next());
     let line: usize = line.expect("a number").parse().expect("a number");
-    assert!(
-        stderr.contains(&format!("tail -n +{}", line + 1)),
-        "{stderr}"
-    );
-    assert_eq!(
-        database.lines(&["scan", "c"]).len(),
-        line,
-        "what was said is there, no more"
-    );
+    assert!(stderr.contains(&format!("tail -n +{}", line + 1)), "{stderr}");
+    assert_eq!(database.lines(&["scan", "c"]).len(), line, "what was said is there, no more");
 }

@@ -6,15 +6,7 @@ use serde_json::json;
 #[test]
 fn collections_are_created_listed_and_dropped() {
     let database = Database::new();
-    let words = [
-        "collection",
-        "create",
-        "words",
-        "--vector",
-        "v:3:cosine",
-        "--partitions",
-        "2",
-    ];
+    let words = ["collection", "create", "words", "--vector", "v:3:cosine", "--partitions", "2"];
     let created = database.json(&words);
     let wanted = json!({
         "name": "words", "kind": "document", "partitions": 2, "documents": 0,
@@ -28,17 +20,9 @@ fn collections_are_created_listed_and_dropped() {
         .as_array()
         .expect("a list")
         .iter()
-        .map(|one| {
-            (
-                one["name"].as_str().expect("a name"),
-                one["kind"].as_str().expect("a kind"),
-            )
-        })
+        .map(|one| (one["name"].as_str().expect("a name"), one["kind"].as_str().expect("a kind")))
         .collect();
-    assert_eq!(
-        names,
-        [("words", "document"), ("raw", "bytes"), ("notes", "crdt")]
-    );
+    assert_eq!(names, [("words", "document"), ("raw", "bytes"), ("notes", "crdt")]);
     database.json(&["put", "words", "k", "{}"]);
     let listed = database.json(&["collection", "list"]);
     assert_eq!(listed["collections"][0]["documents"], 1);
@@ -53,26 +37,10 @@ fn wrong_collections_are_refused() {
     let database = Database::with_collection();
     database.refused(&["collection", "create", "c"], "AlreadyExists", 1);
     database.refused(&["collection", "create", "a/b"], "InvalidInput", 1);
-    database.refused(
-        &["collection", "create", "d", "--partitions", "9"],
-        "InvalidInput",
-        1,
-    );
-    database.refused(
-        &["collection", "create", "d", "--vector", "v:0:dot"],
-        "InvalidInput",
-        1,
-    );
+    database.refused(&["collection", "create", "d", "--partitions", "9"], "InvalidInput", 1);
+    database.refused(&["collection", "create", "d", "--vector", "v:0:dot"], "InvalidInput", 1);
     database.refused(&["collection", "drop", "d"], "NotFound", 3);
-    let crdt = [
-        "collection",
-        "create",
-        "d",
-        "--kind",
-        "crdt",
-        "--vector",
-        "v:3:dot",
-    ];
+    let crdt = ["collection", "create", "d", "--kind", "crdt", "--vector", "v:3:dot"];
     database.refused(&crdt, "InvalidInput", 1);
 }
 
@@ -86,10 +54,7 @@ fn an_unknown_collection_is_not_found_by_every_command() {
         &["get", "x", "k"],
         &["delete", "x", "k"],
         &["delete", "x", "--filter", "a = 1"],
-        &[
-            "batch",
-            r#"[{"put": {"collection": "x", "key": "k", "value": 1}}]"#,
-        ],
+        &["batch", r#"[{"put": {"collection": "x", "key": "k", "value": 1}}]"#],
         &["import", "x", empty, "--key", "id"],
         &["export", "x"],
         &["scan", "x"],

@@ -15,14 +15,9 @@ fn updates(peer: u64, base: &[u8], at: usize, text: &str) -> Vec<u8> {
     if !base.is_empty() {
         document.import(base).expect("a base");
     }
-    document
-        .get_text("text")
-        .insert(at, text)
-        .expect("inserted");
+    document.get_text("text").insert(at, text).expect("inserted");
     document.commit();
-    document
-        .export(ExportMode::all_updates())
-        .expect("exported")
+    document.export(ExportMode::all_updates()).expect("exported")
 }
 
 #[test]
@@ -42,10 +37,7 @@ fn two_replicas_merged_in_either_order_agree() {
     assert_eq!(text, "{\"text\":\"begin middle end\"}\n");
     assert_eq!(laptop.text(&["get", "notes", "k"]), text);
     let again = phone.json(&["crdt", "merge", "notes", "k", &first]);
-    assert_eq!(
-        (&again["changed"], &again["lsn"]),
-        (&false.into(), &serde_json::Value::Null)
-    );
+    assert_eq!((&again["changed"], &again["lsn"]), (&false.into(), &serde_json::Value::Null));
 }
 
 #[test]
@@ -55,23 +47,11 @@ fn an_export_carries_a_document_to_another_database() {
     phone.json(&["crdt", "merge", "notes", "k", &first.display().to_string()]);
     let out = phone.path("out.loro").display().to_string();
     let exported = phone.json(&["crdt", "export", "notes", "k", &out]);
-    assert_eq!(
-        exported["bytes"].as_u64(),
-        std::fs::metadata(&out).ok().map(|file| file.len())
-    );
+    assert_eq!(exported["bytes"].as_u64(), std::fs::metadata(&out).ok().map(|file| file.len()));
     laptop.json(&["crdt", "merge", "notes", "k", &out]);
-    assert_eq!(
-        laptop.text(&["get", "notes", "k"]),
-        "{\"text\":\"hello\"}\n"
-    );
-    let piped = phone
-        .command(&["crdt", "export", "notes", "k", "-"])
-        .output()
-        .expect("runs");
-    let ran = laptop.run_with_input(
-        &["crdt", "merge", "notes", "k", "-", "--json"],
-        &piped.stdout,
-    );
+    assert_eq!(laptop.text(&["get", "notes", "k"]), "{\"text\":\"hello\"}\n");
+    let piped = phone.command(&["crdt", "export", "notes", "k", "-"]).output().expect("runs");
+    let ran = laptop.run_with_input(&["crdt", "merge", "notes", "k", "-", "--json"], &piped.stdout);
     assert_eq!(crate::harness::document(&ran.stdout)["changed"], false);
 }
 
@@ -82,22 +62,10 @@ fn wrong_updates_and_kinds_are_refused() {
     let noise = noise.display().to_string();
     database.refused(&["crdt", "merge", "notes", "k", &noise], "InvalidInput", 1);
     database.refused(&["get", "notes", "k"], "NotFound", 3);
-    database.refused(
-        &["crdt", "export", "notes", "k", "/dev/null"],
-        "NotFound",
-        3,
-    );
+    database.refused(&["crdt", "export", "notes", "k", "/dev/null"], "NotFound", 3);
     database.refused(&["put", "notes", "k", "{}"], "InvalidInput", 1);
     database.json(&["collection", "create", "c"]);
     database.refused(&["crdt", "merge", "c", "k", &noise], "InvalidInput", 1);
-    let since = [
-        "crdt",
-        "export",
-        "notes",
-        "k",
-        "/dev/null",
-        "--since",
-        "xyz",
-    ];
+    let since = ["crdt", "export", "notes", "k", "/dev/null", "--since", "xyz"];
     database.refused(&since, "InvalidInput", 1);
 }

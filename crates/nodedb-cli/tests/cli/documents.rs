@@ -31,20 +31,14 @@ fn a_value_comes_back_digit_for_digit() {
         shell.send("get c k");
         let line = shell.next_line().expect("an answer");
         assert!(line.starts_with("{\"ok\":true,\"key\":\"k\","), "{line}");
-        assert!(
-            line.ends_with(&format!("\"value\":{value}}}\n")),
-            "{value}: {line}"
-        );
+        assert!(line.ends_with(&format!("\"value\":{value}}}\n")), "{value}: {line}");
     }
     assert!(shell.end().success());
     for value in values {
         database.json(&["put", "c", "k", value]);
         assert_eq!(database.text(&["get", "c", "k"]), format!("{value}\n"));
         let line = database.text(&["get", "c", "k", "--json"]);
-        assert!(
-            line.ends_with(&format!("\"value\":{value}}}\n")),
-            "{value}: {line}"
-        );
+        assert!(line.ends_with(&format!("\"value\":{value}}}\n")), "{value}: {line}");
     }
     // White space between the parts is the writer's; the answer is one line.
     database.json(&["put", "c", "k", "{\n  \"a b\" : 1.0 \n}"]);
@@ -71,26 +65,16 @@ fn a_write_may_expect_what_the_key_holds() {
     let version = first["version"].as_str().expect("a version");
     assert!(first["lsn"].is_u64(), "{first}");
     database.refused(&["put", "c", "k", "2", "--expect", "absent"], "Conflict", 1);
-    assert_eq!(
-        database.json(&["get", "c", "k"])["version"],
-        first["version"]
-    );
+    assert_eq!(database.json(&["get", "c", "k"])["version"], first["version"]);
     let second = database.json(&["put", "c", "k", "2", "--expect", version]);
     assert_ne!(second["version"], first["version"]);
     database.refused(&["put", "c", "k", "3", "--expect", version], "Conflict", 1);
     database.refused(&["delete", "c", "k", "--expect", version], "Conflict", 1);
     let version = second["version"].as_str().expect("a version");
     let deleted = database.json(&["delete", "c", "k", "--expect", version]);
-    assert!(
-        deleted["lsn"].as_u64() > second["lsn"].as_u64(),
-        "{deleted}"
-    );
+    assert!(deleted["lsn"].as_u64() > second["lsn"].as_u64(), "{deleted}");
     let other = Database::with_collection();
-    other.refused(
-        &["put", "c", "k", "3", "--expect", version],
-        "WrongHistory",
-        1,
-    );
+    other.refused(&["put", "c", "k", "3", "--expect", version], "WrongHistory", 1);
 }
 
 #[test]
@@ -105,16 +89,8 @@ fn a_missing_key_is_not_found() {
 #[test]
 fn what_cannot_be_stored_is_refused() {
     let database = Database::with_collection();
-    for value in [
-        "",
-        "{",
-        "{\"a\":}",
-        "1 2",
-        "NaN",
-        "1e999",
-        "{\"a\":1e999}",
-        "{\"a\":1,\"a\":2}",
-    ] {
+    for value in ["", "{", "{\"a\":}", "1 2", "NaN", "1e999", "{\"a\":1e999}", "{\"a\":1,\"a\":2}"]
+    {
         database.refused(&["put", "c", "k", value], "InvalidInput", 1);
     }
     let long = "k".repeat(1025);
@@ -135,24 +111,15 @@ fn a_bytes_collection_keeps_every_byte() {
     let bytes: Vec<u8> = (0..=255).collect();
     let file = database.write("bytes", &bytes);
     database.json(&["put", "raw", "all", &format!("@{}", file.display())]);
-    let output = database
-        .command(&["get", "raw", "all"])
-        .output()
-        .expect("the binary runs");
+    let output = database.command(&["get", "raw", "all"]).output().expect("the binary runs");
     assert_eq!(output.stdout, bytes);
     let hex = database.json(&["get", "raw", "all"])["value"]["hex"].clone();
-    assert!(
-        hex.as_str().is_some_and(|hex| hex.starts_with("000102")),
-        "{hex}"
-    );
+    assert!(hex.as_str().is_some_and(|hex| hex.starts_with("000102")), "{hex}");
     database.json(&["put", "raw", "text", "12"]);
     assert_eq!(database.json(&["get", "raw", "text"])["value"], "12");
     let batch = r#"[{"put": {"collection": "raw", "key": "b", "value": {"hex": "ff00"}}}]"#;
     database.json(&["batch", batch]);
-    let output = database
-        .command(&["get", "raw", "b"])
-        .output()
-        .expect("the binary runs");
+    let output = database.command(&["get", "raw", "b"]).output().expect("the binary runs");
     assert_eq!(output.stdout, [0xff, 0]);
     let batch = r#"[{"put": {"collection": "raw", "key": "b", "value": 1}}]"#;
     database.refused(&["batch", batch], "InvalidInput", 1);
@@ -188,16 +155,12 @@ fn a_scan_goes_in_key_order_and_on_from_a_cursor() {
     let database = Database::with_collection();
     let mut shell = database.shell();
     for number in (0..30).rev() {
-        shell.ok(&format!(
-            "put c key-{number:02} '{{\"n\": {number}, \"odd\": {}}}'",
-            number % 2
-        ));
+        shell.ok(&format!("put c key-{number:02} '{{\"n\": {number}, \"odd\": {}}}'", number % 2));
     }
     shell.ok("put c other 1");
     let keys = |answer: &serde_json::Value| -> Vec<String> {
         let rows = answer["rows"].as_array().expect("rows").iter();
-        rows.map(|row| row["key"].as_str().expect("a key").to_owned())
-            .collect()
+        rows.map(|row| row["key"].as_str().expect("a key").to_owned()).collect()
     };
     let all = keys(&shell.ok("scan c --prefix key-"));
     assert_eq!(all.len(), 30);
@@ -213,10 +176,7 @@ fn a_scan_goes_in_key_order_and_on_from_a_cursor() {
     }
     assert_eq!(seen, all);
     let odd = shell.ok("scan c --filter 'odd = 1 AND n >= 20'");
-    assert_eq!(
-        keys(&odd),
-        ["key-21", "key-23", "key-25", "key-27", "key-29"]
-    );
+    assert_eq!(keys(&odd), ["key-21", "key-23", "key-25", "key-27", "key-29"]);
     assert!(shell.end().success());
     let lines = database.lines(&["scan", "c", "--prefix", "key-0"]);
     assert_eq!(lines.len(), 10);
@@ -241,10 +201,7 @@ fn a_filter_deletes_what_it_matches() {
     let deleted = database.json(&["delete", "c", "--filter", "n < 5"]);
     assert_eq!(deleted["deleted"], 5);
     assert!(deleted["lsn"].is_u64());
-    assert_eq!(
-        database.json(&["delete", "c", "--filter", "n < 5"])["deleted"],
-        0
-    );
+    assert_eq!(database.json(&["delete", "c", "--filter", "n < 5"])["deleted"], 0);
     assert_eq!(database.lines(&["scan", "c"]).len(), 15);
     database.refused(&["delete", "c", "--filter", "n ="], "InvalidInput", 1);
 }
@@ -260,16 +217,10 @@ fn a_reader_that_goes_away_is_no_error() {
     assert!(shell.end().success());
     for words in [&["scan", "c"][..], &["export", "c"]] {
         let mut command = database.command(words);
-        command
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::piped());
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
         let mut child = command.spawn().expect("the binary runs");
         drop(child.stdout.take());
         let output = child.wait_with_output().expect("the child ends");
-        assert_eq!(
-            (output.status.code(), output.stderr.len()),
-            (Some(1), 0),
-            "{output:?}"
-        );
+        assert_eq!((output.status.code(), output.stderr.len()), (Some(1), 0), "{output:?}");
     }
 }

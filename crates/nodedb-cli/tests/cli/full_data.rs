@@ -1,8 +1,5 @@
 //! The whole data sets, where they are.
-#![expect(
-    clippy::print_stderr,
-    reason = "figures and skipped tests are told to whoever runs them"
-)]
+#![expect(clippy::print_stderr, reason = "figures and skipped tests are told to whoever runs them")]
 
 use crate::harness::Database;
 use serde::Deserialize;
@@ -19,9 +16,7 @@ struct Query {
 
 /// The file unpacked beside the database, or `None` where the data is not.
 fn unpacked(database: &Database, name: &str) -> Option<PathBuf> {
-    let data = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../shared/data")
-        .join(name);
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(name);
     let Ok(packed) = std::fs::read(&data) else {
         eprintln!("SKIPPED: {} is not there", data.display());
         return None;
@@ -46,13 +41,7 @@ fn twenty_thousand_embeddings_are_found_again() {
     let Some(rows) = unpacked(&database, "wordnet-minilm-20k.jsonl.zst") else {
         return;
     };
-    database.json(&[
-        "collection",
-        "create",
-        "words",
-        "--vector",
-        "embedding:384:cosine",
-    ]);
+    database.json(&["collection", "create", "words", "--vector", "embedding:384:cosine"]);
     import(&database, "words", &rows, 20_000);
     let queries = unpacked(&database, "wordnet-minilm-queries-200.jsonl.zst").expect("queries");
     let queries = std::fs::read_to_string(queries).expect("read");
@@ -61,16 +50,7 @@ fn twenty_thousand_embeddings_are_found_again() {
     for line in queries.lines() {
         let query: Query = serde_json::from_str(line).expect("a query");
         let vector = query.query.to_string();
-        let words = [
-            "search",
-            "words",
-            "--field",
-            "embedding",
-            "--vector",
-            &vector,
-            "-k",
-            "10",
-        ];
+        let words = ["search", "words", "--field", "embedding", "--vector", &vector, "-k", "10"];
         let found = shell.ok(&serde_json::to_string(&words).expect("words"));
         let hits = found["hits"].as_array().expect("hits");
         assert_eq!(hits.len(), 10);
@@ -104,15 +84,7 @@ fn two_hundred_thousand_flights_come_back_as_they_were() {
         format!("{{\"key\":\"{key}\",\"value\":{line}}}")
     });
     assert!(exported.lines().eq(wanted));
-    let late = database.lines(&[
-        "scan",
-        "flights",
-        "--filter",
-        "delay > 600 AND distance < 300",
-    ]);
-    assert!(
-        late.iter()
-            .all(|row| row["value"]["delay"].as_i64() > Some(600))
-    );
+    let late = database.lines(&["scan", "flights", "--filter", "delay > 600 AND distance < 300"]);
+    assert!(late.iter().all(|row| row["value"]["delay"].as_i64() > Some(600)));
     assert!(!late.is_empty());
 }

@@ -31,10 +31,7 @@ impl From<Output> for Ran {
 
 pub(crate) fn command(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_nodedb"));
-    command
-        .args(words)
-        .env_remove("NODEDB_DIR")
-        .stdin(Stdio::null());
+    command.args(words).env_remove("NODEDB_DIR").stdin(Stdio::null());
     command
 }
 
@@ -47,11 +44,7 @@ pub(crate) fn run(words: &[&str]) -> Ran {
 pub(crate) fn json(words: &[&str]) -> Value {
     let words: Vec<_> = words.iter().copied().chain(["--json"]).collect();
     let ran = run(&words);
-    assert_eq!(
-        (ran.code, ran.stderr.as_str()),
-        (0, ""),
-        "{words:?}: {ran:?}"
-    );
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{words:?}: {ran:?}");
     document(&ran.stdout)
 }
 
@@ -64,26 +57,15 @@ pub(crate) fn document(stdout: &str) -> Value {
 /// Runs words that must fail, for people and for programs; the message.
 pub(crate) fn refused(words: &[&str], kind: &str, code: i32) -> String {
     let ran = run(words);
-    assert_eq!(
-        (ran.code, ran.stdout.as_str()),
-        (code, ""),
-        "{words:?}: {ran:?}"
-    );
+    assert_eq!((ran.code, ran.stdout.as_str()), (code, ""), "{words:?}: {ran:?}");
     assert!(ran.stderr.starts_with("error: "), "{words:?}: {ran:?}");
     assert_eq!(ran.stderr.matches('\n').count(), 1, "{words:?}: {ran:?}");
     let words: Vec<_> = words.iter().copied().chain(["--json"]).collect();
     let ran = run(&words);
-    assert_eq!(
-        (ran.code, ran.stderr.as_str()),
-        (code, ""),
-        "{words:?}: {ran:?}"
-    );
+    assert_eq!((ran.code, ran.stderr.as_str()), (code, ""), "{words:?}: {ran:?}");
     let answer = document(&ran.stdout);
     assert_eq!(answer["error"]["kind"], kind, "{words:?}: {answer}");
-    answer["error"]["message"]
-        .as_str()
-        .expect("a message")
-        .to_owned()
+    answer["error"]["message"].as_str().expect("a message").to_owned()
 }
 
 /// A database in a directory of its own.
@@ -99,16 +81,10 @@ impl Database {
 
     /// Creates it with these words of `init`.
     pub(crate) fn created(words: &[&str]) -> Self {
-        let database = Self {
-            root: tempfile::tempdir().expect("a directory"),
-        };
+        let database = Self { root: tempfile::tempdir().expect("a directory") };
         let init = [&["init"], words].concat();
         let created = database.json(&init);
-        assert_eq!(
-            created["database_id"].as_str().map(str::len),
-            Some(32),
-            "{created}"
-        );
+        assert_eq!(created["database_id"].as_str().map(str::len), Some(32), "{created}");
         database
     }
 
@@ -159,10 +135,7 @@ impl Database {
     }
 
     pub(crate) fn run(&self, words: &[&str]) -> Ran {
-        self.command(words)
-            .output()
-            .expect("the binary runs")
-            .into()
+        self.command(words).output().expect("the binary runs").into()
     }
 
     /// Standard output of a successful run for people.
@@ -173,34 +146,18 @@ impl Database {
     }
 
     pub(crate) fn json(&self, words: &[&str]) -> Value {
-        json(
-            &self
-                .words(words)
-                .iter()
-                .map(String::as_str)
-                .collect::<Vec<_>>(),
-        )
+        json(&self.words(words).iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     /// The JSON lines of a successful run.
     pub(crate) fn lines(&self, words: &[&str]) -> Vec<Value> {
         let words: Vec<_> = words.iter().copied().chain(["--json"]).collect();
         let text = self.text(&words);
-        text.lines()
-            .map(|line| serde_json::from_str(line).expect("a JSON line"))
-            .collect()
+        text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
     }
 
     pub(crate) fn refused(&self, words: &[&str], kind: &str, code: i32) -> String {
-        refused(
-            &self
-                .words(words)
-                .iter()
-                .map(String::as_str)
-                .collect::<Vec<_>>(),
-            kind,
-            code,
-        )
+        refused(&self.words(words).iter().map(String::as_str).collect::<Vec<_>>(), kind, code)
     }
 
     /// Runs with these bytes on standard input.
@@ -214,11 +171,7 @@ impl Database {
         let mut child = command.spawn().expect("the binary runs");
         let stdin = child.stdin.take().expect("a pipe");
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        Shell {
-            child,
-            stdin: Some(stdin),
-            stdout,
-        }
+        Shell { child, stdin: Some(stdin), stdout }
     }
 
     pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
@@ -262,9 +215,7 @@ impl Shell {
     /// The same as it was written.
     pub(crate) fn next_line(&mut self) -> Option<String> {
         let mut line = String::new();
-        self.stdout
-            .read_line(&mut line)
-            .expect("the shell answers in UTF-8");
+        self.stdout.read_line(&mut line).expect("the shell answers in UTF-8");
         line.ends_with('\n').then_some(line)
     }
 
@@ -278,10 +229,7 @@ impl Shell {
 
 /// Runs a command with these bytes on standard input, no more than a pipe holds.
 pub(crate) fn run_command(mut command: Command, input: &[u8]) -> Ran {
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the binary runs");
     let mut stdin = child.stdin.take().expect("a pipe");
     stdin.write_all(input).expect("the child reads");

@@ -6,11 +6,7 @@ use crate::harness::{Database, SEGMENT, contents, json, refused};
 fn a_created_database_opens_and_is_not_created_twice() {
     let database = Database::with(&["--vshards", "3", "--durability", "periodic:50"]);
     let status = database.json(&["status"]);
-    assert_eq!(
-        status["vshards"].as_array().map(Vec::len),
-        Some(3),
-        "{status}"
-    );
+    assert_eq!(status["vshards"].as_array().map(Vec::len), Some(3), "{status}");
     database.refused(&["init"], "AlreadyExists", 1);
 }
 
@@ -25,11 +21,7 @@ fn an_option_out_of_range_is_refused() {
         &["--segment-bytes", "1000001"],
         &["--archive", "gopher://x/y"],
     ] {
-        let words: Vec<_> = ["--dir", &dir, "init"]
-            .iter()
-            .chain(words)
-            .copied()
-            .collect();
+        let words: Vec<_> = ["--dir", &dir, "init"].iter().chain(words).copied().collect();
         refused(&words, "InvalidInput", 1);
     }
 }
@@ -53,13 +45,9 @@ fn what_is_not_there_is_not_found_and_not_created() {
     let root = tempfile::tempdir().expect("a directory");
     let missing = root.path().join("db");
     let dir = missing.display().to_string();
-    for words in [
-        &["status"][..],
-        &["get", "c", "k"],
-        &["shell"],
-        &["verify"],
-        &["wal", "segments"],
-    ] {
+    for words in
+        [&["status"][..], &["get", "c", "k"], &["shell"], &["verify"], &["wal", "segments"]]
+    {
         let words: Vec<_> = ["--dir", &dir].iter().chain(words).copied().collect();
         refused(&words, "NotFound", 3);
     }
@@ -122,15 +110,9 @@ fn a_sound_database_verifies() {
     let database = Database::with_collection();
     database.json(&["put", "c", "k", "1"]);
     let report = database.json(&["verify"]);
-    assert_eq!(
-        (&report["ok"], &report["problems"]),
-        (&true.into(), &serde_json::json!([]))
-    );
+    assert_eq!((&report["ok"], &report["problems"]), (&true.into(), &serde_json::json!([])));
     for field in ["files", "bytes", "records"] {
-        assert!(
-            report["checked"][field].as_u64() > Some(0),
-            "{field}: {report}"
-        );
+        assert!(report["checked"][field].as_u64() > Some(0), "{field}: {report}");
     }
 }
 
@@ -155,16 +137,10 @@ fn status_has_its_fields() {
     let holds = status["holds"].as_array().expect("holds");
     assert!(!holds.is_empty());
     for field in ["name", "lsn", "bytes", "since_ms", "reason"] {
-        assert!(
-            holds.iter().all(|hold| hold.get(field).is_some()),
-            "{field}: {status}"
-        );
+        assert!(holds.iter().all(|hold| hold.get(field).is_some()), "{field}: {status}");
     }
     let text = database.text(&["status"]);
-    assert!(
-        text.contains("health") && text.contains("vshard 0"),
-        "{text}"
-    );
+    assert!(text.contains("health") && text.contains("vshard 0"), "{text}");
 }
 
 #[test]
@@ -172,15 +148,7 @@ fn the_segments_of_the_log_are_listed() {
     let database = Database::with_collection();
     let segments = database.json(&["wal", "segments"]);
     let first = &segments["segments"][0];
-    for field in [
-        "number",
-        "file",
-        "first_lsn",
-        "last_lsn",
-        "bytes",
-        "sealed",
-        "created",
-    ] {
+    for field in ["number", "file", "first_lsn", "last_lsn", "bytes", "sealed", "created"] {
         assert!(first.get(field).is_some(), "{field}: {segments}");
     }
 }
@@ -192,21 +160,9 @@ fn an_archive_that_cannot_be_reached_is_an_error() {
     std::fs::write(&blocker, "a file where a directory should be").expect("written");
     let url = format!("file://{}/archive", blocker.display());
     let dir = root.path().join("db").display().to_string();
-    let words = [
-        "--dir",
-        &dir,
-        "init",
-        "--segment-bytes",
-        SEGMENT,
-        "--archive",
-        &url,
-    ];
+    let words = ["--dir", &dir, "init", "--segment-bytes", SEGMENT, "--archive", &url];
     let ran = crate::harness::run(&words);
-    assert_eq!(
-        (ran.code, ran.stderr.starts_with("error: ")),
-        (1, true),
-        "{ran:?}"
-    );
+    assert_eq!((ran.code, ran.stderr.starts_with("error: ")), (1, true), "{ran:?}");
     // What the refused creation left does not stand in the way of the next one.
     let words = ["--dir", &dir, "init", "--segment-bytes", SEGMENT];
     assert!(json(&words).get("database_id").is_some());

@@ -1,13 +1,6 @@
 //! The built binary, as scripts drive it: words, fields, exit codes, error kinds.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "tests look at real files and real time"
-)]
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that fails panics"
-)]
+#![expect(clippy::disallowed_methods, reason = "tests look at real files and real time")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that fails panics")]
 
 mod archive;
 mod bulk;

@@ -24,10 +24,7 @@ fn an_unknown_key_names_the_nearest() {
     let database = Database::with_collection();
     std::fs::write(database.dir().join("nodedb.toml"), "tenat = \"a\"\n").expect("written");
     let message = database.refused(&["get", "c", "k"], "InvalidInput", 1);
-    assert!(
-        message.contains("nodedb.toml") && message.contains("`tenant`"),
-        "{message}"
-    );
+    assert!(message.contains("nodedb.toml") && message.contains("`tenant`"), "{message}");
     std::fs::write(database.dir().join("nodedb.toml"), "cores = \"many\"\n").expect("written");
     database.refused(&["get", "c", "k"], "InvalidInput", 1);
 }
@@ -40,10 +37,6 @@ fn a_directory_with_nothing_but_the_file_becomes_a_database() {
     let dir = root.path().display().to_string();
     json(&["--dir", &dir, "init"]);
     let status = json(&["--dir", &dir, "status"]);
-    assert_eq!(
-        status["vshards"].as_array().map(Vec::len),
-        Some(2),
-        "{status}"
-    );
+    assert_eq!(status["vshards"].as_array().map(Vec::len), Some(2), "{status}");
     refused(&["--dir", &dir, "init"], "AlreadyExists", 1);
 }

@@ -24,24 +24,13 @@ fn every_command_is_answered_in_order_by_one_line() {
     let ran = database.run_with_input(&["shell"], input.as_bytes());
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{ran:?}");
     let lines: Vec<_> = ran.stdout.lines().collect();
-    let answers: Vec<_> = lines
-        .iter()
-        .map(|line| document(&format!("{line}\n")))
-        .collect();
+    let answers: Vec<_> = lines.iter().map(|line| document(&format!("{line}\n"))).collect();
     let ok: Vec<_> = answers.iter().map(|answer| answer["ok"] == true).collect();
-    let wanted = [
-        true, true, true, true, false, false, false, true, true, true, true, true,
-    ];
+    let wanted = [true, true, true, true, false, false, false, true, true, true, true, true];
     assert_eq!(ok, wanted, "{}", ran.stdout);
-    assert!(
-        lines
-            .get(3)
-            .is_some_and(|line| line.ends_with("\"value\":{\"n\":1.10}}"))
-    );
-    let kinds: Vec<_> = answers
-        .iter()
-        .filter_map(|answer| answer["error"]["kind"].as_str())
-        .collect();
+    assert!(lines.get(3).is_some_and(|line| line.ends_with("\"value\":{\"n\":1.10}}")));
+    let kinds: Vec<_> =
+        answers.iter().filter_map(|answer| answer["error"]["kind"].as_str()).collect();
     assert_eq!(kinds, ["NotFound", "InvalidInput", "InvalidInput"]);
     assert_eq!(answers[7]["rows"].as_array().map(Vec::len), Some(2));
     assert_eq!(answers[8]["rows"][1]["key"], "b");
@@ -119,15 +108,8 @@ fn a_killed_shell_has_everything_that_it_acknowledged() {
         })
         .collect();
     // One writer, in order: what is stored is a prefix of what was sent, all acknowledged in it.
-    assert!(
-        stored.iter().copied().eq(0..stored.len() as u64),
-        "{stored:?}"
-    );
-    assert!(
-        (acknowledged..=400).contains(&stored.len()),
-        "{acknowledged} of {}",
-        stored.len()
-    );
+    assert!(stored.iter().copied().eq(0..stored.len() as u64), "{stored:?}");
+    assert!((acknowledged..=400).contains(&stored.len()), "{acknowledged} of {}", stored.len());
     let report = database.json(&["verify"]);
     assert_eq!(report["ok"], true, "{report}");
 }

@@ -13,24 +13,13 @@ fn a_wrong_command_line_exits_64_with_one_line() {
         &["init", "--durability", "periodic"],
         &["init", "--vshards", "many"],
         &["collection", "create", "c", "--vector", "f:3:cosine:i8"],
-        &[
-            "restore",
-            "--archive",
-            "file:///a",
-            "--into",
-            "b",
-            "--to",
-            "yesterday",
-        ],
+        &["restore", "--archive", "file:///a", "--into", "b", "--to", "yesterday"],
     ] {
         let message = refused(words, "InvalidInput", 64);
         assert!(!message.is_empty(), "{words:?}");
     }
     let message = refused(&["get", "c", "k"], "InvalidInput", 64);
-    assert!(
-        message.contains("--dir") && message.contains("NODEDB_DIR"),
-        "{message}"
-    );
+    assert!(message.contains("--dir") && message.contains("NODEDB_DIR"), "{message}");
     let words = ["collection", "create", "c", "--vector", "f:3:cosine:i8"];
     assert!(refused(&words, "InvalidInput", 64).contains("not built"));
 }
@@ -66,25 +55,16 @@ fn every_command_is_explained_with_an_example() {
         "man",
     ] {
         let first = words.split(' ').next().expect("a word");
-        assert!(
-            top.stdout.contains(&format!("  {first} ")),
-            "{first} is not listed"
-        );
+        assert!(top.stdout.contains(&format!("  {first} ")), "{first} is not listed");
         let help: Vec<_> = std::iter::once("help").chain(words.split(' ')).collect();
         let ran = run(&help);
         assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{words}");
         assert!(ran.stdout.contains("Example"), "{words}: {}", ran.stdout);
         assert!(ran.stdout.contains("nodedb"), "{words}: {}", ran.stdout);
     }
-    assert!(
-        !top.stdout.contains("quickstart-writer"),
-        "the child is nobody's command"
-    );
+    assert!(!top.stdout.contains("quickstart-writer"), "the child is nobody's command");
     let version = run(&["--version"]);
-    assert_eq!(
-        (version.code, version.stdout.starts_with("nodedb ")),
-        (0, true)
-    );
+    assert_eq!((version.code, version.stdout.starts_with("nodedb ")), (0, true));
 }
 
 #[test]
@@ -106,10 +86,7 @@ fn completions_and_the_man_page_name_the_commands() {
 fn the_directory_may_stand_in_the_environment_and_the_flag_wins() {
     let (here, there) = (Database::with_collection(), Database::new());
     let mut command = crate::harness::command(&["put", "c", "k", "1"]);
-    let ran = command
-        .env("NODEDB_DIR", here.dir())
-        .output()
-        .expect("the binary runs");
+    let ran = command.env("NODEDB_DIR", here.dir()).output().expect("the binary runs");
     assert!(ran.status.success(), "{ran:?}");
     assert_eq!(here.text(&["get", "c", "k"]), "1\n");
     for flag_first in [true, false] {
@@ -118,10 +95,7 @@ fn the_directory_may_stand_in_the_environment_and_the_flag_wins() {
         let at = if flag_first { 0 } else { 3 };
         words.splice(at..at, ["--dir", dir.as_str()]);
         let mut command = crate::harness::command(&words);
-        let ran = command
-            .env("NODEDB_DIR", here.dir())
-            .output()
-            .expect("the binary runs");
+        let ran = command.env("NODEDB_DIR", here.dir()).output().expect("the binary runs");
         assert_eq!(ran.status.code(), Some(3), "{words:?}: {ran:?}");
     }
 }

@@ -52,11 +52,8 @@ pub(super) fn decode_body(body: &[u8]) -> Result<BaseManifest, FormatError> {
     let base = BaseManifest {
         database_id: DatabaseId::from_bytes(reader.array("database id")?),
         incarnation: Incarnation::from_bytes(reader.array("incarnation")?),
-        writer_epoch: WriterEpoch::from_u32(reader.u32("writer epoch")?).ok_or(
-            FormatError::Field {
-                field: "writer epoch",
-            },
-        )?,
+        writer_epoch: WriterEpoch::from_u32(reader.u32("writer epoch")?)
+            .ok_or(FormatError::Field { field: "writer epoch" })?,
         redo_lsn: reader.lsn("redo lsn")?,
         ceiling_lsn: reader.lsn("ceiling lsn")?,
         log_epoch: LogEpoch::new(reader.u32("log epoch")?),
@@ -98,17 +95,13 @@ fn decode_files(reader: &mut ByteReader<'_>) -> Result<Vec<BaseFile>, FormatErro
             let hash = ObjectHash::from_bytes(reader.array("part digest")?);
             let len = reader.u32("part length")?;
             if !(1..=PART_BYTES_MAX).contains(&len) {
-                return Err(FormatError::Field {
-                    field: "part length",
-                });
+                return Err(FormatError::Field { field: "part length" });
             }
             parts.push(PartRef::new(hash, len));
         }
         let file = BaseFile { path, parts };
         if file.len() != len {
-            return Err(FormatError::Field {
-                field: "file length",
-            });
+            return Err(FormatError::Field { field: "file length" });
         }
         files.push(file);
     }

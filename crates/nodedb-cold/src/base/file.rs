@@ -26,9 +26,7 @@ impl BasePath {
         if text.len() <= PATH_BYTES_MAX && text.split('/').all(segment) {
             Ok(Self(text.into()))
         } else {
-            Err(FormatError::Path {
-                path: text.chars().take(80).collect(),
-            })
+            Err(FormatError::Path { path: text.chars().take(80).collect() })
         }
     }
 

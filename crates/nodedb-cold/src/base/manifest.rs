@@ -14,10 +14,7 @@ use bytes::Bytes;
 use nodedb_types::{DatabaseId, Incarnation, LogEpoch, Lsn, limits};
 use std::collections::BTreeSet;
 
-const ENVELOPE: Envelope = Envelope {
-    magic: *b"NDBBASEM",
-    version: 1,
-};
+const ENVELOPE: Envelope = Envelope { magic: *b"NDBBASEM", version: 1 };
 
 /// Everything that a database is restored from, except the log after it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -51,10 +48,7 @@ pub struct BaseManifest {
 impl BaseManifest {
     /// Which base this is.
     pub const fn id(&self) -> BaseId {
-        BaseId {
-            ceiling_lsn: self.ceiling_lsn,
-            writer_epoch: self.writer_epoch,
-        }
+        BaseId { ceiling_lsn: self.ceiling_lsn, writer_epoch: self.writer_epoch }
     }
 
     /// Bytes of all its files.
@@ -68,11 +62,7 @@ impl BaseManifest {
     /// [`FormatError::Field`] names what does; [`FormatError::Path`] for a path that is there twice.
     pub fn validate(&self) -> Result<(), FormatError> {
         let holds = |field, holds: bool| {
-            if holds {
-                Ok(())
-            } else {
-                Err(FormatError::Field { field })
-            }
+            if holds { Ok(()) } else { Err(FormatError::Field { field }) }
         };
         holds("ceiling lsn", self.ceiling_lsn.get() <= LSN_MAX)?;
         holds("redo lsn", self.redo_lsn <= self.ceiling_lsn.next())?;

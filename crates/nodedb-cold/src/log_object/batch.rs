@@ -70,9 +70,7 @@ impl BatchFrame {
         };
         reader.finish()?;
         if frame.record_count == 0 {
-            return Err(FormatError::Field {
-                field: "record count",
-            });
+            return Err(FormatError::Field { field: "record count" });
         }
         Ok(frame)
     }

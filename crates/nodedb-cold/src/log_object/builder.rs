@@ -125,9 +125,7 @@ impl LogObjectBuilder {
 
     fn raw_len_with(&self, body_len: usize) -> Option<u32> {
         let added = u32::try_from(body_len.checked_add(FRAME_LEN)?).ok()?;
-        self.raw_len
-            .checked_add(added)
-            .filter(|len| *len <= RAW_BYTES_MAX)
+        self.raw_len.checked_add(added).filter(|len| *len <= RAW_BYTES_MAX)
     }
 
     /// Adds the batch that follows the last one.
@@ -146,10 +144,7 @@ impl LogObjectBuilder {
             batch.first_lsn,
             self.next
         );
-        assert!(
-            batch.record_count > 0,
-            "a batch without records has no position"
-        );
+        assert!(batch.record_count > 0, "a batch without records has no position");
         let (min, max) = self.commit_ms.unwrap_or((batch.commit_ms, batch.commit_ms));
         assert!(max <= batch.commit_ms, "the commit clock went back");
         let raw_len = self.raw_len_with(batch.body.len());
@@ -181,10 +176,7 @@ impl LogObjectBuilder {
     pub fn add_point(&mut self, point: ArchivedPoint) {
         let inside = LsnRange::new(self.start, self.next).contains(point.lsn);
         assert!(inside, "restore point {} is not in this object", point.lsn);
-        assert!(
-            self.points.len() < POINTS_MAX as usize,
-            "too many restore points"
-        );
+        assert!(self.points.len() < POINTS_MAX as usize, "too many restore points");
         self.points.push(point);
     }
 
@@ -219,8 +211,7 @@ impl LogObjectBuilder {
         };
         let checksum = crc32c::crc32c(&block.raw);
         self.object.extend_from_slice(&entry.raw_len.to_le_bytes());
-        self.object
-            .extend_from_slice(&length(compressed.len()).to_le_bytes());
+        self.object.extend_from_slice(&length(compressed.len()).to_le_bytes());
         self.object.extend_from_slice(&checksum.to_le_bytes());
         self.object.extend_from_slice(&compressed);
         self.blocks.push(entry);
@@ -252,19 +243,9 @@ impl LogObjectBuilder {
         head.copy_from_slice(&header.encode());
         let layout = Layout::new(self.writer.database_id);
         let key = layout.log(self.writer.writer_epoch, self.start);
-        let hash =
-            put_end(&mut object, &self.blocks, &self.points).map_err(|problem: FormatError| {
-                ColdError::Corrupt {
-                    key: key.clone(),
-                    problem,
-                }
-            })?;
-        Ok(LogObject {
-            key,
-            bytes: object.into(),
-            hash,
-            range: header.range,
-        })
+        let hash = put_end(&mut object, &self.blocks, &self.points)
+            .map_err(|problem: FormatError| ColdError::Corrupt { key: key.clone(), problem })?;
+        Ok(LogObject { key, bytes: object.into(), hash, range: header.range })
     }
 }
 

@@ -89,10 +89,7 @@ fn decode(
     let covered = whole.saturating_sub(UNCOVERED_LEN);
     let found = ObjectHash::of(slice(0, covered));
     if found != trailer.hash {
-        return Err(FormatError::Digest {
-            written: trailer.hash,
-            found,
-        });
+        return Err(FormatError::Digest { written: trailer.hash, found });
     }
     expected.check(&header)?;
     let position = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
@@ -102,21 +99,12 @@ fn decode(
     let points = decode_points(slice(points_at, end), trailer.point_count)?;
     let raw_len: u64 = blocks.iter().map(|block| u64::from(block.raw_len)).sum();
     if raw_len != u64::from(header.raw_len) {
-        return Err(FormatError::Field {
-            field: "raw length",
-        });
+        return Err(FormatError::Field { field: "raw length" });
     }
     if !points.iter().all(|point| header.range.contains(point.lsn)) {
         return Err(FormatError::Field { field: "point lsn" });
     }
-    Ok(DecodedLogObject {
-        key: key.clone(),
-        hash: trailer.hash,
-        header,
-        blocks,
-        points,
-        bytes,
-    })
+    Ok(DecodedLogObject { key: key.clone(), hash: trailer.hash, header, blocks, points, bytes })
 }
 
 impl DecodedLogObject {
@@ -192,9 +180,7 @@ impl Iterator for Batches {
         }
         let result = self.step();
         self.ended = !matches!(result, Ok(Some(_)));
-        result
-            .map_err(ColdError::corrupt(&self.object.key))
-            .transpose()
+        result.map_err(ColdError::corrupt(&self.object.key)).transpose()
     }
 }
 
@@ -213,18 +199,13 @@ impl Batches {
             && frame.commit_ms <= self.object.header.max_commit_ms;
         let inside = end.filter(|end| *end <= self.object.header.range.end());
         let Some(end) = inside.filter(|_| frame.first_lsn == self.next) else {
-            return Err(FormatError::Field {
-                field: "batch first lsn",
-            });
+            return Err(FormatError::Field { field: "batch first lsn" });
         };
         if !ordered {
-            return Err(FormatError::Field {
-                field: "batch commit time",
-            });
+            return Err(FormatError::Field { field: "batch commit time" });
         }
-        let body_len = usize::try_from(frame.body_len).or(Err(FormatError::Field {
-            field: "batch body length",
-        }))?;
+        let body_len = usize::try_from(frame.body_len)
+            .or(Err(FormatError::Field { field: "batch body length" }))?;
         let body = self.take(body_len)?;
         self.next = end;
         self.commit_ms = frame.commit_ms;
@@ -261,9 +242,7 @@ impl Batches {
 
     fn next_block(&mut self) -> Result<(), FormatError> {
         let entry = self.object.blocks.get(self.blocks);
-        let entry = *entry.ok_or(FormatError::Field {
-            field: "raw length",
-        })?;
+        let entry = *entry.ok_or(FormatError::Field { field: "raw length" })?;
         self.block = decompress(&self.object.bytes, &entry)?;
         self.blocks += 1;
         Ok(())
@@ -274,21 +253,12 @@ impl Batches {
             && self.blocks == self.object.blocks.len()
             && self.next == self.object.header.range.end()
             && self.commit_ms == self.object.header.max_commit_ms;
-        if whole {
-            Ok(())
-        } else {
-            Err(FormatError::Field {
-                field: "batch count",
-            })
-        }
+        if whole { Ok(()) } else { Err(FormatError::Field { field: "batch count" }) }
     }
 }
 
 fn decompress(object: &[u8], entry: &BlockEntry) -> Result<Bytes, FormatError> {
-    let broken = || FormatError::Block {
-        offset: entry.offset,
-        raw_len: entry.raw_len,
-    };
+    let broken = || FormatError::Block { offset: entry.offset, raw_len: entry.raw_len };
     let from = usize::try_from(entry.offset).or(Err(broken()))?;
     let stored = object.get(from..).ok_or_else(broken)?;
     let mut reader = ByteReader::new(stored);
@@ -311,10 +281,6 @@ fn decompress(object: &[u8], entry: &BlockEntry) -> Result<Bytes, FormatError> {
     if found == written {
         Ok(plain.into())
     } else {
-        Err(FormatError::Checksum {
-            part: "block",
-            written,
-            found,
-        })
+        Err(FormatError::Checksum { part: "block", written, found })
     }
 }

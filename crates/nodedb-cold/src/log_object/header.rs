@@ -78,17 +78,11 @@ impl Header {
         reader.finish()?;
         let found = crc32c::crc32c(bytes.get(..covered).unwrap_or_default());
         if written != found {
-            return Err(FormatError::Checksum {
-                part: "header",
-                written,
-                found,
-            });
+            return Err(FormatError::Checksum { part: "header", written, found });
         }
         // Judged after the checksum: a flipped bit is damage, not another version.
         if version != VERSION {
-            return Err(FormatError::Version {
-                version: u32::from(version),
-            });
+            return Err(FormatError::Version { version: u32::from(version) });
         }
         check("codec", codec == CODEC_ZSTD)?;
         check("flags", flags == 0 && reserved == 0)?;
@@ -96,15 +90,10 @@ impl Header {
         check("batch count", batch_count > 0)?;
         check("raw length", raw_len <= RAW_BYTES_MAX)?;
         check("last commit time", min_commit_ms <= max_commit_ms)?;
-        let writer_epoch = WriterEpoch::from_u32(epoch).ok_or(FormatError::Field {
-            field: "writer epoch",
-        })?;
+        let writer_epoch =
+            WriterEpoch::from_u32(epoch).ok_or(FormatError::Field { field: "writer epoch" })?;
         Ok(Self {
-            writer: WriterIdentity {
-                database_id,
-                writer_epoch,
-                nonce,
-            },
+            writer: WriterIdentity { database_id, writer_epoch, nonce },
             range: LsnRange::new(start, end),
             batch_count,
             raw_len,
@@ -116,9 +105,5 @@ impl Header {
 }
 
 fn check(field: &'static str, holds: bool) -> Result<(), FormatError> {
-    if holds {
-        Ok(())
-    } else {
-        Err(FormatError::Field { field })
-    }
+    if holds { Ok(()) } else { Err(FormatError::Field { field }) }
 }

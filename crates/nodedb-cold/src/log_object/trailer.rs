@@ -73,11 +73,7 @@ impl Trailer {
             && index_end == Some(trailer.points_offset)
             && end.is_some_and(|end| trailer.points_offset <= end)
             && trailer.point_count <= POINTS_MAX;
-        if holds {
-            Ok(trailer)
-        } else {
-            Err(FormatError::Field { field: "trailer" })
-        }
+        if holds { Ok(trailer) } else { Err(FormatError::Field { field: "trailer" }) }
     }
 
     /// Length of the section of restore points, in bytes.
@@ -138,9 +134,7 @@ pub(crate) fn decode_index(
         };
         let whole = next == Some(block.offset) && (1..=BLOCK_BYTES_MAX).contains(&block.raw_len);
         if !whole {
-            return Err(FormatError::Field {
-                field: "block index",
-            });
+            return Err(FormatError::Field { field: "block index" });
         }
         next = block.offset.checked_add(u64::from(block.stored_len));
         blocks.push(block);
@@ -148,9 +142,7 @@ pub(crate) fn decode_index(
     if next == Some(trailer.index_offset) {
         Ok(blocks)
     } else {
-        Err(FormatError::Field {
-            field: "block index",
-        })
+        Err(FormatError::Field { field: "block index" })
     }
 }
 
@@ -159,9 +151,8 @@ pub(crate) fn decode_points(bytes: &[u8], count: u32) -> Result<Vec<ArchivedPoin
     let mut reader = ByteReader::new(bytes);
     let mut points = Vec::new();
     for _ in 0..count {
-        let name = Name::new(reader.text("point name")?).or(Err(FormatError::Field {
-            field: "point name",
-        }))?;
+        let name = Name::new(reader.text("point name")?)
+            .or(Err(FormatError::Field { field: "point name" }))?;
         points.push(ArchivedPoint {
             name,
             lsn: reader.lsn("point lsn")?,

@@ -10,10 +10,7 @@ use crate::{
 use bytes::Bytes;
 use nodedb_types::{ByteReader, DatabaseId, Lsn};
 
-const ENVELOPE: Envelope = Envelope {
-    magic: *b"NDBEPOCH",
-    version: 1,
-};
+const ENVELOPE: Envelope = Envelope { magic: *b"NDBEPOCH", version: 1 };
 
 /// Who became the writer, and where its history leaves that of the writer before.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,9 +49,8 @@ impl EpochRecord {
         let record = Self {
             writer: WriterIdentity {
                 database_id,
-                writer_epoch: WriterEpoch::from_u32(epoch).ok_or(FormatError::Field {
-                    field: "writer epoch",
-                })?,
+                writer_epoch: WriterEpoch::from_u32(epoch)
+                    .ok_or(FormatError::Field { field: "writer epoch" })?,
                 nonce: Nonce::from_bytes(reader.array("writer nonce")?),
             },
             parent: WriterEpoch::from_u32(reader.u32("parent epoch")?),
@@ -66,13 +62,8 @@ impl EpochRecord {
         if record.start_lsn.get() > LSN_MAX {
             return Err(FormatError::Field { field: "start lsn" });
         }
-        if record
-            .parent
-            .is_some_and(|parent| parent >= record.writer.writer_epoch)
-        {
-            return Err(FormatError::Field {
-                field: "parent epoch",
-            });
+        if record.parent.is_some_and(|parent| parent >= record.writer.writer_epoch) {
+            return Err(FormatError::Field { field: "parent epoch" });
         }
         Ok(record)
     }

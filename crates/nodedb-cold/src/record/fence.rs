@@ -8,10 +8,7 @@ use crate::{
 use bytes::Bytes;
 use nodedb_types::ByteReader;
 
-const ENVELOPE: Envelope = Envelope {
-    magic: *b"NDBFENCE",
-    version: 1,
-};
+const ENVELOPE: Envelope = Envelope { magic: *b"NDBFENCE", version: 1 };
 
 /// Tells the old writer, at the name that it creates next, that another has taken over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,9 +27,7 @@ impl FenceRecord {
         let mut reader = ByteReader::new(open(ENVELOPE, bytes)?);
         let by = WriterEpoch::from_u32(reader.u32("writer epoch")?);
         reader.finish()?;
-        let by = by.ok_or(FormatError::Field {
-            field: "writer epoch",
-        })?;
+        let by = by.ok_or(FormatError::Field { field: "writer epoch" })?;
         Ok(Self { by })
     }
 }

@@ -7,10 +7,7 @@ use crate::{
 use bytes::Bytes;
 use nodedb_types::{ByteReader, DatabaseId, Incarnation, limits};
 
-const ENVELOPE: Envelope = Envelope {
-    magic: *b"NDBFORMT",
-    version: 1,
-};
+const ENVELOPE: Envelope = Envelope { magic: *b"NDBFORMT", version: 1 };
 
 /// Whose archive this is and what a reader must understand. Written once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,9 +60,7 @@ impl FormatRecord {
         }
         let sizes = limits::SEGMENT_BYTES_MIN..=limits::SEGMENT_BYTES_MAX;
         if !sizes.contains(&record.segment_bytes) {
-            return Err(FormatError::Field {
-                field: "segment bytes",
-            });
+            return Err(FormatError::Field { field: "segment bytes" });
         }
         Ok(record)
     }

@@ -8,10 +8,7 @@ use crate::{
 use bytes::Bytes;
 use nodedb_types::{ByteReader, LogEpoch};
 
-const ENVELOPE: Envelope = Envelope {
-    magic: *b"NDBNONCE",
-    version: 1,
-};
+const ENVELOPE: Envelope = Envelope { magic: *b"NDBNONCE", version: 1 };
 
 /// Says which open of which directory took a log epoch. Of two copies, one finds the other's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,10 +21,7 @@ pub struct NonceRecord {
 
 impl NonceRecord {
     pub(crate) const fn new(writer: &WriterIdentity, session: Session) -> Self {
-        Self {
-            writer_nonce: writer.nonce,
-            session,
-        }
+        Self { writer_nonce: writer.nonce, session }
     }
 
     /// The bytes of the object.

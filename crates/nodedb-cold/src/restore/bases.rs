@@ -19,11 +19,7 @@ impl ArchiveReader {
         let mut bases = Vec::new();
         for id in names.iter().filter_map(|name| BaseId::parse(name)) {
             if self.lineage.holds_base(id)
-                && self
-                    .store
-                    .stat(&self.lineage.layout.base(id))
-                    .await?
-                    .is_some()
+                && self.store.stat(&self.lineage.layout.base(id)).await?.is_some()
             {
                 bases.push(id);
             }

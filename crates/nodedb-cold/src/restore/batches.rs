@@ -76,9 +76,7 @@ impl PlanBatches<'_> {
             }
             // P4: epochs fork only between batches.
             if range.end() > object.range.end() {
-                let problem = FormatError::Field {
-                    field: "fork position",
-                };
+                let problem = FormatError::Field { field: "fork position" };
                 let key = object.key.clone();
                 return Err(ColdError::Corrupt { key, problem });
             }
@@ -95,10 +93,7 @@ impl PlanBatches<'_> {
             // The plan promised records up to its target.
             let target = self.plan.target_lsn.unwrap_or(self.next);
             let to = target.next().max(self.next.next());
-            return Err(ColdError::Gap {
-                from: self.next,
-                to,
-            });
+            return Err(ColdError::Gap { from: self.next, to });
         };
         let decoded = self.reader.fetch_log(object).await?;
         if let Some(chain) = self.chain.filter(|chain| *chain != decoded.previous()) {
@@ -109,15 +104,10 @@ impl PlanBatches<'_> {
             });
         }
         if let RestoreTarget::Point(name) = &self.plan.target
-            && self
-                .plan
-                .target_lsn
-                .is_some_and(|lsn| object.range.contains(lsn))
+            && self.plan.target_lsn.is_some_and(|lsn| object.range.contains(lsn))
             && !decoded.points().iter().any(|point| point.name == *name)
         {
-            let problem = FormatError::Foreign {
-                field: "restore point",
-            };
+            let problem = FormatError::Foreign { field: "restore point" };
             let key = object.key.clone();
             return Err(ColdError::Corrupt { key, problem });
         }

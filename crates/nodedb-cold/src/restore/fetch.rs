@@ -79,10 +79,7 @@ impl ArchiveReader {
         for part in &file.parts {
             let bytes = self.fetch_part(part).await?;
             let target: Arc<dyn File> = Arc::clone(&target);
-            local(files, path.clone(), move |_, _| {
-                target.write_all_at(&bytes, offset)
-            })
-            .await?;
+            local(files, path.clone(), move |_, _| target.write_all_at(&bytes, offset)).await?;
             offset += u64::from(part.len());
         }
         local(files, path, move |_, _| target.sync_data()).await
@@ -95,10 +92,7 @@ impl ArchiveReader {
     ) -> Result<DecodedLogObject, ColdError> {
         match self.store.get(&object.key, OBJECT_BYTES_MAX).await? {
             Some(bytes) => LogObject::decode(bytes, &object.expected),
-            None => Err(ColdError::Gap {
-                from: object.range.start(),
-                to: object.range.end(),
-            }),
+            None => Err(ColdError::Gap { from: object.range.start(), to: object.range.end() }),
         }
     }
 }

@@ -43,9 +43,7 @@ impl Lineage {
         };
         let format = FormatRecord::decode(&bytes).map_err(ColdError::corrupt(&key))?;
         if format.database_id != database_id {
-            let problem = FormatError::Foreign {
-                field: "database id",
-            };
+            let problem = FormatError::Foreign { field: "database id" };
             return Err(ColdError::Corrupt { key, problem });
         }
         let mut spans: Vec<EpochSpan> = Vec::new();
@@ -69,11 +67,7 @@ impl Lineage {
             let key = layout.epoch(WriterEpoch::FIRST);
             return Err(ColdError::Missing { key });
         }
-        Ok(Self {
-            layout,
-            format,
-            spans,
-        })
+        Ok(Self { layout, format, spans })
     }
 
     pub(crate) fn spans(&self) -> &[EpochSpan] {
@@ -82,9 +76,7 @@ impl Lineage {
 
     /// The first record that the log of the archive can hold.
     pub(crate) fn start(&self) -> Lsn {
-        self.spans
-            .first()
-            .map_or(Lsn::FIRST, |span| span.record.start_lsn)
+        self.spans.first().map_or(Lsn::FIRST, |span| span.record.start_lsn)
     }
 
     /// Which epoch contributes the record.

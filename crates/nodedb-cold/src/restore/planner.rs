@@ -61,9 +61,7 @@ impl ArchiveReader {
         if let Some(base) = base.as_ref().filter(|_| target_lsn < ceiling) {
             // Its clock says that it is older than its highest record.
             let key = self.lineage.layout.base(base.id());
-            let problem = FormatError::Field {
-                field: "commit time",
-            };
+            let problem = FormatError::Field { field: "commit time" };
             return Err(ColdError::Corrupt { key, problem });
         }
         let objects = reach.objects.iter().map(|object| object.bytes);
@@ -123,11 +121,7 @@ impl ArchiveReader {
 
     /// The objects from `from` to the goal.
     async fn reach(&self, from: Lsn, goal: Goal) -> Result<Reach, ColdError> {
-        let mut reach = Reach {
-            objects: Vec::new(),
-            next: from,
-            at_end: false,
-        };
+        let mut reach = Reach { objects: Vec::new(), next: from, at_end: false };
         let mut walk = LogWalk::begin(&*self.store, &self.lineage, from).await?;
         while !matches!(goal, Goal::Lsn(lsn) if lsn < reach.next) {
             let Some(object) = walk.step().await? else {
@@ -142,10 +136,7 @@ impl ArchiveReader {
                 continue;
             }
             if reach.objects.is_empty() && from < object.range.start() {
-                return Err(ColdError::Gap {
-                    from,
-                    to: object.range.start(),
-                });
+                return Err(ColdError::Gap { from, to: object.range.start() });
             }
             reach.next = object.range.end();
             reach.objects.push(object);
@@ -190,16 +181,10 @@ fn check_reach(
     if let Some(base) = base
         && reach.next <= base.ceiling_lsn
     {
-        return Err(ColdError::Gap {
-            from: reach.next,
-            to: base.ceiling_lsn.next(),
-        });
+        return Err(ColdError::Gap { from: reach.next, to: base.ceiling_lsn.next() });
     }
-    let newest_ms = reach
-        .objects
-        .last()
-        .map(|object| object.max_commit_ms)
-        .or(base.map(|base| base.commit_ms));
+    let newest_ms =
+        reach.objects.last().map(|object| object.max_commit_ms).or(base.map(|base| base.commit_ms));
     let beyond = match goal {
         Goal::End => false,
         Goal::Lsn(lsn) => reach.next <= lsn,

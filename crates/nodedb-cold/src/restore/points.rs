@@ -31,9 +31,7 @@ impl ArchiveReader {
                 return Ok(point);
             }
         }
-        Err(ColdError::UnknownPoint {
-            name: name.to_string(),
-        })
+        Err(ColdError::UnknownPoint { name: name.to_string() })
     }
 
     /// The log from each base's redo position to that of the next newer one, newest first.

@@ -31,18 +31,9 @@ impl<'a> LogWalk<'a> {
         from: Lsn,
     ) -> Result<Self, ColdError> {
         let Some(span) = lineage.span_of(from) else {
-            return Err(ColdError::Gap {
-                from,
-                to: lineage.start(),
-            });
+            return Err(ColdError::Gap { from, to: lineage.start() });
         };
-        let mut walk = Self {
-            store,
-            lineage,
-            span,
-            next: from,
-            listed: BTreeSet::new(),
-        };
+        let mut walk = Self { store, lineage, span, next: from, listed: BTreeSet::new() };
         walk.list().await?;
         let start = walk.current()?.record.start_lsn;
         let listed = walk.listed.range(start..=from).next_back();
@@ -99,9 +90,7 @@ impl<'a> LogWalk<'a> {
         let header = Header::decode(&head).map_err(ColdError::corrupt(&key))?;
         expected.check(&header).map_err(ColdError::corrupt(&key))?;
         if header.writer.nonce != span.record.writer.nonce {
-            let problem = FormatError::Foreign {
-                field: "writer nonce",
-            };
+            let problem = FormatError::Foreign { field: "writer nonce" };
             return Err(ColdError::Corrupt { key, problem });
         }
         let end = header.range.end();
@@ -137,10 +126,7 @@ impl<'a> LogWalk<'a> {
 
     fn current(&self) -> Result<&'a EpochSpan, ColdError> {
         // `span` only ever moves to a span that `span_of` or the one before has named.
-        self.lineage
-            .spans()
-            .get(self.span)
-            .ok_or(ColdError::NoArchive)
+        self.lineage.spans().get(self.span).ok_or(ColdError::NoArchive)
     }
 
     async fn enter(&mut self, start: Lsn) -> Result<(), ColdError> {

@@ -66,9 +66,7 @@ impl DirectoryStore {
             durable: Mutex::default(),
             poisoned: AtomicBool::new(false),
         };
-        Self {
-            shared: Arc::new(shared),
-        }
+        Self { shared: Arc::new(shared) }
     }
 
     async fn run<T: Send + 'static>(
@@ -106,11 +104,7 @@ fn status_of(error: &io::Error) -> StoreStatus {
             | io::ErrorKind::WouldBlock
             | io::ErrorKind::OutOfMemory
     );
-    if temporary {
-        StoreStatus::Temporary
-    } else {
-        StoreStatus::Permanent
-    }
+    if temporary { StoreStatus::Temporary } else { StoreStatus::Permanent }
 }
 
 fn if_found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
@@ -221,11 +215,7 @@ impl Shared {
                 continue;
             };
             if self.files().entry(&lock_path)?.is_some() {
-                return Ok(Staging {
-                    path,
-                    created: 0,
-                    _lock: held,
-                });
+                return Ok(Staging { path, created: 0, _lock: held });
             }
         }
         Err(io::ErrorKind::ResourceBusy.into())
@@ -297,9 +287,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 impl ObjectStore for DirectoryStore {
     fn create<'a>(&'a self, key: &'a ObjectKey, bytes: Bytes) -> StoreFuture<'a, Created> {
         let owned = key.clone();
-        Box::pin(self.run("create", key.as_str(), move |shared| {
-            shared.create(&owned, &bytes)
-        }))
+        Box::pin(self.run("create", key.as_str(), move |shared| shared.create(&owned, &bytes)))
     }
 
     fn get<'a>(&'a self, key: &'a ObjectKey, bytes_max: u64) -> StoreFuture<'a, Option<Bytes>> {
@@ -322,18 +310,14 @@ impl ObjectStore for DirectoryStore {
         len: u64,
     ) -> StoreFuture<'a, Option<Bytes>> {
         let owned = key.clone();
-        Box::pin(self.run("get", key.as_str(), move |shared| {
-            shared.range(&owned, offset, len)
-        }))
+        Box::pin(self.run("get", key.as_str(), move |shared| shared.range(&owned, offset, len)))
     }
 
     fn stat<'a>(&'a self, key: &'a ObjectKey) -> StoreFuture<'a, Option<u64>> {
         let owned = key.clone();
         Box::pin(self.run("stat", key.as_str(), move |shared| {
             let entry = shared.files().entry(&shared.path(&owned))?;
-            Ok(entry
-                .filter(|entry| entry.kind == EntryKind::File)
-                .map(|entry| entry.len))
+            Ok(entry.filter(|entry| entry.kind == EntryKind::File).map(|entry| entry.len))
         }))
     }
 

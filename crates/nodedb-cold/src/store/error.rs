@@ -32,12 +32,7 @@ impl StoreError {
         status: StoreStatus,
         source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
-        Self {
-            operation,
-            target: target.to_owned(),
-            status,
-            source: source.into(),
-        }
+        Self { operation, target: target.to_owned(), status, source: source.into() }
     }
 
     pub(crate) fn too_long(key: &ObjectKey, bytes_max: u64) -> Self {

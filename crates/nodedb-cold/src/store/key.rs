@@ -37,9 +37,7 @@ fn check(text: &str) -> Result<(), KeyError> {
     if text.len() <= KEY_BYTES_MAX && text.split('/').all(is_segment) {
         Ok(())
     } else {
-        Err(KeyError {
-            text: text.chars().take(80).collect(),
-        })
+        Err(KeyError { text: text.chars().take(80).collect() })
     }
 }
 
@@ -111,11 +109,7 @@ impl Folder {
 
     fn join(&self, name: &str) -> Box<str> {
         assert!(is_segment(name), "`{name}` is not a segment of a key");
-        let joined = if self.0.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{}/{name}", self.0)
-        };
+        let joined = if self.0.is_empty() { name.to_owned() } else { format!("{}/{name}", self.0) };
         assert!(joined.len() <= KEY_BYTES_MAX, "`{joined}` is too long");
         joined.into()
     }

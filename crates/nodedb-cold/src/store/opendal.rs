@@ -79,11 +79,7 @@ impl OpendalStore {
 }
 
 fn failure(operation: &'static str, target: &str, error: opendal::Error) -> StoreError {
-    let status = if error.is_temporary() {
-        StoreStatus::Temporary
-    } else {
-        StoreStatus::Permanent
-    };
+    let status = if error.is_temporary() { StoreStatus::Temporary } else { StoreStatus::Permanent };
     StoreError::new(operation, target, status, error)
 }
 

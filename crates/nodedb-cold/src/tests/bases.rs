@@ -13,20 +13,14 @@ async fn a_base_is_not_completed_before_its_log_is_archived() {
     let above = base(&archive, 5, 11).await;
     let error = archive.complete_base(&above, tail.archived()).await;
     let error = error.expect_err("record 11 is not archived");
-    assert!(
-        matches!(error, ColdError::BaseAboveArchive { .. }),
-        "{error}"
-    );
+    assert!(matches!(error, ColdError::BaseAboveArchive { .. }), "{error}");
     let error = archive.complete_base(&above, None).await;
     assert!(error.is_err(), "nothing is archived");
     assert_eq!(reader(&store).await.bases().await.expect("listed"), []);
     let at = base(&archive, 5, 10).await;
     let done = archive.complete_base(&at, tail.archived()).await;
     assert_eq!(done.expect("complete").created, Created::New);
-    assert_eq!(
-        reader(&store).await.bases().await.expect("listed"),
-        [at.id()]
-    );
+    assert_eq!(reader(&store).await.bases().await.expect("listed"), [at.id()]);
 }
 
 #[tokio::test]
@@ -35,10 +29,7 @@ async fn completing_again_is_no_error_and_changes_nothing() {
     let (archive, tail) = filled(&store, 10).await;
     let first = base(&archive, 5, 10).await;
     let second = base(&archive, 7, 10).await;
-    archive
-        .complete_base(&first, tail.archived())
-        .await
-        .expect("complete");
+    archive.complete_base(&first, tail.archived()).await.expect("complete");
     let again = archive.complete_base(&second, tail.archived()).await;
     assert_eq!(again.expect("there is one").created, Created::Exists);
     let found = reader(&store).await.base(first.id()).await.expect("sound");
@@ -67,10 +58,7 @@ async fn files_come_back_as_they_were() {
     let store = memory();
     let (archive, tail) = filled(&store, 10).await;
     let base = base(&archive, 5, 10).await;
-    archive
-        .complete_base(&base, tail.archived())
-        .await
-        .expect("complete");
+    archive.complete_base(&base, tail.archived()).await.expect("complete");
     let dir = tempfile::tempdir().expect("a directory");
     let files: Arc<dyn Files> = Env::real().files;
     let reader = reader(&store).await;
@@ -81,10 +69,7 @@ async fn files_come_back_as_they_were() {
     assert_eq!(read("v0001/manifest"), b"unchanged");
     assert_eq!(read("catalog"), b"");
     let again = reader.fetch_base(&base, files, dir.path()).await;
-    assert!(
-        matches!(again, Err(ColdError::Local { .. })),
-        "never over files that are there"
-    );
+    assert!(matches!(again, Err(ColdError::Local { .. })), "never over files that are there");
 }
 
 #[tokio::test]
@@ -138,10 +123,7 @@ fn no_path_leads_out_of_the_directory() {
         "a\0",
         "\u{e9}",
     ] {
-        assert!(
-            matches!(BasePath::new(bad), Err(FormatError::Path { .. })),
-            "{bad:?}"
-        );
+        assert!(matches!(BasePath::new(bad), Err(FormatError::Path { .. })), "{bad:?}");
     }
     for good in ["CONTROL", "v0001/docs/MANIFEST", ".hidden", "a..b"] {
         assert!(BasePath::new(good).is_ok(), "{good}");
@@ -164,10 +146,7 @@ async fn a_sealed_manifest_with_a_hostile_path_is_refused() {
             .expect("the path is there");
         let mut body = body.to_vec();
         body[at..at + good.len()].copy_from_slice(hostile.as_bytes());
-        let envelope = crate::record::Envelope {
-            magic: *b"NDBBASEM",
-            version: 1,
-        };
+        let envelope = crate::record::Envelope { magic: *b"NDBBASEM", version: 1 };
         let sealed = crate::record::seal(envelope, &body);
         let found = BaseManifest::decode(&sealed);
         assert!(matches!(found, Err(FormatError::Path { .. })), "{found:?}");
@@ -191,10 +170,7 @@ async fn a_manifest_that_contradicts_itself_is_not_written() {
         let mut base = sound.clone();
         change(&mut base);
         let result = archive.complete_base(&base, tail.archived()).await;
-        assert!(
-            matches!(result, Err(ColdError::BadBase { .. })),
-            "{index}: {result:?}"
-        );
+        assert!(matches!(result, Err(ColdError::BadBase { .. })), "{index}: {result:?}");
     }
     assert!(archive.complete_base(&sound, tail.archived()).await.is_ok());
 }

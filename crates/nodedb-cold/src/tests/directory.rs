@@ -25,9 +25,7 @@ fn store(disk: &SimFiles) -> DirectoryStore {
 }
 
 fn key() -> ObjectKey {
-    Folder::new("wal/00000001")
-        .expect("a folder")
-        .object("x.seg")
+    Folder::new("wal/00000001").expect("a folder").object("x.seg")
 }
 
 async fn create(disk: &SimFiles, bytes: &'static [u8]) -> Result<Created, StoreError> {
@@ -47,28 +45,17 @@ async fn a_power_cut_at_every_operation_leaves_the_object_whole_or_absent() {
             disk.crash_after(after);
             let result = create(&disk, WHOLE).await;
             crashed += u32::from(result.is_err());
-            for image in [
-                disk.crash(),
-                disk.crash_losing_all(),
-                disk.crash_keeping_all(),
-            ] {
+            for image in [disk.crash(), disk.crash_losing_all(), disk.crash_keeping_all()] {
                 let found = read(&image).await;
                 assert!(
                     found.as_deref().is_none_or(|found| found == WHOLE),
                     "torn after {after} operations"
                 );
                 if result.is_ok() {
-                    assert!(
-                        found.is_some(),
-                        "acknowledged and lost after {after} operations"
-                    );
+                    assert!(found.is_some(), "acknowledged and lost after {after} operations");
                 }
                 // Whoever comes next learns the truth, and then it stays.
-                let expected = if found.is_some() {
-                    Created::Exists
-                } else {
-                    Created::New
-                };
+                let expected = if found.is_some() { Created::Exists } else { Created::New };
                 let next = create(&image, b"second").await.expect("the disk is well");
                 assert_eq!(next, expected);
                 let last = read(&image.crash_losing_all()).await;
@@ -129,19 +116,9 @@ async fn a_failed_write_or_sync_leaves_nothing_and_can_be_repeated() {
     let disk = disk(1);
     let store = store(&disk);
     disk.fail_write(1);
-    assert!(
-        store
-            .create(&key(), Bytes::from_static(WHOLE))
-            .await
-            .is_err()
-    );
+    assert!(store.create(&key(), Bytes::from_static(WHOLE)).await.is_err());
     disk.fail_sync(1);
-    assert!(
-        store
-            .create(&key(), Bytes::from_static(WHOLE))
-            .await
-            .is_err()
-    );
+    assert!(store.create(&key(), Bytes::from_static(WHOLE)).await.is_err());
     disk.set_quota(Some(100));
     let full = store.create(&key(), Bytes::from_static(WHOLE)).await;
     assert_eq!(full.expect_err("full").kind(), ErrorKind::NoSpace);
@@ -157,16 +134,10 @@ async fn what_dead_processes_left_is_swept_and_the_living_are_left_alone() {
     let disk = disk(3);
     disk.plant("/archive/.staging/dead/1", b"half an object");
     let living = store(&disk);
-    living
-        .create(&key(), Bytes::from_static(WHOLE))
-        .await
-        .expect("created");
+    living.create(&key(), Bytes::from_static(WHOLE)).await.expect("created");
     let staged = |disk: &SimFiles| {
         let entries = disk.list(Path::new("/archive/.staging")).expect("listed");
-        entries
-            .into_iter()
-            .map(|entry| entry.name)
-            .collect::<Vec<_>>()
+        entries.into_iter().map(|entry| entry.name).collect::<Vec<_>>()
     };
     let before = staged(&disk);
     assert!(before.len() == 1 && before[0] != "dead", "{before:?}");
@@ -189,10 +160,7 @@ async fn reading_changes_nothing() {
     store.list(&Folder::root()).await.expect("listed");
     store.stat(&key()).await.expect("looked");
     drop(store);
-    assert_eq!(
-        disk.snapshot().differences(&before),
-        Vec::<std::path::PathBuf>::new()
-    );
+    assert_eq!(disk.snapshot().differences(&before), Vec::<std::path::PathBuf>::new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -212,21 +180,12 @@ async fn of_many_racers_on_a_real_disk_one_wins() {
             });
         }
         let answers = racers.join_all().await;
-        let won: Vec<_> = answers
-            .iter()
-            .filter(|(_, created)| *created == Created::New)
-            .collect();
+        let won: Vec<_> = answers.iter().filter(|(_, created)| *created == Created::New).collect();
         assert_eq!(won.len(), 1, "round {round}");
-        let found = stores[0]
-            .get(&key, 1000)
-            .await
-            .expect("read")
-            .expect("there");
+        let found = stores[0].get(&key, 1000).await.expect("read").expect("there");
         assert_eq!(*found, vec![won[0].0; 300]);
     }
     drop(stores);
-    let left = RealFiles
-        .list(&dir.path().join(".staging"))
-        .expect("listed");
+    let left = RealFiles.list(&dir.path().join(".staging")).expect("listed");
     assert_eq!(left, [], "staging is cleared when a store is dropped");
 }

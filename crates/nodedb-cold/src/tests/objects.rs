@@ -44,10 +44,7 @@ fn an_object_reads_back() {
     let object = build(5, &batches);
     let decoded = LogObject::decode(object.bytes().clone(), &expected(5)).expect("sound");
     assert_eq!(decoded.key(), object.key());
-    assert_eq!(
-        (decoded.range(), decoded.hash()),
-        (object.range(), object.hash())
-    );
+    assert_eq!((decoded.range(), decoded.hash()), (object.range(), object.hash()));
     assert_eq!(decoded.previous(), ObjectHash::of(b"before"));
     assert_eq!(decoded.max_commit_ms(), 200);
     assert_eq!(decoded.points().len(), 1);
@@ -83,10 +80,7 @@ fn an_object_of_another_place_is_refused() {
     let bytes = build(5, &[batch(5, 6)]).bytes().clone();
     let others = [
         expected(6),
-        ExpectedIdentity {
-            database_id: DatabaseId::from_bytes([1; 16]),
-            ..expected(5)
-        },
+        ExpectedIdentity { database_id: DatabaseId::from_bytes([1; 16]), ..expected(5) },
         ExpectedIdentity {
             writer_epoch: WriterEpoch::FIRST.next().expect("a second"),
             ..expected(5)
@@ -94,13 +88,8 @@ fn an_object_of_another_place_is_refused() {
     ];
     for other in others {
         let error = unpack(bytes.clone(), &other).expect_err("another's");
-        let foreign = matches!(
-            error,
-            ColdError::Corrupt {
-                problem: FormatError::Foreign { .. },
-                ..
-            }
-        );
+        let foreign =
+            matches!(error, ColdError::Corrupt { problem: FormatError::Foreign { .. }, .. });
         assert!(foreign, "{error}");
     }
 }
@@ -204,15 +193,8 @@ fn small_records_are_found_damaged_bit_by_bit() {
             taken_ms: 1,
         }
         .encode(),
-        NonceRecord {
-            writer_nonce: writer.nonce,
-            session: super::support::session(3),
-        }
-        .encode(),
-        FenceRecord {
-            by: WriterEpoch::FIRST,
-        }
-        .encode(),
+        NonceRecord { writer_nonce: writer.nonce, session: super::support::session(3) }.encode(),
+        FenceRecord { by: WriterEpoch::FIRST }.encode(),
     ];
     let decode = |bytes: &[u8]| {
         [
@@ -232,11 +214,7 @@ fn small_records_are_found_damaged_bit_by_bit() {
             assert_eq!(decode(&bytes), [false; 4], "record {kind}, bit {at}");
         }
         for len in 0..record.len() {
-            assert_eq!(
-                decode(&record[..len]),
-                [false; 4],
-                "record {kind}, {len} bytes"
-            );
+            assert_eq!(decode(&record[..len]), [false; 4], "record {kind}, {len} bytes");
         }
     }
 }
@@ -253,15 +231,9 @@ fn unknown_features_and_versions_are_named() {
     };
     let found = FormatRecord::decode(&record.encode());
     assert_eq!(found, Err(FormatError::Feature { bits: 4 }));
-    let [first, second] = [1, 2].map(|version| Envelope {
-        magic: *b"NDBTESTS",
-        version,
-    });
+    let [first, second] = [1, 2].map(|version| Envelope { magic: *b"NDBTESTS", version });
     let sealed = seal(second, b"body");
-    assert_eq!(
-        open(first, &sealed),
-        Err(FormatError::Version { version: 2 })
-    );
+    assert_eq!(open(first, &sealed), Err(FormatError::Version { version: 2 }));
     assert_eq!(open(second, &sealed), Ok(b"body".as_slice()));
 }
 

@@ -35,10 +35,7 @@ async fn every_position_is_reached_exactly() {
     }
     let reader = reader(&store).await;
     for target in 1..=35 {
-        let plan = reader
-            .plan(RestoreTarget::Lsn(lsn(target)))
-            .await
-            .expect("a plan");
+        let plan = reader.plan(RestoreTarget::Lsn(lsn(target))).await.expect("a plan");
         assert_eq!(plan.target_lsn, Some(lsn(target)));
         // P13: never a base with content above the target.
         let ceiling = plan.base.as_ref().map(|base| base.ceiling_lsn.get());
@@ -63,10 +60,7 @@ async fn the_newest_state_needs_only_the_log_after_the_newest_base() {
     let store = memory();
     let (archive, tail) = filled(&store, 35).await;
     let base = base(&archive, 25, 30).await;
-    archive
-        .complete_base(&base, tail.archived())
-        .await
-        .expect("complete");
+    archive.complete_base(&base, tail.archived()).await.expect("complete");
     let reader = reader(&store).await;
     let plan = reader.plan(RestoreTarget::Latest).await.expect("a plan");
     assert_eq!((plan.first_lsn, plan.target_lsn), (lsn(25), Some(lsn(35))));
@@ -83,10 +77,7 @@ async fn a_time_is_the_last_commit_at_or_before_it() {
     let store = memory();
     let (archive, tail) = filled(&store, 30).await;
     let base = base(&archive, 13, 14).await;
-    archive
-        .complete_base(&base, tail.archived())
-        .await
-        .expect("complete");
+    archive.complete_base(&base, tail.archived()).await.expect("complete");
     let reader = reader(&store).await;
     // Batches of two records, committed at 10 ms times the last: 20, 40, ..., 300.
     for ms in 20..=300 {
@@ -98,23 +89,14 @@ async fn a_time_is_the_last_commit_at_or_before_it() {
         let records = records(reader.batches(&plan)).await.expect("sound");
         assert_eq!(records.last().copied(), Some(expected), "{ms} ms");
     }
-    let late = reader
-        .plan(RestoreTarget::Time(301))
-        .await
-        .expect_err("not archived");
+    let late = reader.plan(RestoreTarget::Time(301)).await.expect_err("not archived");
     assert!(
         matches!(late, ColdError::BeyondEnd { newest_lsn, newest_ms: 300, .. }
             if newest_lsn == Some(lsn(30))),
         "{late}"
     );
-    let early = reader
-        .plan(RestoreTarget::Time(19))
-        .await
-        .expect_err("nothing then");
-    assert!(
-        matches!(early, ColdError::BeforeBeginning { .. }),
-        "{early}"
-    );
+    let early = reader.plan(RestoreTarget::Time(19)).await.expect_err("nothing then");
+    assert!(matches!(early, ColdError::BeforeBeginning { .. }), "{early}");
 }
 
 #[tokio::test]
@@ -142,10 +124,7 @@ async fn an_empty_archive_restores_an_empty_database() {
     assert_eq!((plan.target_lsn, plan.target_ms, plan.bytes), (None, 0, 0));
     let nothing = records(reader.batches(&plan)).await;
     assert!(nothing.expect("nothing").is_empty());
-    let error = reader
-        .plan(RestoreTarget::Time(5))
-        .await
-        .expect_err("nothing then");
+    let error = reader.plan(RestoreTarget::Time(5)).await.expect_err("nothing then");
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
 
@@ -168,14 +147,8 @@ async fn a_gap_is_an_error_that_names_the_range() {
             "{target}: {error}"
         );
     }
-    let plan = reader
-        .plan(RestoreTarget::Lsn(lsn(10)))
-        .await
-        .expect("before the hole");
-    assert_eq!(
-        records(reader.batches(&plan)).await.expect("sound").len(),
-        10
-    );
+    let plan = reader.plan(RestoreTarget::Lsn(lsn(10))).await.expect("before the hole");
+    assert_eq!(records(reader.batches(&plan)).await.expect("sound").len(), 10);
 }
 
 #[tokio::test]
@@ -183,10 +156,7 @@ async fn a_base_above_a_gap_restores_what_lies_above() {
     let store = memory();
     let (archive, tail) = filled(&store, 40).await;
     let base = base(&archive, 25, 26).await;
-    archive
-        .complete_base(&base, tail.archived())
-        .await
-        .expect("complete");
+    archive.complete_base(&base, tail.archived()).await.expect("complete");
     store.show(&key(11), None);
     let reader = reader(&store).await;
     let plan = reader.plan(RestoreTarget::Latest).await.expect("a plan");
@@ -199,16 +169,10 @@ async fn a_lost_end_below_a_base_is_a_gap() {
     let store = memory();
     let (archive, tail) = filled(&store, 40).await;
     let base = base(&archive, 25, 36).await;
-    archive
-        .complete_base(&base, tail.archived())
-        .await
-        .expect("complete");
+    archive.complete_base(&base, tail.archived()).await.expect("complete");
     store.show(&key(31), None);
     let reader = reader(&store).await;
-    let error = reader
-        .plan(RestoreTarget::Latest)
-        .await
-        .expect_err("31 is gone");
+    let error = reader.plan(RestoreTarget::Latest).await.expect_err("31 is gone");
     assert!(
         matches!(error, ColdError::Gap { from, to } if (from, to) == (lsn(31), lsn(37))),
         "{error}"
@@ -222,9 +186,7 @@ async fn an_object_that_vanishes_after_planning_is_a_gap() {
     let reader = reader(&store).await;
     let plan = reader.plan(RestoreTarget::Latest).await.expect("a plan");
     store.show(&key(21), None);
-    let error = records(reader.batches(&plan))
-        .await
-        .expect_err("21 is gone");
+    let error = records(reader.batches(&plan)).await.expect_err("21 is gone");
     assert!(
         matches!(error, ColdError::Gap { from, to } if (from, to) == (lsn(21), lsn(31))),
         "{error}"
@@ -242,10 +204,7 @@ async fn an_object_of_another_history_breaks_the_chain() {
     let stray: LogObject = builder.finish().expect("an object");
     store.show(stray.key(), Some(stray.bytes().clone()));
     let reader = reader(&store).await;
-    let plan = reader
-        .plan(RestoreTarget::Latest)
-        .await
-        .expect("headers are sound");
+    let plan = reader.plan(RestoreTarget::Latest).await.expect("headers are sound");
     let error = records(reader.batches(&plan)).await.expect_err("swapped");
     assert!(matches!(error, ColdError::BrokenChain { .. }), "{error}");
 }
@@ -255,10 +214,7 @@ async fn a_stale_listing_changes_no_plan() {
     let store = memory();
     let (archive, tail) = filled(&store, 40).await;
     let base = base(&archive, 25, 26).await;
-    archive
-        .complete_base(&base, tail.archived())
-        .await
-        .expect("complete");
+    archive.complete_base(&base, tail.archived()).await.expect("complete");
     for hidden in [1, 11, 21, 31] {
         store.show_all();
         store.unlist(&key(hidden));
@@ -277,19 +233,13 @@ async fn a_damaged_base_is_passed_over_with_a_warning() {
     let (archive, tail) = filled(&store, 40).await;
     for (redo, ceiling) in [(11, 12), (31, 32)] {
         let base = base(&archive, redo, ceiling).await;
-        archive
-            .complete_base(&base, tail.archived())
-            .await
-            .expect("complete");
+        archive.complete_base(&base, tail.archived()).await.expect("complete");
     }
     let reader = reader(&store).await;
     let newest = reader.bases().await.expect("listed")[0];
     let damaged = crate::Layout::new(archive.writer().database_id).base(newest);
     store.show(&damaged, Some(bytes::Bytes::from_static(b"NDBBASEM torn")));
-    let plan = reader
-        .plan(RestoreTarget::Latest)
-        .await
-        .expect("the older base serves");
+    let plan = reader.plan(RestoreTarget::Latest).await.expect("the older base serves");
     assert_eq!(plan.base.map(|base| base.ceiling_lsn), Some(lsn(12)));
     assert_eq!((plan.target_lsn, plan.warnings.len()), (Some(lsn(40)), 1));
 }
@@ -304,26 +254,16 @@ async fn history_goes_through_a_take_over_and_not_into_the_abandoned_fork() {
     // The old writer goes on in its own epoch, unaware.
     super::support::upload(&archive, &mut old, 30).await;
     let stale = base(&archive, 25, 26).await;
-    archive
-        .complete_base(&stale, old.archived())
-        .await
-        .expect("complete");
+    archive.complete_base(&stale, old.archived()).await.expect("complete");
     let mut builder = LogObjectBuilder::new(writer, lsn(21), twenty.chain()).expect("a compressor");
     let mut new = batch(21, 22);
     new.body = vec![0xee; 16].into();
     builder.push(&new).expect("pushed");
     let object = builder.finish().expect("an object");
-    store
-        .create(object.key(), object.bytes().clone())
-        .await
-        .expect("created");
+    store.create(object.key(), object.bytes().clone()).await.expect("created");
 
     let reader = reader(&store).await;
-    assert_eq!(
-        reader.bases().await.expect("listed"),
-        [],
-        "the base is of no history"
-    );
+    assert_eq!(reader.bases().await.expect("listed"), [], "the base is of no history");
     let plan = reader.plan(RestoreTarget::Latest).await.expect("a plan");
     assert_eq!(plan.target_lsn, Some(lsn(22)));
     let mut batches = reader.batches(&plan);
@@ -332,10 +272,7 @@ async fn history_goes_through_a_take_over_and_not_into_the_abandoned_fork() {
         last = Some(batch);
     }
     assert_eq!(last, Some(new));
-    let report = reader
-        .verify(crate::VerifyLevel::Content)
-        .await
-        .expect("read");
+    let report = reader.verify(crate::VerifyLevel::Content).await.expect("read");
     assert!(report.is_sound() && report.records == 22, "{report:?}");
 }
 
@@ -345,10 +282,7 @@ async fn databases_are_discovered() {
     let empty = ArchiveReader::open(shared(&store), None).await;
     assert!(matches!(empty, Err(ColdError::NoArchive)));
     filled(&store, 5).await;
-    assert_eq!(
-        list_databases(&*store).await.expect("listed"),
-        [super::support::DATABASE]
-    );
+    assert_eq!(list_databases(&*store).await.expect("listed"), [super::support::DATABASE]);
     let second = crate::NewArchive {
         database_id: nodedb_types::DatabaseId::from_bytes([2; 16]),
         ..super::support::new_archive(1)
@@ -366,41 +300,20 @@ async fn databases_are_discovered() {
 async fn an_archive_attached_later_needs_its_base() {
     let store = memory();
     let new = super::support::new_archive(101);
-    let archive = crate::Archive::init(shared(&store), new, super::support::session(1))
-        .await
-        .expect("made");
+    let archive =
+        crate::Archive::init(shared(&store), new, super::support::session(1)).await.expect("made");
     let mut tail = archive.tail(None).await.expect("a tail");
     assert_eq!(tail.archived(), Lsn::from_u64(100));
-    let reader = ArchiveReader::open(shared(&store), None)
-        .await
-        .expect("open");
-    let error = reader
-        .plan(RestoreTarget::Latest)
-        .await
-        .expect_err("no base");
-    assert!(
-        matches!(
-            error,
-            ColdError::BeforeBeginning {
-                oldest_lsn: None,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    let reader = ArchiveReader::open(shared(&store), None).await.expect("open");
+    let error = reader.plan(RestoreTarget::Latest).await.expect_err("no base");
+    assert!(matches!(error, ColdError::BeforeBeginning { oldest_lsn: None, .. }), "{error}");
     let base = base(&archive, 101, 100).await;
-    archive
-        .complete_base(&base, tail.archived())
-        .await
-        .expect("complete");
+    archive.complete_base(&base, tail.archived()).await.expect("complete");
     super::support::upload(&archive, &mut tail, 110).await;
     let plan = reader.plan(RestoreTarget::Latest).await.expect("a plan");
     let records = records(reader.batches(&plan)).await.expect("sound");
     assert_eq!(records, (101..=110).collect::<Vec<_>>());
-    let error = reader
-        .plan(RestoreTarget::Lsn(lsn(99)))
-        .await
-        .expect_err("too old");
+    let error = reader.plan(RestoreTarget::Lsn(lsn(99))).await.expect_err("too old");
     assert!(
         matches!(error, ColdError::BeforeBeginning { oldest_lsn, .. } if oldest_lsn == Some(lsn(100)))
     );

@@ -52,16 +52,12 @@ pub(super) async fn init(store: &Arc<FaultyStore>) -> Archive {
 
 pub(super) async fn reader(store: &Arc<FaultyStore>) -> ArchiveReader {
     let store: Arc<dyn ObjectStore> = Arc::<FaultyStore>::clone(store);
-    ArchiveReader::open(store, None)
-        .await
-        .expect("the archive is there")
+    ArchiveReader::open(store, None).await.expect("the archive is there")
 }
 
 /// Batch of the records `first ..= last`, committed at 10 ms times its last record.
 pub(super) fn batch(first: u64, last: u64) -> ArchivedBatch {
-    let body = (first..=last)
-        .flat_map(u64::to_le_bytes)
-        .collect::<Vec<_>>();
+    let body = (first..=last).flat_map(u64::to_le_bytes).collect::<Vec<_>>();
     ArchivedBatch {
         log_epoch: LogEpoch::new(1),
         first_lsn: lsn(first),
@@ -103,18 +99,11 @@ pub(super) async fn filled(store: &Arc<FaultyStore>, last: u64) -> (Archive, Arc
 }
 
 pub(super) async fn base(archive: &Archive, redo: u64, ceiling: u64) -> BaseManifest {
-    let part = archive
-        .upload_part(Bytes::from(format!("state at {ceiling}")))
-        .await
-        .expect("a part");
-    let shared = archive
-        .upload_part(Bytes::from_static(b"unchanged"))
-        .await
-        .expect("a part");
-    let file = |path: &str, parts: Vec<_>| BaseFile {
-        path: BasePath::new(path).expect("a path"),
-        parts,
-    };
+    let part =
+        archive.upload_part(Bytes::from(format!("state at {ceiling}"))).await.expect("a part");
+    let shared = archive.upload_part(Bytes::from_static(b"unchanged")).await.expect("a part");
+    let file =
+        |path: &str, parts: Vec<_>| BaseFile { path: BasePath::new(path).expect("a path"), parts };
     BaseManifest {
         database_id: DATABASE,
         incarnation: INCARNATION,

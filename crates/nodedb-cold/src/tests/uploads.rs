@@ -27,20 +27,13 @@ async fn a_failed_upload_keeps_archived_where_it_was() {
 
 #[tokio::test]
 async fn a_success_that_is_untrue_gives_no_receipt() {
-    for fault in [
-        CreateFault::Vanished,
-        CreateFault::Short,
-        CreateFault::Flipped,
-    ] {
+    for fault in [CreateFault::Vanished, CreateFault::Short, CreateFault::Flipped] {
         let store = memory();
         let (archive, tail) = filled(&store, 10).await;
         store.fail_next_create(fault);
         let result = archive.upload_log(&object(&archive, &tail, 20)).await;
         let error = result.expect_err("nothing was proven");
-        assert!(
-            matches!(error, ColdError::Unverified { .. }),
-            "{fault:?}: {error}"
-        );
+        assert!(matches!(error, ColdError::Unverified { .. }), "{fault:?}: {error}");
     }
 }
 
@@ -51,10 +44,7 @@ async fn a_lost_answer_is_success_by_reading_back() {
     let object = object(&archive, &tail, 20);
     store.fail_next_create(CreateFault::AnswerLost);
     let receipt = archive.upload_log(&object).await.expect("it is there");
-    assert_eq!(
-        (receipt.range(), receipt.hash()),
-        (object.range(), object.hash())
-    );
+    assert_eq!((receipt.range(), receipt.hash()), (object.range(), object.hash()));
     tail.advance(&receipt).expect("in order");
     assert_eq!(archive.tail(None).await.expect("a tail"), tail);
 }
@@ -79,10 +69,7 @@ async fn other_content_under_the_name_is_never_overwritten() {
     let (archive, tail) = filled(&store, 10).await;
     let object = object(&archive, &tail, 20);
     let foreign = Bytes::from_static(b"somebody else's");
-    store
-        .create(object.key(), foreign.clone())
-        .await
-        .expect("created");
+    store.create(object.key(), foreign.clone()).await.expect("created");
     for _ in 0..2 {
         let error = archive.upload_log(&object).await.expect_err("taken");
         assert!(
@@ -115,16 +102,9 @@ async fn the_tail_is_found_again_from_any_known_position() {
     let store = memory();
     let (archive, tail) = filled(&store, 45).await;
     for known in (0..=45).map(Lsn::from_u64) {
-        assert_eq!(
-            archive.tail(known).await.expect("a tail"),
-            tail,
-            "{known:?}"
-        );
+        assert_eq!(archive.tail(known).await.expect("a tail"), tail, "{known:?}");
     }
-    let error = archive
-        .tail(Some(lsn(46)))
-        .await
-        .expect_err("46 was proven");
+    let error = archive.tail(Some(lsn(46))).await.expect_err("46 was proven");
     assert!(matches!(error, ColdError::Gap { from, to } if (from, to) == (lsn(46), lsn(47))));
 }
 
@@ -135,14 +115,9 @@ async fn a_broken_chain_is_not_continued() {
     let mut builder =
         LogObjectBuilder::new(archive.writer(), tail.next_lsn(), crate::ObjectHash::ZERO)
             .expect("a compressor");
-    builder
-        .push(&super::support::batch(11, 12))
-        .expect("pushed");
+    builder.push(&super::support::batch(11, 12)).expect("pushed");
     let stray = builder.finish().expect("an object");
-    store
-        .create(stray.key(), stray.bytes().clone())
-        .await
-        .expect("created");
+    store.create(stray.key(), stray.bytes().clone()).await.expect("created");
     let error = archive.tail(None).await.expect_err("another history");
     assert!(matches!(error, ColdError::BrokenChain { .. }), "{error}");
 }
@@ -156,9 +131,7 @@ async fn restore_points_are_found_by_name() {
         let first = tail.next_lsn();
         let mut builder =
             LogObjectBuilder::new(archive.writer(), first, tail.chain()).expect("a compressor");
-        builder
-            .push(&super::support::batch(first.get(), first.get() + 1))
-            .expect("pushed");
+        builder.push(&super::support::batch(first.get(), first.get() + 1)).expect("pushed");
         let names = [format!("round-{round}"), "every".to_owned()];
         for name in names {
             builder.add_point(ArchivedPoint {
@@ -174,10 +147,7 @@ async fn restore_points_are_found_by_name() {
     let reader = reader(&store).await;
     let points = reader.points().await.expect("points");
     let names: Vec<_> = points.iter().map(|point| point.name.as_str()).collect();
-    assert_eq!(
-        names,
-        ["round-0", "every", "round-1", "every", "round-2", "every"]
-    );
+    assert_eq!(names, ["round-0", "every", "round-1", "every", "round-2", "every"]);
     for (name, expected) in [("round-0", 1), ("round-1", 3), ("every", 5)] {
         let target = crate::RestoreTarget::Point(Name::new(name).expect("a name"));
         let plan = reader.plan(target).await.expect("a plan");

@@ -36,10 +36,7 @@ async fn both_stores_keep_the_same_contract() {
         assert_eq!(store.get(&key, 10).await.expect("read"), None, "{url}");
         assert_eq!(store.stat(&key).await.expect("read"), None);
         assert_eq!(store.get_range(&key, 0, 1).await.expect("read"), None);
-        assert_eq!(
-            store.list(&folder).await.expect("read"),
-            crate::Listing::default()
-        );
+        assert_eq!(store.list(&folder).await.expect("read"), crate::Listing::default());
         let first = store.create(&key, Bytes::from_static(b"first")).await;
         assert_eq!(first.expect("created"), crate::Created::New);
         let second = store.create(&key, Bytes::from_static(b"second")).await;
@@ -49,28 +46,14 @@ async fn both_stores_keep_the_same_contract() {
         assert!(store.get(&key, 4).await.is_err(), "longer than allowed");
         for (offset, len, expected) in [(1, 3, "irs"), (3, 9, "st"), (5, 1, ""), (9, 1, "")] {
             let range = store.get_range(&key, offset, len).await.expect("read");
-            assert_eq!(
-                range.as_deref(),
-                Some(expected.as_bytes()),
-                "{url} {offset}"
-            );
+            assert_eq!(range.as_deref(), Some(expected.as_bytes()), "{url} {offset}");
         }
         assert_eq!(store.stat(&key).await.expect("read"), Some(5));
         let inner = folder.folder("c").object("y");
-        store
-            .create(&inner, Bytes::from_static(b"y"))
-            .await
-            .expect("created");
+        store.create(&inner, Bytes::from_static(b"y")).await.expect("created");
         let listing = store.list(&folder).await.expect("listed");
-        assert_eq!(
-            (listing.folders, listing.objects),
-            (vec!["c".into()], vec!["x".into()])
-        );
+        assert_eq!((listing.folders, listing.objects), (vec!["c".into()], vec!["x".into()]));
         let root = store.list(&Folder::root()).await.expect("listed");
-        assert_eq!(
-            (root.folders, root.objects),
-            (vec!["a".into()], vec![]),
-            "{url}"
-        );
+        assert_eq!((root.folders, root.objects), (vec!["a".into()], vec![]), "{url}");
     }
 }

@@ -22,10 +22,7 @@ async fn archive_with_base() -> (Arc<FaultyStore>, ObjectKey) {
     let store = memory();
     let (archive, tail) = filled(&store, 50).await;
     let base = base(&archive, 15, 16).await;
-    archive
-        .complete_base(&base, tail.archived())
-        .await
-        .expect("complete");
+    archive.complete_base(&base, tail.archived()).await.expect("complete");
     let part = Layout::new(DATABASE).part(base.files[0].parts[0].hash());
     (store, part)
 }
@@ -56,24 +53,10 @@ async fn a_missing_object_is_a_gap_and_the_rest_is_still_looked_at() {
     let (store, _) = archive_with_base().await;
     store.show(&key(11), None);
     flip(&store, &key(41), 200).await;
-    let report = reader(&store)
-        .await
-        .verify(VerifyLevel::Content)
-        .await
-        .expect("read");
-    let found: Vec<_> = report
-        .problems
-        .iter()
-        .map(|one| (one.kind, one.range))
-        .collect();
+    let report = reader(&store).await.verify(VerifyLevel::Content).await.expect("read");
+    let found: Vec<_> = report.problems.iter().map(|one| (one.kind, one.range)).collect();
     let range = |from, to| Some(LsnRange::new(lsn(from), lsn(to)));
-    assert_eq!(
-        found,
-        [
-            (ProblemKind::Gap, range(11, 21)),
-            (ProblemKind::Corrupt, range(41, 51))
-        ]
-    );
+    assert_eq!(found, [(ProblemKind::Gap, range(11, 21)), (ProblemKind::Corrupt, range(41, 51))]);
     assert_eq!(report.records, 30);
 }
 
@@ -84,15 +67,8 @@ async fn a_damaged_header_is_found_by_both_levels() {
         flip(&store, &key(21), 60).await;
         let report = reader(&store).await.verify(level).await.expect("read");
         let problem = &report.problems[0];
-        assert_eq!(
-            (problem.kind, problem.key.as_ref()),
-            (ProblemKind::Corrupt, Some(&key(21)))
-        );
-        assert_eq!(
-            (report.problems.len(), report.records),
-            (1, 40),
-            "{level:?}"
-        );
+        assert_eq!((problem.kind, problem.key.as_ref()), (ProblemKind::Corrupt, Some(&key(21))));
+        assert_eq!((report.problems.len(), report.records), (1, 40), "{level:?}");
     }
 }
 
@@ -102,11 +78,7 @@ async fn parts_are_looked_at() {
     flip(&store, &part, 0).await;
     let check = async |level| {
         let report = reader(&store).await.verify(level).await.expect("read");
-        report
-            .problems
-            .iter()
-            .map(|one| one.kind)
-            .collect::<Vec<_>>()
+        report.problems.iter().map(|one| one.kind).collect::<Vec<_>>()
     };
     assert_eq!(check(VerifyLevel::Chain).await, [], "its length is right");
     assert_eq!(check(VerifyLevel::Content).await, [ProblemKind::Corrupt]);

@@ -19,32 +19,19 @@ fn shared(store: &Arc<FaultyStore>) -> Arc<dyn ObjectStore> {
 async fn init_can_be_repeated_by_its_writer_only() {
     let store = memory();
     init(&store).await;
-    let later = NewArchive {
-        vshards: 8,
-        segment_bytes: 1 << 20,
-        created_ms: 2000,
-        ..new_archive(1)
-    };
+    let later =
+        NewArchive { vshards: 8, segment_bytes: 1 << 20, created_ms: 2000, ..new_archive(1) };
     let again = Archive::init(shared(&store), later, session(1)).await;
     assert!(again.is_ok(), "the same writer after a crash: {again:?}");
-    let other = NewArchive {
-        nonce: Nonce::from_bytes([8; 16]),
-        ..new_archive(1)
-    };
+    let other = NewArchive { nonce: Nonce::from_bytes([8; 16]), ..new_archive(1) };
     let error = Archive::init(shared(&store), other, session(1)).await;
     let error = error.expect_err("another writer");
     assert!(matches!(error, ColdError::AlreadyExists { .. }), "{error}");
-    let other = NewArchive {
-        incarnation: Incarnation::from_bytes([9; 16]),
-        ..new_archive(1)
-    };
+    let other = NewArchive { incarnation: Incarnation::from_bytes([9; 16]), ..new_archive(1) };
     let error = Archive::init(shared(&store), other, session(1)).await;
     let error = error.expect_err("another history");
     assert_eq!(error.kind(), ErrorKind::AlreadyExists);
-    assert_eq!(
-        super::support::reader(&store).await.incarnation(),
-        INCARNATION
-    );
+    assert_eq!(super::support::reader(&store).await.incarnation(), INCARNATION);
 }
 
 #[tokio::test]
@@ -88,26 +75,17 @@ async fn a_copied_directory_is_found_by_its_nonce() {
     assert!(original.is_ok());
     let again = Archive::attach(shared(&store), writer, session(2)).await;
     assert!(again.is_ok(), "the same open, whose answer was lost");
-    let copy = Session {
-        nonce: Nonce::from_bytes([0xcc; 16]),
-        ..session(2)
-    };
+    let copy = Session { nonce: Nonce::from_bytes([0xcc; 16]), ..session(2) };
     let error = Archive::attach(shared(&store), writer, copy).await;
     let error = error.expect_err("the copy opens under the same number");
-    assert!(
-        matches!(error, ColdError::CopiedDirectory { .. }),
-        "{error}"
-    );
+    assert!(matches!(error, ColdError::CopiedDirectory { .. }), "{error}");
 }
 
 #[tokio::test]
 async fn a_writer_is_fenced_by_another_nonce_or_a_later_epoch() {
     let store = memory();
     let archive = init(&store).await;
-    let stranger = WriterIdentity {
-        nonce: Nonce::from_bytes([8; 16]),
-        ..archive.writer()
-    };
+    let stranger = WriterIdentity { nonce: Nonce::from_bytes([8; 16]), ..archive.writer() };
     let error = Archive::attach(shared(&store), stranger, session(2)).await;
     assert_eq!(error.expect_err("not ours").kind(), ErrorKind::Fenced);
     let by = take_over(&store, &archive, 1, ObjectHash::ZERO).await;
@@ -160,11 +138,8 @@ async fn of_two_racing_writers_one_wins_each_name() {
             let archive = archive.clone();
             racers.spawn(async move { (side, archive.upload_log(&object).await) });
         }
-        let (won, lost): (Vec<_>, Vec<_>) = racers
-            .join_all()
-            .await
-            .into_iter()
-            .partition(|(_, result)| result.is_ok());
+        let (won, lost): (Vec<_>, Vec<_>) =
+            racers.join_all().await.into_iter().partition(|(_, result)| result.is_ok());
         assert_eq!((won.len(), lost.len()), (1, 1), "round {round}");
         let lost = lost.into_iter().map(|(_, result)| result);
         for result in lost {

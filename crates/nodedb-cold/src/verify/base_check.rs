@@ -58,9 +58,7 @@ impl ArchiveReader {
         match self.store.stat(&key).await? {
             Some(len) if len == u64::from(part.len()) => Ok(()),
             Some(_) => {
-                let problem = FormatError::Field {
-                    field: "part length",
-                };
+                let problem = FormatError::Field { field: "part length" };
                 Err(ColdError::Corrupt { key, problem })
             }
             None => Err(ColdError::Missing { key }),

@@ -83,9 +83,7 @@ impl ArchiveReader {
         let decoded = self.fetch_log(object).await?;
         // The walk has judged the header that it read alone; both reads must agree.
         if decoded.previous() != object.previous {
-            let problem = FormatError::Foreign {
-                field: "previous digest",
-            };
+            let problem = FormatError::Foreign { field: "previous digest" };
             let key = object.key.clone();
             return Err(ColdError::Corrupt { key, problem });
         }

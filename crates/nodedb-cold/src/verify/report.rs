@@ -88,12 +88,7 @@ impl VerifyReport {
             ColdError::BrokenChain { key, .. } => (ProblemKind::BrokenChain, Some(key), range),
             other => return Err(other),
         };
-        self.problems.push(Problem {
-            kind,
-            key,
-            range,
-            message,
-        });
+        self.problems.push(Problem { kind, key, range, message });
         Ok(())
     }
 }

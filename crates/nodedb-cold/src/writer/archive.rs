@@ -141,9 +141,7 @@ impl Archive {
         let format = get_record(&*store, &key).await?;
         let format = FormatRecord::decode(&format).map_err(ColdError::corrupt(&key))?;
         if format.database_id != writer.database_id {
-            let problem = FormatError::Foreign {
-                field: "database id",
-            };
+            let problem = FormatError::Foreign { field: "database id" };
             return Err(ColdError::Corrupt { key, problem });
         }
         let key = layout.epoch(writer.writer_epoch);
@@ -153,12 +151,7 @@ impl Archive {
             let by = writer.writer_epoch;
             return Err(ColdError::Fenced { by });
         }
-        let archive = Self {
-            store,
-            layout,
-            format,
-            epoch,
-        };
+        let archive = Self { store, layout, format, epoch };
         archive.check_not_fenced().await?;
         archive.claim(session).await?;
         Ok(archive)
@@ -260,8 +253,7 @@ impl Archive {
                     found: tail.chain(),
                 });
             }
-            tail.follow(&object)
-                .map_err(ColdError::corrupt(object.key()))?;
+            tail.follow(&object).map_err(ColdError::corrupt(object.key()))?;
             chained = true;
             last = Some(object);
         }
@@ -273,10 +265,9 @@ impl Archive {
             self.store.create(last.key(), bytes).await?;
         }
         match known {
-            Some(known) if tail.next_lsn() <= known => Err(ColdError::Gap {
-                from: tail.next_lsn(),
-                to: known.next(),
-            }),
+            Some(known) if tail.next_lsn() <= known => {
+                Err(ColdError::Gap { from: tail.next_lsn(), to: known.next() })
+            }
             _ => Ok(tail),
         }
     }
@@ -353,10 +344,7 @@ impl Archive {
         match place(&*self.store, &key, &bytes, u64::from(PART_BYTES_MAX)).await? {
             Placed::Ours => Ok(PartRef::new(hash, len)),
             Placed::Other(found) => Err(ColdError::Corrupt {
-                problem: FormatError::Digest {
-                    written: hash,
-                    found: ObjectHash::of(&found),
-                },
+                problem: FormatError::Digest { written: hash, found: ObjectHash::of(&found) },
                 key,
             }),
         }
@@ -384,20 +372,12 @@ impl Archive {
             && base.incarnation == self.incarnation();
         assert!(ours, "base {:?} is not of this archive", base.id());
         if archived < Some(base.ceiling_lsn) {
-            return Err(ColdError::BaseAboveArchive {
-                ceiling: base.ceiling_lsn,
-                archived,
-            });
+            return Err(ColdError::BaseAboveArchive { ceiling: base.ceiling_lsn, archived });
         }
-        let bytes = base
-            .encode()
-            .map_err(|problem| ColdError::BadBase { problem })?;
+        let bytes = base.encode().map_err(|problem| ColdError::BadBase { problem })?;
         self.find_parts(base).await?;
         let key = self.layout.base(base.id());
-        let completed = |created| CompletedBase {
-            id: base.id(),
-            created,
-        };
+        let completed = |created| CompletedBase { id: base.id(), created };
         match place(&*self.store, &key, &bytes, BASE_BYTES_MAX).await? {
             Placed::Ours => Ok(completed(Created::New)),
             Placed::Other(found) => match BaseManifest::decode(&found) {
@@ -420,9 +400,7 @@ impl Archive {
             match self.store.stat(&key).await? {
                 Some(len) if len == u64::from(part.len()) => {}
                 Some(_) => {
-                    let problem = FormatError::Field {
-                        field: "part length",
-                    };
+                    let problem = FormatError::Field { field: "part length" };
                     return Err(ColdError::Corrupt { key, problem });
                 }
                 None => return Err(ColdError::Missing { key }),

@@ -15,11 +15,7 @@ pub struct ArchivedTail {
 impl ArchivedTail {
     /// Where an epoch begins: everything before `start` is archived, or is no part of the archive.
     pub(super) fn beginning(start: Lsn, chain: ObjectHash) -> Self {
-        Self {
-            archived: start.previous(),
-            next: start,
-            chain,
-        }
+        Self { archived: start.previous(), next: start, chain }
     }
 
     /// All records up to and including this one are in the archive, verified. In an archive that
@@ -46,17 +42,10 @@ impl ArchivedTail {
     /// nothing has moved.
     pub fn advance(&mut self, receipt: &VerifiedUpload) -> Result<(), ColdError> {
         if receipt.range().start() != self.next {
-            return Err(ColdError::OutOfOrder {
-                start: receipt.range().start(),
-                next: self.next,
-            });
+            return Err(ColdError::OutOfOrder { start: receipt.range().start(), next: self.next });
         }
         let end = receipt.range().end();
-        *self = Self {
-            archived: end.previous(),
-            next: end,
-            chain: receipt.hash(),
-        };
+        *self = Self { archived: end.previous(), next: end, chain: receipt.hash() };
         Ok(())
     }
 

@@ -23,11 +23,7 @@ pub struct VerifiedUpload {
 
 impl VerifiedUpload {
     pub(super) fn of(object: &LogObject) -> Self {
-        Self {
-            range: object.range(),
-            hash: object.hash(),
-            bytes: object.bytes().len() as u64,
-        }
+        Self { range: object.range(), hash: object.hash(), bytes: object.bytes().len() as u64 }
     }
 
     /// The records that are archived.
@@ -95,10 +91,6 @@ pub(crate) async fn place(
 pub(super) fn refusal(key: &ObjectKey, expected: ObjectHash, found: &[u8]) -> ColdError {
     match FenceRecord::decode(found) {
         Ok(fence) => ColdError::Fenced { by: fence.by },
-        Err(_) => ColdError::Diverged {
-            key: key.clone(),
-            expected,
-            found: ObjectHash::of(found),
-        },
+        Err(_) => ColdError::Diverged { key: key.clone(), expected, found: ObjectHash::of(found) },
     }
 }

@@ -34,15 +34,9 @@ fn a_group_that_is_given_up_stays_so() {
     let waiting = state.abort(DataError::TimedOut).expect("open");
     assert_eq!(waiting, cores(&[3]));
     assert_eq!(state.verdict(), Some(Verdict::Aborted));
-    assert!(matches!(
-        state.join(CoreId::new(1)),
-        Err(DataError::TimedOut)
-    ));
+    assert!(matches!(state.join(CoreId::new(1)), Err(DataError::TimedOut)));
     assert!(matches!(state.begin_commit(), Err(DataError::TimedOut)));
-    assert!(matches!(
-        state.abort(DataError::Closed),
-        Err(Some(DataError::TimedOut))
-    ));
+    assert!(matches!(state.abort(DataError::Closed), Err(Some(DataError::TimedOut))));
 }
 
 #[test]
@@ -70,10 +64,7 @@ fn a_refused_append_gives_the_group_up() {
     state.begin_commit().expect("open");
     assert_eq!(state.end_commit(None, Err(DataError::LogFull)), cores(&[0]));
     assert_eq!(state.verdict(), Some(Verdict::Aborted));
-    assert!(matches!(
-        state.abort(DataError::TimedOut),
-        Err(Some(DataError::LogFull))
-    ));
+    assert!(matches!(state.abort(DataError::TimedOut), Err(Some(DataError::LogFull))));
 }
 
 /// P4: it is answered when it is applied everywhere, not when it is durable somewhere.
@@ -116,9 +107,7 @@ fn the_outcome_is_in_the_order_of_the_writes_as_they_were_sent() {
         writes,
     };
     // Sent: write 0 to vshard 1, a delete of nothing and write 2 to vshard 0.
-    visit
-        .prepared
-        .push(part(0, vec![(Place(1), None), (Place(2), Some(0))]));
+    visit.prepared.push(part(0, vec![(Place(1), None), (Place(2), Some(0))]));
     visit.prepared.push(part(1, vec![(Place(0), Some(0))]));
     assert_eq!(visit.records(), 2);
     let lsns = LsnRange::starting_at(Lsn::FIRST, 2);

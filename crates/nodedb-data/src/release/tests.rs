@@ -23,11 +23,7 @@ impl Side {
     fn new() -> Self {
         let options = BridgeOptions::default();
         let (bridge, mut inboxes) = Bridge::new(1, options, Env::real().clock);
-        Self {
-            bridge,
-            inbox: inboxes.remove(0),
-            queue: ReleaseQueue::default(),
-        }
+        Self { bridge, inbox: inboxes.remove(0), queue: ReleaseQueue::default() }
     }
 
     fn reply(&mut self) -> (Reply<Answer>, Ticket<Answer>) {
@@ -47,10 +43,7 @@ impl Side {
 
     fn park(&mut self, until: Until, stakes: Stakes) -> Ticket<Answer> {
         let (reply, ticket) = self.reply();
-        let parked = Parked {
-            stakes,
-            ..Parked::read(reply, Ok(Outcome::Count(1)))
-        };
+        let parked = Parked { stakes, ..Parked::read(reply, Ok(Outcome::Count(1))) };
         self.queue.park(until, parked);
         ticket
     }
@@ -106,15 +99,9 @@ fn poison_fails_what_waits_and_what_would_wait_but_not_what_is_durable() {
         |ticket: &mut Ticket<Answer>| answer(ticket).expect("answered").expect_err("failed");
     let unknown = error(&mut write);
     assert!(matches!(unknown, DataError::OutcomeUnknown { .. }));
-    assert!(matches!(
-        error(&mut later),
-        DataError::OutcomeUnknown { .. }
-    ));
+    assert!(matches!(error(&mut later), DataError::OutcomeUnknown { .. }));
     let refused = error(&mut read);
     assert!(matches!(refused, DataError::Poisoned { .. }));
-    assert_eq!(
-        (unknown.kind(), refused.kind()),
-        (ErrorKind::Poisoned, ErrorKind::Poisoned)
-    );
+    assert_eq!((unknown.kind(), refused.kind()), (ErrorKind::Poisoned, ErrorKind::Poisoned));
     assert!(answer(&mut below).expect("answered").is_ok());
 }

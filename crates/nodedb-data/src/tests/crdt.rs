@@ -32,11 +32,7 @@ fn merge(world: &World, update: Bytes) -> Merged {
 }
 
 fn export(world: &World, since: Option<Vec<u8>>) -> Option<Exported> {
-    let op = Op::CrdtExport {
-        collection: DRAWINGS,
-        key: Bytes::from_static(b"d"),
-        since,
-    };
+    let op = Op::CrdtExport { collection: DRAWINGS, key: Bytes::from_static(b"d"), since };
     match world.ask(vshard(0), op).expect("an export") {
         Outcome::Exported(exported) => exported,
         other => panic!("{other:?}"),
@@ -95,10 +91,7 @@ fn an_update_that_lacks_what_it_builds_on_is_refused_and_not_logged() {
     assert!(matches!(error, DataError::Crdt(_)), "{error}");
     assert_eq!(error.kind(), ErrorKind::Conflict);
     let garbage = world.ask(vshard(0), merge_op(Bytes::from_static(b"garbage")));
-    assert_eq!(
-        garbage.expect_err("garbage").kind(),
-        ErrorKind::InvalidInput
-    );
+    assert_eq!(garbage.expect_err("garbage").kind(), ErrorKind::InvalidInput);
     assert_eq!(world.wal.appended(), before);
     assert_eq!(json(&world), None);
     merge(&world, first);
@@ -114,10 +107,7 @@ fn many_updates_become_a_snapshot_that_replays() {
         let update = edit(&mut mine, "x");
         merge(&world, update);
     }
-    let mut reader = world
-        .wal
-        .reader(world.wal.oldest(), ReadLimit::Durable)
-        .expect("a reader");
+    let mut reader = world.wal.reader(world.wal.oldest(), ReadLimit::Durable).expect("a reader");
     let mut snapshots = 0;
     while let Some(batch) = reader.next_batch().expect("reads") {
         let code = RecordKind::CrdtSnapshot.code();
@@ -141,10 +131,7 @@ fn a_delete_takes_all_rows_and_a_new_document_starts_anew() {
         let update = edit(&mut mine, "x");
         merge(&world, update);
     }
-    let gone = Write {
-        collection: DRAWINGS,
-        ..delete("d")
-    };
+    let gone = Write { collection: DRAWINGS, ..delete("d") };
     let answer = world.ask(vshard(0), at(gone.clone(), Durability::Sync));
     assert!(super::world::written(answer).stamp.is_some());
     let answer = world.ask(vshard(0), at(gone, Durability::Sync));
@@ -159,10 +146,7 @@ fn a_delete_takes_all_rows_and_a_new_document_starts_anew() {
 #[test]
 fn operations_of_the_other_kind_of_collection_are_refused() {
     let world = World::new(1, options(1));
-    let wrong_put = Write {
-        collection: DRAWINGS,
-        ..put("d", "{}")
-    };
+    let wrong_put = Write { collection: DRAWINGS, ..put("d", "{}") };
     let merge_into = |collection: CollectionId| Op::CrdtMerge {
         collection,
         key: Bytes::from_static(b"d"),
@@ -179,13 +163,7 @@ fn operations_of_the_other_kind_of_collection_are_refused() {
 
 #[test]
 fn only_the_documents_used_lately_stay_live() {
-    let world = World::new(
-        1,
-        crate::DataOptions {
-            crdt_documents_max: 2,
-            ..options(1)
-        },
-    );
+    let world = World::new(1, crate::DataOptions { crdt_documents_max: 2, ..options(1) });
     let mut documents: Vec<_> = (0..3).map(|_| CrdtDocument::new()).collect();
     for round in 0..3 {
         for (number, document) in documents.iter_mut().enumerate() {

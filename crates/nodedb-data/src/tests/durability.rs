@@ -91,10 +91,7 @@ fn a_conflict_waits_until_what_it_rests_on_is_durable() {
     let found = world.put_weak(0, "a", "1").stamp;
     let conflict = at(expecting(put("a", "2"), Expect::Absent), Durability::Sync);
     let conflict = parked(&world, world.send(vshard(0), conflict));
-    let missing = parked(
-        &world,
-        world.send(vshard(0), at(delete("b"), Durability::Sync)),
-    );
+    let missing = parked(&world, world.send(vshard(0), at(delete("b"), Durability::Sync)));
     world.faults.release_syncs();
     let error = conflict.wait().expect("an answer").expect_err("a conflict");
     let DataError::Conflict { found: seen } = error else {
@@ -109,35 +106,20 @@ fn a_precondition_holds_or_changes_nothing() {
     let world = World::new(1, options(1));
     let first = world.put(0, "a", "1").stamp.expect("logged");
     let before = world.wal.appended();
-    let stale = Stamp {
-        lsn: first.lsn.next(),
-        ..first
-    };
+    let stale = Stamp { lsn: first.lsn.next(), ..first };
     for wrong in [Expect::Absent, Expect::Stamp(stale)] {
         let write = at(expecting(put("a", "2"), wrong), Durability::Sync);
         let error = world.ask(vshard(0), write).expect_err("a conflict");
         assert_eq!(error.kind(), ErrorKind::Conflict);
     }
-    assert_eq!(
-        world.wal.appended(),
-        before,
-        "what is refused is never logged"
-    );
+    assert_eq!(world.wal.appended(), before, "what is refused is never logged");
     let write = expecting(put("a", "2"), Expect::Stamp(first));
     let second = written(world.ask(vshard(0), at(write, Durability::Sync)));
     let second = second.stamp.expect("logged");
     let write = expecting(delete("a"), Expect::Stamp(second));
-    assert!(
-        written(world.ask(vshard(0), at(write, Durability::Sync)))
-            .stamp
-            .is_some()
-    );
+    assert!(written(world.ask(vshard(0), at(write, Durability::Sync))).stamp.is_some());
     let write = expecting(put("a", "3"), Expect::Absent);
-    assert!(
-        written(world.ask(vshard(0), at(write, Durability::Sync)))
-            .stamp
-            .is_some()
-    );
+    assert!(written(world.ask(vshard(0), at(write, Durability::Sync))).stamp.is_some());
 }
 
 #[test]
@@ -168,9 +150,7 @@ fn after_poison_what_needs_more_than_durable_fails_and_the_rest_is_answered() {
     world.put(0, "a", "1");
     world.put(1, "b", "1");
     let doc = nodedb_crdt::CrdtDocument::new();
-    let update = doc
-        .edit(1, |doc| doc.get_text("t").insert(0, "x"))
-        .expect("an edit");
+    let update = doc.edit(1, |doc| doc.get_text("t").insert(0, "x")).expect("an edit");
     world.faults.hold_syncs("/wal/");
     world.put_weak(0, "weak", "1");
     let merge = Op::CrdtMerge {
@@ -198,11 +178,7 @@ fn after_poison_what_needs_more_than_durable_fails_and_the_rest_is_answered() {
     let error = world.ask(vshard(1), at(put("b", "2"), Durability::Sync));
     assert_eq!(error.expect_err("poisoned").kind(), ErrorKind::Poisoned);
     assert_eq!(world.wal.appended(), before);
-    assert_eq!(
-        world.status(0).crdt_documents,
-        0,
-        "it held what may be lost"
-    );
+    assert_eq!(world.status(0).crdt_documents, 0, "it held what may be lost");
     let error = world.ask(vshard(0), strong("weak")).expect_err("poisoned");
     assert_eq!(error.kind(), ErrorKind::Poisoned);
     let error = world.data.snapshot_for_scan(world.deadline());
@@ -248,13 +224,7 @@ fn a_deadline_that_has_passed_has_no_effect() {
     let write = at(put("a", "1"), Durability::Sync);
     let late = world
         .data
-        .send(
-            super::world::TENANT,
-            vshard(0),
-            write,
-            past,
-            crate::Priority::Foreground,
-        )
+        .send(super::world::TENANT, vshard(0), write, past, crate::Priority::Foreground)
         .expect("there is room");
     held.release();
     assert_eq!(late.wait().expect_err("too late"), TicketError::Timeout);
@@ -270,10 +240,7 @@ fn closing_serves_what_waits_and_refuses_what_comes() {
     let group = world.send_group(vec![(0, vec![put("c", "1")]), (1, vec![put("c", "1")])]);
     held.release();
     let (data, root) = (world.data.clone(), world.root);
-    world
-        .plane
-        .close(world.env.clock.now() + std::time::Duration::from_mins(1))
-        .expect("closes");
+    world.plane.close(world.env.clock.now() + std::time::Duration::from_mins(1)).expect("closes");
     written(write.wait().expect("an answer"));
     written(weak.wait().expect("an answer"));
     // It was served or given up, as a whole.

@@ -1,8 +1,5 @@
 //! Flushes, floors and images.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "tests put older files back by hand"
-)]
+#![expect(clippy::disallowed_methods, reason = "tests put older files back by hand")]
 
 use super::copies::copy_tree;
 use super::world::{
@@ -28,11 +25,7 @@ fn an_idle_core_reports_the_barrier_without_writing() {
     let barrier = world.wal.durable();
     let floors = world.flush(1).expect("flushed");
     assert!(effective(&floors).iter().all(|floor| *floor == barrier));
-    assert_eq!(
-        own(&floors, EngineKind::Documents),
-        before,
-        "nothing was written"
-    );
+    assert_eq!(own(&floors, EngineKind::Documents), before, "nothing was written");
     assert_eq!(floors.dirty, None);
 }
 
@@ -42,12 +35,7 @@ fn a_silent_core_is_counted_at_its_last_proof() {
     let proof = world.flush(1).expect("flushed");
     world.put(1, "b", "1");
     let held = world.hold(1);
-    let asked = world.send(
-        vshard(1),
-        Op::Flush {
-            barrier: world.wal.durable().expect("durable"),
-        },
-    );
+    let asked = world.send(vshard(1), Op::Flush { barrier: world.wal.durable().expect("durable") });
     world.put(0, "a", "1");
     world.flush(0).expect("flushed");
     let board = world.data.floors();
@@ -115,9 +103,7 @@ fn files_ahead_of_the_log_are_refused() {
     let wal = Wal::create(&env, &wal_dir(left.path()), log_options()).expect("a new log");
     wal.close().expect("closes");
     drop(wal);
-    let error = World::open(left, 1, options(1), Vec::new())
-        .err()
-        .expect("refused");
+    let error = World::open(left, 1, options(1), Vec::new()).err().expect("refused");
     assert!(matches!(error, DataError::FloorAhead { .. }), "{error}");
 }
 
@@ -134,10 +120,7 @@ fn a_failed_flush_leaves_the_floor_and_the_other_vshards_go_on() {
     assert!(board[1].failure.is_some() && board[0].failure.is_none());
     world.flush(0).expect("the other vshard flushes");
     world.put(1, "b", "1");
-    assert!(
-        world.data.floors()[1].failure.is_some(),
-        "nobody tries again by himself"
-    );
+    assert!(world.data.floors()[1].failure.is_some(), "nobody tries again by himself");
     world.faults.fail_creates(None);
     let floors = world.flush(1).expect("flushed when asked again");
     assert_eq!(floors.failure, None);
@@ -147,13 +130,7 @@ fn a_failed_flush_leaves_the_floor_and_the_other_vshards_go_on() {
 
 #[test]
 fn a_full_memtable_flushes_by_itself() {
-    let world = World::new(
-        1,
-        DataOptions {
-            memtable_bytes: 64 << 10,
-            ..options(1)
-        },
-    );
+    let world = World::new(1, DataOptions { memtable_bytes: 64 << 10, ..options(1) });
     let value = "x".repeat(8 << 10);
     for round in 0..64 {
         world.put(0, &format!("{round}"), &value);
@@ -172,11 +149,7 @@ fn a_full_memtable_flushes_by_itself() {
 fn a_vshard_that_cannot_flush_refuses_writes_at_its_limit() {
     let world = World::new(
         1,
-        DataOptions {
-            memtable_bytes: 16 << 10,
-            memtable_bytes_max: 64 << 10,
-            ..options(1)
-        },
+        DataOptions { memtable_bytes: 16 << 10, memtable_bytes_max: 64 << 10, ..options(1) },
     );
     let snapshot = world.data.snapshot_for_scan(world.deadline());
     let snapshot = snapshot.expect("no poison").expect("durable");
@@ -203,10 +176,7 @@ fn replay_flushes_as_it_goes() {
     }
     let left = world.copy();
     drop(world);
-    let small = DataOptions {
-        memtable_bytes: 64 << 10,
-        ..options(1)
-    };
+    let small = DataOptions { memtable_bytes: 64 << 10, ..options(1) };
     let world = World::open(left, 1, small, Vec::new()).expect("opens");
     let floors = world.data.floors();
     assert!(own(&floors[0], EngineKind::Documents).is_some());
@@ -233,31 +203,17 @@ fn an_image_opens_with_the_floors_it_states() {
     fs::create_dir(&dir).expect("a directory");
     let into = vshard_dir(&dir, vshard(0));
     let ask = |into: &std::path::Path| {
-        let op = Op::Image {
-            into: into.to_owned(),
-        };
+        let op = Op::Image { into: into.to_owned() };
         let deadline = world.deadline();
-        let ticket = world
-            .data
-            .send(TENANT, vshard(0), op, deadline, Priority::Background);
+        let ticket = world.data.send(TENANT, vshard(0), op, deadline, Priority::Background);
         ticket.expect("there is room").wait().expect("an answer")
     };
     let Ok(Outcome::Image(image)) = ask(&into) else {
         panic!("an image");
     };
-    let Image {
-        floors,
-        ceiling,
-        files,
-    } = image;
+    let Image { floors, ceiling, files } = image;
     assert!(files.is_sorted() && files.iter().all(|file| into.join(file).is_file()));
-    assert_eq!(
-        files
-            .iter()
-            .filter(|file| file.ends_with("MANIFEST"))
-            .count(),
-        3
-    );
+    assert_eq!(files.iter().filter(|file| file.ends_with("MANIFEST")).count(), 3);
     let highest = floors.iter().filter_map(|(_, floor)| floor.own()).max();
     assert_eq!(ceiling, highest);
     assert!(ceiling < world.wal.durable(), "the last put is not in it");
@@ -268,12 +224,7 @@ fn an_image_opens_with_the_floors_it_states() {
     fs::create_dir(&log).expect("a directory");
     copy_tree(&wal_dir(world.root.path()), &log);
     drop(world);
-    let board = crate::VshardFloors {
-        vshard: vshard(0),
-        floors,
-        dirty: None,
-        failure: None,
-    };
+    let board = crate::VshardFloors { vshard: vshard(0), floors, dirty: None, failure: None };
     let world = World::open(restored, 1, options(1), proven(&[board])).expect("opens");
     assert_eq!(world.replayed.records, 1);
     assert_eq!(world.text(0, "a").as_deref(), Some("2"));
@@ -310,21 +261,13 @@ fn a_flush_above_what_is_durable_waits_and_fails_with_the_log() {
 fn unknown_records_are_refused_and_skippable_ones_are_skipped() {
     let start = |kind: u16, id: u16| {
         let world = World::new(1, options(1));
-        let record = Record {
-            tenant: TENANT,
-            vshard: vshard(id),
-            kind,
-            payload: b"x",
-        };
+        let record = Record { tenant: TENANT, vshard: vshard(id), kind, payload: b"x" };
         let lsn = world
             .wal
             .append(&[record], Durability::Sync, AppendClass::User)
             .expect("appended")
             .start();
-        world
-            .wal
-            .wait_durable(lsn, world.deadline())
-            .expect("durable");
+        world.wal.wait_durable(lsn, world.deadline()).expect("durable");
         let left = world.copy();
         drop(world);
         World::open(left, 1, options(1), Vec::new()).map(|_| ())

@@ -38,11 +38,8 @@ fn a_group_is_applied_everywhere_and_answers_in_the_order_of_its_writes() {
     let group = group_written(ticket.wait().expect("an answer"));
     let lsns = group.lsns.expect("records");
     let at = |offset: u64| Some(lsns.start().advance(offset));
-    let found: Vec<_> = group
-        .writes
-        .iter()
-        .map(|write| write.stamp.map(|stamp| stamp.lsn))
-        .collect();
+    let found: Vec<_> =
+        group.writes.iter().map(|write| write.stamp.map(|stamp| stamp.lsn)).collect();
     assert_eq!(found, [at(1), None, at(0), at(2), at(3), at(4), None]);
     assert_eq!(lsns.count(), 5);
     assert_eq!(world.text(0, "a").as_deref(), Some("1"));
@@ -73,15 +70,8 @@ fn a_conflict_at_the_last_vshard_leaves_nothing_anywhere() {
         (2, vec![expecting(put("taken", "2"), Expect::Absent)]),
     ]);
     let error = ticket.wait().expect("an answer").expect_err("a conflict");
-    assert!(
-        matches!(error, DataError::Conflict { found: Some(_) }),
-        "{error}"
-    );
-    assert_eq!(
-        world.wal.appended(),
-        before,
-        "what is refused is never logged"
-    );
+    assert!(matches!(error, DataError::Conflict { found: Some(_) }), "{error}");
+    assert_eq!(world.wal.appended(), before, "what is refused is never logged");
     assert_eq!((world.text(0, "a"), world.text(1, "b")), (None, None));
     assert_eq!(world.text(2, "taken").as_deref(), Some("1"));
 }
@@ -91,14 +81,9 @@ fn a_conflict_at_the_last_vshard_leaves_nothing_anywhere() {
 fn a_read_on_a_paused_vshard_waits_and_sees_the_group_whole() {
     let world = World::new(2, options(2));
     let held = world.hold(1);
-    let parts = [("a", 0), ("b", 1)].map(|(key, id)| Part {
-        vshard: vshard(id),
-        writes: vec![put(key, "new")],
-    });
-    let group = Group {
-        parts: parts.into(),
-        durability: Durability::Buffered,
-    };
+    let parts = [("a", 0), ("b", 1)]
+        .map(|(key, id)| Part { vshard: vshard(id), writes: vec![put(key, "new")] });
+    let group = Group { parts: parts.into(), durability: Durability::Buffered };
     let group = world.data.send_group(TENANT, group, world.deadline());
     // Behind the group in the same inbox, so vshard 0 waits for the group when it is served.
     let reads = [Consistency::Strong, Consistency::Eventual]
@@ -141,11 +126,8 @@ fn a_core_that_dies_within_a_logged_group_ends_the_process() {
     if std::env::var_os(CHILD).is_none() {
         let program = std::env::current_exe().expect("this program");
         let test = "tests::groups::a_core_that_dies_within_a_logged_group_ends_the_process";
-        let child = Command::new(program)
-            .args(["--exact", test])
-            .env(CHILD, "1")
-            .output()
-            .expect("runs");
+        let child =
+            Command::new(program).args(["--exact", test]).env(CHILD, "1").output().expect("runs");
         assert_eq!(child.status.signal(), Some(6), "aborted: {child:?}");
         return;
     }
@@ -168,11 +150,7 @@ fn a_group_given_up_by_its_deadline_resumes_all() {
     let held = world.hold(2);
     let soon = world.env.clock.now() + Duration::from_millis(50);
     let group = world.send_group_until(
-        vec![
-            (0, vec![put("a", "1")]),
-            (1, vec![put("b", "1")]),
-            (2, vec![put("c", "1")]),
-        ],
+        vec![(0, vec![put("a", "1")]), (1, vec![put("b", "1")]), (2, vec![put("c", "1")])],
         soon,
     );
     assert_eq!(group.wait().expect_err("in time"), TicketError::Timeout);
@@ -186,32 +164,16 @@ fn a_group_given_up_by_its_deadline_resumes_all() {
 
 #[test]
 fn a_full_inbox_of_the_next_core_gives_the_group_up() {
-    let bridge = BridgeOptions {
-        capacity: 2,
-        ..BridgeOptions::default()
-    };
-    let world = World::new(
-        2,
-        DataOptions {
-            bridge,
-            ..options(2)
-        },
-    );
+    let bridge = BridgeOptions { capacity: 2, ..BridgeOptions::default() };
+    let world = World::new(2, DataOptions { bridge, ..options(2) });
     let held = world.hold(1);
     let waiting: Vec<_> = (0..2).map(|_| world.send(vshard(1), Op::Status)).collect();
     let group = world.send_group(vec![(0, vec![put("a", "1")]), (1, vec![put("b", "1")])]);
     let error = group.wait().expect("an answer").expect_err("no room");
     let full = CoreId::new(1);
-    assert!(
-        matches!(error, DataError::InboxFull { core } if core == full),
-        "{error}"
-    );
+    assert!(matches!(error, DataError::InboxFull { core } if core == full), "{error}");
     assert_eq!(error.kind(), ErrorKind::Busy);
-    assert_eq!(
-        world.text(0, "a"),
-        None,
-        "vshard 0 goes on while core 1 is busy"
-    );
+    assert_eq!(world.text(0, "a"), None, "vshard 0 goes on while core 1 is busy");
     held.release();
     for ticket in waiting {
         assert!(ticket.wait().expect("an answer").is_ok());
@@ -221,22 +183,12 @@ fn a_full_inbox_of_the_next_core_gives_the_group_up() {
 
 #[test]
 fn the_queue_of_a_paused_vshard_is_bounded() {
-    let world = World::new(
-        2,
-        DataOptions {
-            paused_requests_max: 2,
-            ..options(2)
-        },
-    );
+    let world = World::new(2, DataOptions { paused_requests_max: 2, ..options(2) });
     let held = world.hold(1);
     let group = world.send_group(vec![(0, vec![put("a", "1")]), (1, vec![put("b", "1")])]);
     let read = || world.send(vshard(0), get(NOTES, "a", Consistency::Eventual));
     let mut reads: Vec<_> = (0..3).map(|_| read()).collect();
-    let refused = reads
-        .remove(2)
-        .wait()
-        .expect("an answer")
-        .expect_err("full");
+    let refused = reads.remove(2).wait().expect("an answer").expect_err("full");
     assert!(matches!(refused, DataError::PausedFull { .. }), "{refused}");
     held.release();
     group_written(group.wait().expect("an answer"));
@@ -279,18 +231,8 @@ fn a_group_whose_caller_is_gone_is_given_up() {
 
 #[test]
 fn groups_stay_whole_under_mixed_priorities_and_full_queues() {
-    let bridge = BridgeOptions {
-        capacity: 3,
-        ..BridgeOptions::default()
-    };
-    let world = World::new(
-        4,
-        DataOptions {
-            bridge,
-            paused_requests_max: 2,
-            ..options(3)
-        },
-    );
+    let bridge = BridgeOptions { capacity: 3, ..BridgeOptions::default() };
+    let world = World::new(4, DataOptions { bridge, paused_requests_max: 2, ..options(3) });
     let write = |name: &str| put("shared", name);
     thread::scope(|scope| {
         for writer in 0..4 {
@@ -298,22 +240,15 @@ fn groups_stay_whole_under_mixed_priorities_and_full_queues() {
             scope.spawn(move || {
                 for round in 0..50 {
                     let name = format!("{writer}-{round}");
-                    let parts = (0..4).map(|id| Part {
-                        vshard: vshard(id),
-                        writes: vec![write(&name)],
-                    });
-                    let group = Group {
-                        parts: parts.collect(),
-                        durability: Durability::Sync,
-                    };
+                    let parts =
+                        (0..4).map(|id| Part { vshard: vshard(id), writes: vec![write(&name)] });
+                    let group = Group { parts: parts.collect(), durability: Durability::Sync };
                     let sent = world.data.send_group(TENANT, group, world.deadline());
                     outcome_or_busy(sent.map(|ticket| ticket.wait().expect("an answer")));
                     let priority = [Priority::Background, Priority::Foreground][round % 2];
                     let own = at(put(&name, "own"), Durability::Buffered);
                     let target = vshard(u16::try_from(round % 4).expect("small"));
-                    let sent = world
-                        .data
-                        .send(TENANT, target, own, world.deadline(), priority);
+                    let sent = world.data.send(TENANT, target, own, world.deadline(), priority);
                     outcome_or_busy(sent.map(|ticket| ticket.wait().expect("an answer")));
                 }
             });
@@ -339,37 +274,20 @@ fn outcome_or_busy(result: Result<crate::Answer, DataError>) {
 fn a_catalog_change_is_published_with_its_answer_and_goes_to_every_vshard_alike() {
     let world = World::new(2, options(2));
     let name = Name::new("acme").expect("a good name");
-    let change = CatalogChange::CreateTenant {
-        id: TenantId::new(2),
-        name: name.clone(),
-    };
+    let change = CatalogChange::CreateTenant { id: TenantId::new(2), name: name.clone() };
     assert_eq!(world.data.catalog().tenant(Some(&name)), None);
     world.change_catalog(&change);
-    assert_eq!(
-        world.data.catalog().tenant(Some(&name)),
-        Some(TenantId::new(2))
-    );
-    let write = Write {
-        change: Change::Catalog(change),
-        ..put("", "")
-    };
+    assert_eq!(world.data.catalog().tenant(Some(&name)), Some(TenantId::new(2)));
+    let write = Write { change: Change::Catalog(change), ..put("", "") };
     let group = Group {
-        parts: vec![Part {
-            vshard: vshard(0),
-            writes: vec![write.clone()],
-        }],
+        parts: vec![Part { vshard: vshard(0), writes: vec![write.clone()] }],
         durability: Durability::Sync,
     };
     let deadline = world.deadline();
     let partial = world.data.send_group(TENANT, group, deadline);
     assert!(matches!(partial, Err(DataError::InvalidRequest { .. })));
-    let alone = world.data.send(
-        TENANT,
-        vshard(0),
-        Op::Write(write),
-        deadline,
-        Priority::Foreground,
-    );
+    let alone =
+        world.data.send(TENANT, vshard(0), Op::Write(write), deadline, Priority::Foreground);
     assert!(matches!(alone, Err(DataError::InvalidRequest { .. })));
     let again = world.data.catalog();
     drop(world);
@@ -387,16 +305,10 @@ fn a_put_before_a_drop_cannot_resurrect_anything() {
     });
     let late = world.ask(vshard(1), at(put("a", "2"), Durability::Sync));
     let error = late.expect_err("the collection is gone");
-    assert!(
-        matches!(error, DataError::NoSuchCollection { .. }),
-        "{error}"
-    );
+    assert!(matches!(error, DataError::NoSuchCollection { .. }), "{error}");
     let ticket = world.send_group(vec![(0, vec![put("b", "1")]), (1, vec![put("a", "3")])]);
     let error = ticket.wait().expect("an answer").expect_err("gone");
-    assert!(
-        matches!(error, DataError::NoSuchCollection { .. }),
-        "{error}"
-    );
+    assert!(matches!(error, DataError::NoSuchCollection { .. }), "{error}");
     // Replay skips what was put before the drop (P11).
     let world = world.kill(2);
     let error = world.ask(vshard(1), strong("a")).expect_err("gone");
@@ -437,10 +349,7 @@ fn a_dead_core_fails_typed_and_leaves_nobody_waiting() {
     let died = CoreId::new(1);
     let dead = |answer: crate::Answer| {
         let error = answer.expect_err("the core is dead");
-        assert!(
-            matches!(error, DataError::CoreDied { core } if core == died),
-            "{error}"
-        );
+        assert!(matches!(error, DataError::CoreDied { core } if core == died), "{error}");
     };
     dead(behind.wait().expect("an answer"));
     dead(group.wait().expect("an answer"));

@@ -10,10 +10,7 @@ struct Chance(u64);
 
 impl Chance {
     fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         (self.0 >> 33) % limit
     }
 }
@@ -52,13 +49,7 @@ fn replay_after_kills_and_with_other_cores_equals_the_model() {
     for seed in 1..4 {
         let mut chance = Chance(seed);
         let mut model = Model::new();
-        let mut world = World::new(
-            VSHARDS,
-            DataOptions {
-                memtable_bytes: 24 << 10,
-                ..options(2)
-            },
-        );
+        let mut world = World::new(VSHARDS, DataOptions { memtable_bytes: 24 << 10, ..options(2) });
         for cores in [3, 1, 5, 2] {
             for round in 0..80 {
                 if chance.below(5) == 0 {
@@ -74,10 +65,7 @@ fn replay_after_kills_and_with_other_cores_equals_the_model() {
                 let (id, write) = step(&mut chance, &mut model, round);
                 let levels = [Durability::Sync, Durability::Buffered];
                 let level = levels[usize::from(chance.below(2) == 0)];
-                assert!(
-                    world.ask(vshard(id), at(write, level)).is_ok(),
-                    "seed {seed}"
-                );
+                assert!(world.ask(vshard(id), at(write, level)).is_ok(), "seed {seed}");
                 if chance.below(20) == 0 {
                     world.flush(id).expect("flushed");
                 }
@@ -102,12 +90,6 @@ fn a_second_replay_of_the_same_log_changes_nothing() {
         assert_eq!(world.replayed.records, replayed);
         assert_eq!(world.text(0, "a").as_deref(), Some("1"));
     }
-    let op = Op::Count {
-        collection: NOTES,
-        snapshot: world.wal.durable().expect("durable"),
-    };
-    assert!(matches!(
-        world.ask(vshard(1), op),
-        Ok(crate::Outcome::Count(1))
-    ));
+    let op = Op::Count { collection: NOTES, snapshot: world.wal.durable().expect("durable") };
+    assert!(matches!(world.ask(vshard(1), op), Ok(crate::Outcome::Count(1))));
 }

@@ -44,16 +44,10 @@ fn all_pages_of_a_scan_show_the_same_position() {
     assert_eq!(keys(&first), [b"a", b"b"]);
     world.put(0, "bb", "late");
     written(world.ask(vshard(0), at(delete("d"), Durability::Sync)));
-    let second = Scan {
-        after: first.next,
-        ..scan(snapshot.lsn(), 2)
-    };
+    let second = Scan { after: first.next, ..scan(snapshot.lsn(), 2) };
     let second = page(&world, second);
     assert_eq!(keys(&second), [b"c", b"d"]);
-    let third = Scan {
-        after: second.next,
-        ..scan(snapshot.lsn(), 2)
-    };
+    let third = Scan { after: second.next, ..scan(snapshot.lsn(), 2) };
     let third = page(&world, third);
     assert_eq!(keys(&third), [b"e"]);
     assert_eq!(third.next, None);
@@ -76,10 +70,7 @@ fn a_prefix_and_a_filter_choose_rows() {
     };
     let first = page(&world, chosen.clone());
     assert_eq!(keys(&first), [b"k4", b"k5", b"k6", b"k7"]);
-    let rest = Scan {
-        after: first.next,
-        ..chosen
-    };
+    let rest = Scan { after: first.next, ..chosen };
     let rest = page(&world, rest);
     assert_eq!(keys(&rest), [b"k8", b"k9"]);
     assert_eq!(rest.next, None);
@@ -96,10 +87,7 @@ fn a_count_of_more_than_one_slice_is_exact() {
     }
     let snapshot = world.wal.durable().expect("durable");
     world.put(0, "late", "{}");
-    let op = |collection| Op::Count {
-        collection,
-        snapshot,
-    };
+    let op = |collection| Op::Count { collection, snapshot };
     let Ok(Outcome::Count(count)) = world.ask(vshard(0), op(NOTES)) else {
         panic!("a count");
     };
@@ -121,10 +109,9 @@ fn search(vector: Vec<f32>, filter: Option<&str>) -> Search {
 
 fn hits(world: &World, search: Search) -> Vec<(Vec<u8>, f32)> {
     match world.ask(vshard(0), Op::Search(search)).expect("hits") {
-        Outcome::Hits(hits) => hits
-            .into_iter()
-            .map(|hit| (hit.key.to_vec(), hit.distance))
-            .collect(),
+        Outcome::Hits(hits) => {
+            hits.into_iter().map(|hit| (hit.key.to_vec(), hit.distance)).collect()
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -138,10 +125,7 @@ fn a_search_follows_puts_deletes_filters_and_a_kill() {
         written(world.ask(vshard(0), super::world::at(write, Durability::Sync)));
     }
     let near = || search(vec![0.0, 0.0], None);
-    assert_eq!(
-        hits(&world, near()),
-        [(b"a".to_vec(), 0.0), (b"b".to_vec(), 1.0)]
-    );
+    assert_eq!(hits(&world, near()), [(b"a".to_vec(), 0.0), (b"b".to_vec(), 1.0)]);
     let filtered = search(vec![0.0, 0.0], Some("n > 1"));
     assert_eq!(hits(&world, filtered)[0].0, b"b");
     world.flush(0).expect("flushed");
@@ -166,10 +150,7 @@ fn a_put_or_a_search_that_does_not_fit_its_index_is_refused() {
     let mut foreign = put("a", "{}");
     if let crate::Change::Put { vectors, .. } = &mut foreign.change {
         let index = IndexId::new(9);
-        vectors.push(nodedb_engine::VectorChange {
-            index,
-            vector: None,
-        });
+        vectors.push(nodedb_engine::VectorChange { index, vector: None });
     }
     for write in [without, short, foreign] {
         let error = world.ask(vshard(0), at(write, Durability::Sync));
@@ -192,8 +173,5 @@ fn a_vshard_that_does_not_exist_is_refused_at_once() {
         world.deadline(),
         crate::Priority::Background,
     );
-    assert!(matches!(
-        sent,
-        Err(DataError::NoSuchVshard { vshards: 2, .. })
-    ));
+    assert!(matches!(sent, Err(DataError::NoSuchVshard { vshards: 2, .. })));
 }

@@ -23,9 +23,7 @@ pub(super) const NOTES: CollectionId = CollectionId::new(1);
 pub(super) const DRAWINGS: CollectionId = CollectionId::new(2);
 pub(super) const TENANT: TenantId = TenantId::DEFAULT;
 pub(super) const FIELD: IndexId = IndexId::new(1);
-pub(super) const PERIODIC: Durability = Durability::Periodic {
-    every: Duration::from_hours(1),
-};
+pub(super) const PERIODIC: Durability = Durability::Periodic { every: Duration::from_hours(1) };
 
 /// A running data plane.
 pub(super) struct World {
@@ -42,17 +40,11 @@ pub(super) struct World {
 }
 
 pub(super) fn log_options() -> LogOptions {
-    LogOptions {
-        segment_bytes: 1 << 20,
-        ..LogOptions::default()
-    }
+    LogOptions { segment_bytes: 1 << 20, ..LogOptions::default() }
 }
 
 pub(super) fn options(cores: u16) -> DataOptions {
-    DataOptions {
-        cores,
-        ..DataOptions::default()
-    }
+    DataOptions { cores, ..DataOptions::default() }
 }
 
 pub(super) fn vshard(id: u16) -> VshardId {
@@ -62,10 +54,7 @@ pub(super) fn vshard(id: u16) -> VshardId {
 pub(super) fn faulty_env() -> (Env, Arc<PathFaults>) {
     let files = FaultyFiles::default();
     let faults = files.faults();
-    let env = Env {
-        files: Arc::new(files),
-        ..Env::real()
-    };
+    let env = Env { files: Arc::new(files), ..Env::real() };
     (env, faults)
 }
 
@@ -83,9 +72,7 @@ impl World {
     pub(super) fn new(vshards: u16, options: DataOptions) -> Self {
         let root = tempfile::tempdir().expect("a directory");
         let (env, _) = faulty_env();
-        env.files
-            .create_dir(&wal_dir(root.path()))
-            .expect("a directory");
+        env.files.create_dir(&wal_dir(root.path())).expect("a directory");
         let wal = Wal::create(&env, &wal_dir(root.path()), log_options()).expect("a new log");
         wal.close().expect("closes");
         drop(wal);
@@ -101,24 +88,10 @@ impl World {
                 vectors,
             })
         };
-        let index = VectorIndex {
-            id: FIELD,
-            field: "field".to_owned(),
-            dimensions: 2,
-            metric: Metric::L2,
-        };
-        world.change_catalog(&create(
-            NOTES,
-            "notes",
-            CollectionKind::Document,
-            vec![index],
-        ));
-        world.change_catalog(&create(
-            DRAWINGS,
-            "drawings",
-            CollectionKind::Crdt,
-            Vec::new(),
-        ));
+        let index =
+            VectorIndex { id: FIELD, field: "field".to_owned(), dimensions: 2, metric: Metric::L2 };
+        world.change_catalog(&create(NOTES, "notes", CollectionKind::Document, vec![index]));
+        world.change_catalog(&create(DRAWINGS, "drawings", CollectionKind::Crdt, Vec::new()));
         world
     }
 
@@ -132,25 +105,11 @@ impl World {
         let (env, faults) = faulty_env();
         let (wal, report) =
             Wal::open(&env, &wal_dir(root.path()), log_options()).expect("the log opens");
-        let recovery = Recovery {
-            vshards,
-            redo: report.redo,
-            proven,
-        };
+        let recovery = Recovery { vshards, redo: report.redo, proven };
         let dir = data_dir(root.path());
         let (plane, replayed) =
             DataPlane::start(&env, &dir, wal.clone(), recovery, options.clone())?;
-        Ok(Self {
-            env,
-            faults,
-            vshards,
-            options,
-            data: plane.handle(),
-            plane,
-            wal,
-            replayed,
-            root,
-        })
+        Ok(Self { env, faults, vshards, options, data: plane.handle(), plane, wal, replayed, root })
     }
 
     /// What a kill at this moment leaves. The caller sees to it that no flush is under way; the log
@@ -162,13 +121,7 @@ impl World {
     /// Kills it: what is left is all that a reopen has. Threads are joined first, for a copy of files
     /// that rest.
     pub(super) fn die(self) -> TempDir {
-        let World {
-            plane,
-            wal,
-            data,
-            root,
-            ..
-        } = self;
+        let World { plane, wal, data, root, .. } = self;
         drop((plane, data));
         let left = copy_resting(root.path());
         drop(wal);
@@ -177,10 +130,7 @@ impl World {
 
     /// Kills it and opens what is left.
     pub(super) fn kill(self, cores: u16) -> Self {
-        let options = DataOptions {
-            cores,
-            ..self.options.clone()
-        };
+        let options = DataOptions { cores, ..self.options.clone() };
         let vshards = self.vshards;
         let left = self.die();
         Self::open(left, vshards, options, Vec::new()).expect("opens after a kill")
@@ -192,9 +142,7 @@ impl World {
 
     pub(super) fn send(&self, vshard: VshardId, op: Op) -> Ticket<Answer> {
         let deadline = self.deadline();
-        self.data
-            .send(TENANT, vshard, op, deadline, Priority::Foreground)
-            .expect("there is room")
+        self.data.send(TENANT, vshard, op, deadline, Priority::Foreground).expect("there is room")
     }
 
     pub(super) fn ask(&self, vshard: VshardId, op: Op) -> Answer {
@@ -210,17 +158,9 @@ impl World {
         parts: Vec<(u16, Vec<Write>)>,
         deadline: Duration,
     ) -> Ticket<Answer> {
-        let parts = parts.into_iter().map(|(id, writes)| Part {
-            vshard: vshard(id),
-            writes,
-        });
-        let group = Group {
-            parts: parts.collect(),
-            durability: Durability::Sync,
-        };
-        self.data
-            .send_group(TENANT, group, deadline)
-            .expect("there is room")
+        let parts = parts.into_iter().map(|(id, writes)| Part { vshard: vshard(id), writes });
+        let group = Group { parts: parts.collect(), durability: Durability::Sync };
+        self.data.send_group(TENANT, group, deadline).expect("there is room")
     }
 
     pub(super) fn change_catalog(&self, change: &CatalogChange) {
@@ -344,10 +284,7 @@ impl World {
             priority: Priority::Foreground,
         };
         let shared = self.data.shared();
-        shared
-            .bridge
-            .send(CoreId::new(core), request)
-            .expect("there is room")
+        shared.bridge.send(CoreId::new(core), request).expect("there is room")
     }
 
     pub(super) fn close(self) {
@@ -380,10 +317,7 @@ pub(super) fn put_vector(key: &str, value: &str, vector: Option<Vec<f32>>) -> Wr
         change: Change::Put {
             key: Bytes::copy_from_slice(key.as_bytes()),
             value: Bytes::copy_from_slice(value.as_bytes()),
-            vectors: vec![nodedb_engine::VectorChange {
-                index: FIELD,
-                vector,
-            }],
+            vectors: vec![nodedb_engine::VectorChange { index: FIELD, vector }],
         },
         expect: None,
         durability: Durability::Sync,
@@ -391,34 +325,19 @@ pub(super) fn put_vector(key: &str, value: &str, vector: Option<Vec<f32>>) -> Wr
 }
 
 pub(super) fn delete(key: &str) -> Write {
-    Write {
-        change: Change::Delete {
-            key: Bytes::copy_from_slice(key.as_bytes()),
-        },
-        ..put("", "")
-    }
+    Write { change: Change::Delete { key: Bytes::copy_from_slice(key.as_bytes()) }, ..put("", "") }
 }
 
 pub(super) fn expecting(write: Write, expect: Expect) -> Write {
-    Write {
-        expect: Some(expect),
-        ..write
-    }
+    Write { expect: Some(expect), ..write }
 }
 
 pub(super) fn at(write: Write, durability: Durability) -> Op {
-    Op::Write(Write {
-        durability,
-        ..write
-    })
+    Op::Write(Write { durability, ..write })
 }
 
 pub(super) fn get(collection: CollectionId, key: &str, consistency: Consistency) -> Op {
-    Op::Get {
-        collection,
-        key: Bytes::copy_from_slice(key.as_bytes()),
-        consistency,
-    }
+    Op::Get { collection, key: Bytes::copy_from_slice(key.as_bytes()), consistency }
 }
 
 pub(super) fn written(answer: Answer) -> Written {
@@ -450,18 +369,12 @@ pub(super) fn text(row: &Row) -> String {
 pub(super) fn proven(floors: &[VshardFloors]) -> Vec<Proven> {
     let of = |floors: &VshardFloors| {
         let vshard = floors.vshard;
-        floors.floors.map(|(engine, floor)| Proven {
-            vshard,
-            engine,
-            floor,
-        })
+        floors.floors.map(|(engine, floor)| Proven { vshard, engine, floor })
     };
     floors.iter().flat_map(of).collect()
 }
 
 pub(super) fn effective(floors: &VshardFloors) -> Vec<Option<Lsn>> {
     let floors = floors.floors.iter();
-    floors
-        .map(|(_, floor): &(_, Floor)| floor.effective())
-        .collect()
+    floors.map(|(_, floor): &(_, Floor)| floor.effective()).collect()
 }

@@ -47,12 +47,7 @@ impl Core {
         if vshard.pause.is_some() {
             return;
         }
-        for Settled {
-            barrier,
-            reply,
-            failure,
-        } in vshard.take_settled()
-        {
+        for Settled { barrier, reply, failure } in vshard.take_settled() {
             if let Some(error) = failure {
                 reply.send(Err(error));
                 continue;
@@ -97,16 +92,13 @@ impl Core {
             return;
         };
         let ok = result.is_ok();
-        vshard
-            .flushes
-            .end(kind, result.map_err(DataError::engine(id)));
+        vshard.flushes.end(kind, result.map_err(DataError::engine(id)));
         if !vshard.flushes.has_failed() {
             self.shared.board.set_failure(id, None);
         }
         if ok && kind == EngineKind::Documents && !vshard.flushes.compacting {
             vshard.flushes.compacting = true;
-            self.maintenance
-                .compact(id, vshard.engines.table_maintenance());
+            self.maintenance.compact(id, vshard.engines.table_maintenance());
         }
     }
 
@@ -121,8 +113,7 @@ impl Core {
                 vshard.engines.install_tables(tables);
                 // There may be more to merge; flushes that wait meanwhile go first.
                 vshard.flushes.compacting = true;
-                self.maintenance
-                    .compact(id, vshard.engines.table_maintenance());
+                self.maintenance.compact(id, vshard.engines.table_maintenance());
             }
             Err(error) => {
                 tracing::error!(vshard_id = %id, %error, "merging tables failed");

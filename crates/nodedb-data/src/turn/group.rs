@@ -59,10 +59,7 @@ impl Core {
     ) -> Result<Vec<Redo>, DataError> {
         let (id, vshards) = (caller.vshard, self.shared.vshards);
         let Some(vshard) = self.vshards.get(&id) else {
-            return Err(DataError::NoSuchVshard {
-                vshard: id,
-                vshards,
-            });
+            return Err(DataError::NoSuchVshard { vshard: id, vshards });
         };
         vshard.admit(&self.options)?;
         let part = visit.take_part(id);
@@ -118,12 +115,7 @@ impl Core {
         let whole = WholeOrNothing;
         let records: Vec<_> = visit
             .payloads()
-            .map(|(vshard, kind, payload)| Record {
-                tenant: caller.tenant,
-                vshard,
-                kind,
-                payload,
-            })
+            .map(|(vshard, kind, payload)| Record { tenant: caller.tenant, vshard, kind, payload })
             .collect();
         let range = if records.is_empty() {
             Ok(None)
@@ -155,12 +147,7 @@ impl Core {
         };
         Finish {
             until,
-            parked: Parked {
-                reply: caller.reply,
-                answer: Ok(outcome),
-                stakes,
-                publish: None,
-            },
+            parked: Parked { reply: caller.reply, answer: Ok(outcome), stakes, publish: None },
         }
     }
 
@@ -259,12 +246,7 @@ impl Core {
                 continue;
             };
             self.paused.remove(&id);
-            let Pause {
-                part,
-                durability,
-                queue,
-                ..
-            } = pause;
+            let Pause { part, durability, queue, .. } = pause;
             if let Some(Verdict::Committed(first)) = part.state.verdict() {
                 self.apply_part(id, &part, first, durability);
             }

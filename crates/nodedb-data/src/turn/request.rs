@@ -15,42 +15,26 @@ impl Core {
     /// Serves a request whose vshard is not paused.
     pub(crate) fn serve_op(&mut self, caller: Caller, op: Op) {
         let tenant = caller.tenant;
-        let key = |collection, key| CrdtKey {
-            tenant,
-            collection,
-            key,
-        };
+        let key = |collection, key| CrdtKey { tenant, collection, key };
         match op {
             Op::Write(write) => self.write(caller, write),
-            Op::CrdtMerge {
-                collection,
-                key: document,
-                update,
-                durability,
-            } => self.merge(caller, key(collection, document), update, durability),
-            Op::Get {
-                collection,
-                key: document,
-                consistency,
-            } => {
+            Op::CrdtMerge { collection, key: document, update, durability } => {
+                self.merge(caller, key(collection, document), update, durability)
+            }
+            Op::Get { collection, key: document, consistency } => {
                 let durable = self.shared.wal.durable();
                 let key = key(collection, document);
                 self.read(caller, |vshard| vshard.get(&key, consistency, durable));
             }
             Op::Scan(scan) => self.read(caller, |vshard| vshard.scan(tenant, &scan)),
             Op::Search(search) => self.read(caller, |vshard| vshard.search(tenant, &search)),
-            Op::CrdtExport {
-                collection,
-                key: document,
-                since,
-            } => {
+            Op::CrdtExport { collection, key: document, since } => {
                 let key = key(collection, document);
                 self.read(caller, |vshard| vshard.export(&key, since.as_deref()));
             }
-            Op::Count {
-                collection,
-                snapshot,
-            } => self.begin_count(caller, Count::new(tenant, collection, snapshot)),
+            Op::Count { collection, snapshot } => {
+                self.begin_count(caller, Count::new(tenant, collection, snapshot))
+            }
             Op::Flush { barrier } => self.flush(caller, barrier),
             Op::Image { into } => self.image(caller, into),
             Op::Status => {
@@ -96,8 +80,6 @@ impl Core {
     /// Handles know how many vshards there are and which core has which.
     pub(crate) fn fail_unknown(&self, caller: Caller) {
         let (vshard, vshards) = (caller.vshard, self.shared.vshards);
-        caller
-            .reply
-            .send(Err(DataError::NoSuchVshard { vshard, vshards }));
+        caller.reply.send(Err(DataError::NoSuchVshard { vshard, vshards }));
     }
 }

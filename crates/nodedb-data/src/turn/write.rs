@@ -52,18 +52,13 @@ impl Core {
         let Some(vshard) = self.vshards.get_mut(&caller.vshard) else {
             return self.fail_unknown(caller);
         };
-        let merge = vshard
-            .admit(&self.options)
-            .and_then(|()| vshard.merge(key, update, limit));
+        let merge = vshard.admit(&self.options).and_then(|()| vshard.merge(key, update, limit));
         let merge = match merge {
             Ok(merge) => merge,
             Err(error) => return self.fail(caller.vshard, caller.reply, error),
         };
         if merge.redos.is_empty() {
-            let nothing = Outcome::Merged(Merged {
-                stamp: None,
-                changed: false,
-            });
+            let nothing = Outcome::Merged(Merged { stamp: None, changed: false });
             let until = vshard.all_durable();
             return self.answer(caller.reply, Ok(nothing), until);
         }
@@ -74,10 +69,7 @@ impl Core {
         match logged {
             Ok(stamp) => {
                 vshard.merged(&merge);
-                let outcome = Outcome::Merged(Merged {
-                    stamp: Some(stamp),
-                    changed: true,
-                });
+                let outcome = Outcome::Merged(Merged { stamp: Some(stamp), changed: true });
                 let until = Until::acknowledged(durability, stamp.lsn);
                 self.acknowledge(caller.reply, outcome, until);
             }
@@ -111,10 +103,7 @@ impl Core {
             .collect();
         let range = self.append(&records, durability)?;
         let epoch = self.shared.wal.epoch();
-        let stamp = |offset| Stamp {
-            epoch,
-            lsn: range.start().advance(offset),
-        };
+        let stamp = |offset| Stamp { epoch, lsn: range.start().advance(offset) };
         if let Some(vshard) = self.vshards.get_mut(&caller.vshard) {
             for (offset, redo) in (0..).zip(redos) {
                 vshard.apply(stamp(offset), caller.tenant, redo);
@@ -134,10 +123,7 @@ impl Core {
         records: &[Record<'_>],
         durability: Durability,
     ) -> Result<LsnRange, DataError> {
-        Ok(self
-            .shared
-            .wal
-            .append(records, durability, AppendClass::User)?)
+        Ok(self.shared.wal.append(records, durability, AppendClass::User)?)
     }
 }
 

@@ -53,11 +53,7 @@ impl Vshard {
             || bytes.updates > UPDATE_BYTES_MAX.max(bytes.snapshot / 2);
         let imported = self.import(&key, &update, full)?;
         let Some(imported) = imported else {
-            return Ok(Merge {
-                key,
-                redos: Vec::new(),
-                bytes,
-            });
+            return Ok(Merge { key, redos: Vec::new(), bytes });
         };
         let slack = 4096 + key.key.len() * 2 + rows.updates.len() * 8;
         let room = redo_bytes_max.saturating_sub(update.len() + slack);
@@ -65,20 +61,14 @@ impl Vshard {
         let mut redos = Vec::new();
         let mut earlier = rows;
         if let Some(snapshot) = imported.snapshot.filter(fits) {
-            bytes = RowBytes {
-                snapshot: snapshot.len(),
-                updates: 0,
-            };
+            bytes = RowBytes { snapshot: snapshot.len(), updates: 0 };
             redos.push(Redo::CrdtSnapshot {
                 collection: key.collection,
                 key: key.key.clone(),
                 snapshot: snapshot.into(),
                 replaced: earlier,
             });
-            earlier = CrdtRows {
-                snapshot: true,
-                updates: Vec::new(),
-            };
+            earlier = CrdtRows { snapshot: true, updates: Vec::new() };
         }
         bytes.updates += update.len();
         redos.push(Redo::CrdtMerge {
@@ -129,11 +119,7 @@ impl Vshard {
             None => document.export_all()?,
             Some(version) => document.export_since(version)?,
         };
-        let exported = Exported {
-            stamp,
-            update: update.into(),
-            version: document.version()?,
-        };
+        let exported = Exported { stamp, update: update.into(), version: document.version()? };
         Ok((Outcome::Exported(Some(exported)), self.all_durable()))
     }
 
@@ -143,11 +129,7 @@ impl Vshard {
             return Ok(None);
         };
         let value = self.bring_to_life(key, &rows)?.value_json()?.into();
-        Ok(Some(Row {
-            key: key.key.clone(),
-            stamp,
-            value,
-        }))
+        Ok(Some(Row { key: key.key.clone(), stamp, value }))
     }
 
     /// Builds a document as of a position, beside the live ones.
@@ -176,10 +158,7 @@ impl Vshard {
     }
 
     fn rows(&self, key: &CrdtKey) -> Result<Option<(nodedb_types::Stamp, CrdtRows)>, DataError> {
-        let rows = self
-            .engines
-            .documents
-            .crdt_rows(&place(key), ReadAt::Latest);
+        let rows = self.engines.documents.crdt_rows(&place(key), ReadAt::Latest);
         rows.map_err(DataError::document(self.id))
     }
 
@@ -232,11 +211,7 @@ impl Vshard {
         };
         // Before the import: the snapshot replaces exactly the rows that are there, and the update
         // stays a record of its own for whoever follows the log.
-        let snapshot = if full {
-            Some(document.snapshot()?)
-        } else {
-            None
-        };
+        let snapshot = if full { Some(document.snapshot()?) } else { None };
         match document.import(update) {
             Ok(imported) => Ok(imported.changed.then_some(Import { snapshot })),
             Err(error) => {

@@ -28,13 +28,7 @@ pub(crate) struct Count {
 
 impl Count {
     pub(crate) const fn new(tenant: TenantId, collection: CollectionId, snapshot: Lsn) -> Self {
-        Self {
-            tenant,
-            collection,
-            snapshot,
-            after: None,
-            rows: 0,
-        }
+        Self { tenant, collection, snapshot, after: None, rows: 0 }
     }
 }
 
@@ -73,10 +67,7 @@ impl Vshard {
     pub(crate) fn scan(&self, tenant: TenantId, scan: &Scan) -> Result<Ready, DataError> {
         let kind = self.collection(tenant, scan.collection)?.kind;
         if scan.filter.is_some() && kind == CollectionKind::Bytes {
-            return Err(DataError::WrongKind {
-                kind: kind.name(),
-                operation: "filters",
-            });
+            return Err(DataError::WrongKind { kind: kind.name(), operation: "filters" });
         }
         let limit_rows = match (kind, &scan.filter) {
             (CollectionKind::Crdt, _) => scan.rows.min(CRDT_PAGE_MAX),
@@ -106,11 +97,7 @@ impl Vshard {
     fn render(&self, tenant: TenantId, scan: &Scan, page: &mut ScanPage) -> Result<(), DataError> {
         let at = ReadAt::Snapshot(scan.snapshot);
         for (key, stored) in &mut page.rows {
-            let place = Place {
-                tenant,
-                collection: scan.collection,
-                key,
-            };
+            let place = Place { tenant, collection: scan.collection, key };
             let document = self.build_document(&place, at)?;
             let text = document.as_ref().map(CrdtDocument::value_json);
             stored.value = text.transpose()?.unwrap_or_default().into();
@@ -120,10 +107,7 @@ impl Vshard {
 
     fn filter(&self, scan: &Scan, examined: ScanPage) -> Result<Page, DataError> {
         let ScanPage { rows, next } = examined;
-        let mut page = Page {
-            rows: Vec::new(),
-            next,
-        };
+        let mut page = Page { rows: Vec::new(), next };
         let mut rows = rows.into_iter().peekable();
         while let Some((key, stored)) = rows.next() {
             if let Some(filter) = &scan.filter {
@@ -162,17 +146,9 @@ impl Vshard {
 }
 
 pub(super) fn place(key: &CrdtKey) -> Place<'_> {
-    Place {
-        tenant: key.tenant,
-        collection: key.collection,
-        key: &key.key,
-    }
+    Place { tenant: key.tenant, collection: key.collection, key: &key.key }
 }
 
 pub(super) fn row(key: Bytes, stored: Stored) -> Row {
-    Row {
-        key,
-        stamp: stored.stamp,
-        value: stored.value,
-    }
+    Row { key, stamp: stored.stamp, value: stored.value }
 }

@@ -44,11 +44,7 @@ pub(crate) fn load_all(
         loaded.insert(id, replay.load(id)?);
     }
     let replayed = replay.run(&mut loaded)?;
-    let mut all = LoadedVshards {
-        vshards: BTreeMap::new(),
-        floors: Vec::new(),
-        replayed,
-    };
+    let mut all = LoadedVshards { vshards: BTreeMap::new(), floors: Vec::new(), replayed };
     for (id, Loaded { vshard, floors }) in loaded {
         for (kind, floor) in floors {
             // Also what a flush during replay has proven.
@@ -84,12 +80,7 @@ impl Replay<'_> {
         let floor = Floor::proven(engines.flushed(engine));
         let last = self.wal.durable();
         if let Some(own) = floor.own().filter(|own| Some(*own) > last) {
-            return Err(DataError::FloorAhead {
-                vshard,
-                engine,
-                own,
-                last,
-            });
+            return Err(DataError::FloorAhead { vshard, engine, own, last });
         }
         let of_it = |proven: &&Proven| proven.vshard == vshard && proven.engine == engine;
         let Some(proven) = self.proven.iter().find(of_it) else {
@@ -149,11 +140,7 @@ impl Replay<'_> {
         let Some(loaded) = loaded.get_mut(&record.vshard) else {
             return Ok(false);
         };
-        if loaded
-            .floors
-            .iter()
-            .all(|(_, floor)| floor.effective() >= Some(lsn))
-        {
+        if loaded.floors.iter().all(|(_, floor)| floor.effective() >= Some(lsn)) {
             return Ok(false);
         }
         let redo = Redo::decode(kind, &record.payload)
@@ -161,16 +148,10 @@ impl Replay<'_> {
         if !loaded.admits(lsn, &redo)? {
             return Ok(false);
         }
-        let stamp = Stamp {
-            epoch: batch.epoch,
-            lsn,
-        };
+        let stamp = Stamp { epoch: batch.epoch, lsn };
         for (kind, floor) in loaded.floors {
             if floor.effective() < Some(lsn) {
-                loaded
-                    .vshard
-                    .engines
-                    .apply_to(kind, stamp, record.tenant, &redo);
+                loaded.vshard.engines.apply_to(kind, stamp, record.tenant, &redo);
             }
         }
         loaded.vshard.applied = loaded.vshard.applied.max(Some(lsn));
@@ -189,17 +170,10 @@ impl Replay<'_> {
         let failed = DataError::engine(vshard.id);
         for kind in EngineKind::ALL {
             if let Some(frozen) = vshard.engines.freeze(kind, lsn) {
-                vshard
-                    .engines
-                    .install(frozen.persist(log).map_err(&failed)?);
+                vshard.engines.install(frozen.persist(log).map_err(&failed)?);
             }
         }
-        while let Some(tables) = vshard
-            .engines
-            .table_maintenance()
-            .compact()
-            .map_err(&failed)?
-        {
+        while let Some(tables) = vshard.engines.table_maintenance().compact().map_err(&failed)? {
             vshard.engines.install_tables(tables);
         }
         Ok(())
@@ -213,8 +187,6 @@ impl Loaded {
             return Ok(true);
         };
         let catalog = self.vshard.engines.catalog.catalog();
-        catalog
-            .admits(collection, lsn)
-            .ok_or(DataError::UnknownCollection { lsn, collection })
+        catalog.admits(collection, lsn).ok_or(DataError::UnknownCollection { lsn, collection })
     }
 }

@@ -16,10 +16,7 @@ impl Vshard {
         search: &Search,
     ) -> Result<(Outcome, Until), DataError> {
         let collection = self.collection(tenant, search.collection)?;
-        let index = collection
-            .vectors
-            .iter()
-            .find(|known| known.id == search.index);
+        let index = collection.vectors.iter().find(|known| known.id == search.index);
         let fits = index.is_some_and(|index| {
             index.metric == search.metric
                 && usize::try_from(index.dimensions) == Ok(search.vector.len())
@@ -38,11 +35,7 @@ impl Vshard {
         };
         let mut rows = Vec::new();
         let neighbours = self.engines.vectors.nearest(&query, &mut |key| {
-            let place = Place {
-                tenant,
-                collection: search.collection,
-                key,
-            };
+            let place = Place { tenant, collection: search.collection, key };
             let row = self.engines.documents.get(&place, ReadAt::Latest)?;
             let Some(row) = row else { return Ok(false) };
             if let Some(filter) = &search.filter
@@ -54,10 +47,7 @@ impl Vshard {
             Ok(true)
         });
         let neighbours = neighbours.map_err(DataError::document(self.id))?;
-        assert!(
-            neighbours.len() == rows.len(),
-            "every accepted key is a neighbour"
-        );
+        assert!(neighbours.len() == rows.len(), "every accepted key is a neighbour");
         let hits = neighbours.into_iter().zip(rows);
         let hits = hits.map(|(neighbour, (key, row))| Hit {
             key,

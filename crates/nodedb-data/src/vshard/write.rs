@@ -26,34 +26,18 @@ impl Vshard {
         write: Write,
         overlay: &mut Overlay,
     ) -> Result<Draft, DataError> {
-        let Write {
-            collection,
-            change,
-            expect,
-            ..
-        } = write;
+        let Write { collection, change, expect, .. } = write;
         let redo = match change {
             Change::Catalog(change) => {
                 self.engines.catalog.catalog().check(&change)?;
-                return Ok(Draft {
-                    redo: Some(Redo::Catalog(change)),
-                });
+                return Ok(Draft { redo: Some(Redo::Catalog(change)) });
             }
-            Change::Put {
-                key,
-                value,
-                vectors,
-            } => {
+            Change::Put { key, value, vectors } => {
                 let schema = self.collection(tenant, collection)?;
                 check_put(schema, &vectors)?;
                 self.check_expect(tenant, collection, &key, expect)?;
                 overlay.0.insert((collection, key.clone()), true);
-                Some(Redo::Put {
-                    collection,
-                    key,
-                    value,
-                    vectors,
-                })
+                Some(Redo::Put { collection, key, value, vectors })
             }
             Change::Delete { key } => {
                 self.collection(tenant, collection)?;
@@ -97,11 +81,7 @@ impl Vshard {
         overlay: &mut Overlay,
     ) -> Result<Option<Redo>, DataError> {
         let schema = self.collection(tenant, collection)?;
-        let place = Place {
-            tenant,
-            collection,
-            key: &key,
-        };
+        let place = Place { tenant, collection, key: &key };
         let document = DataError::document(self.id);
         let mut crdt = None;
         let stored = if schema.kind == CollectionKind::Crdt {
@@ -147,11 +127,7 @@ impl Vshard {
         collection: CollectionId,
         key: &[u8],
     ) -> Result<Option<Stamp>, DataError> {
-        let place = Place {
-            tenant,
-            collection,
-            key,
-        };
+        let place = Place { tenant, collection, key };
         let row = self.engines.documents.get(&place, ReadAt::Latest);
         let row = row.map_err(DataError::document(self.id))?;
         Ok(row.map(|row| row.stamp))
@@ -162,15 +138,9 @@ impl Vshard {
 /// replayed without a catalog, so nothing else may ever be logged.
 fn check_put(schema: &Collection, vectors: &[VectorChange]) -> Result<(), DataError> {
     if schema.kind == CollectionKind::Crdt {
-        return Err(DataError::WrongKind {
-            kind: schema.kind.name(),
-            operation: "puts",
-        });
+        return Err(DataError::WrongKind { kind: schema.kind.name(), operation: "puts" });
     }
-    let wrong = |index: IndexId| DataError::WrongIndex {
-        collection: schema.id,
-        index,
-    };
+    let wrong = |index: IndexId| DataError::WrongIndex { collection: schema.id, index };
     for index in &schema.vectors {
         let mut named = vectors.iter().filter(|change| change.index == index.id);
         let (Some(change), None) = (named.next(), named.next()) else {

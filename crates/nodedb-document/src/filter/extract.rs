@@ -20,9 +20,7 @@ pub(super) fn extract(
     level
         .deserialize(&mut deserializer)
         .and_then(|()| deserializer.end())
-        .map_err(|error| DocumentError::NotJson {
-            message: error.to_string(),
-        })
+        .map_err(|error| DocumentError::NotJson { message: error.to_string() })
 }
 
 /// One value of the document and the fields that are it or lie within.

@@ -87,11 +87,7 @@ mod tests {
             ("_%_", "ab", true),
             ("ABC", "abc", false),
         ] {
-            assert_eq!(
-                Pattern::new(pattern).matches(text),
-                expected,
-                "{text} LIKE {pattern}"
-            );
+            assert_eq!(Pattern::new(pattern).matches(text), expected, "{text} LIKE {pattern}");
         }
     }
 

@@ -39,10 +39,7 @@ pub(super) fn parse(text: &str) -> Result<Filter, DocumentError> {
     }
     let mut compiler = Compiler::default();
     let predicate = compiler.predicate(&expression, 0)?;
-    Ok(Filter {
-        predicate,
-        fields: compiler.fields,
-    })
+    Ok(Filter { predicate, fields: compiler.fields })
 }
 
 fn syntax(error: ParserError) -> DocumentError {
@@ -56,10 +53,7 @@ fn syntax(error: ParserError) -> DocumentError {
 
 fn unsupported<T>(what: impl Into<String>) -> Result<T, DocumentError> {
     let what = what.into();
-    Err(DocumentError::FilterUnsupported {
-        what,
-        supported: SUPPORTED,
-    })
+    Err(DocumentError::FilterUnsupported { what, supported: SUPPORTED })
 }
 
 #[derive(Default)]
@@ -76,10 +70,9 @@ impl Compiler {
         let depth = depth + 1;
         let predicate = match expression {
             Expr::Nested(inner) => self.predicate(inner, depth)?,
-            Expr::UnaryOp {
-                op: UnaryOperator::Not,
-                expr,
-            } => Predicate::Not(Box::new(self.predicate(expr, depth)?)),
+            Expr::UnaryOp { op: UnaryOperator::Not, expr } => {
+                Predicate::Not(Box::new(self.predicate(expr, depth)?))
+            }
             Expr::BinaryOp { left, op, right } => match op {
                 BinaryOperator::And | BinaryOperator::Or => self.chain(expression, op, depth)?,
                 op => {
@@ -97,40 +90,18 @@ impl Compiler {
             Expr::IsNotFalse(inner) => negate(self.is(inner, Some(false), depth)?, true),
             Expr::IsUnknown(inner) => self.is(inner, None, depth)?,
             Expr::IsNotUnknown(inner) => negate(self.is(inner, None, depth)?, true),
-            Expr::InList {
-                expr,
-                list,
-                negated,
-            } => {
+            Expr::InList { expr, list, negated } => {
                 let operand = self.operand(expr)?;
                 let list = list.iter().map(|item| self.operand(item));
-                negate(
-                    Predicate::In(operand, list.collect::<Result<_, _>>()?),
-                    *negated,
-                )
+                negate(Predicate::In(operand, list.collect::<Result<_, _>>()?), *negated)
             }
-            Expr::Between {
-                expr,
-                negated,
-                low,
-                high,
-            } => {
+            Expr::Between { expr, negated, low, high } => {
                 let (operand, low) = (self.operand(expr)?, self.operand(low)?);
-                negate(
-                    Predicate::Between(operand, low, self.operand(high)?),
-                    *negated,
-                )
+                negate(Predicate::Between(operand, low, self.operand(high)?), *negated)
             }
-            Expr::Like {
-                negated,
-                any: false,
-                expr,
-                pattern,
-                escape_char: None,
-            } => negate(
-                Predicate::Like(self.operand(expr)?, like(pattern)?),
-                *negated,
-            ),
+            Expr::Like { negated, any: false, expr, pattern, escape_char: None } => {
+                negate(Predicate::Like(self.operand(expr)?, like(pattern)?), *negated)
+            }
             Expr::Like { .. } => return unsupported("LIKE with ANY or ESCAPE"),
             other => Predicate::Truth(self.truth(other)?),
         };
@@ -189,10 +160,7 @@ impl Compiler {
                 Ok(self.field(path))
             }
             Expr::Value(value) => literal(&value.value).map(Operand::Literal),
-            Expr::UnaryOp {
-                op: UnaryOperator::Minus,
-                expr,
-            } => match &**expr {
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match &**expr {
                 Expr::Value(value) => match &value.value {
                     Value::Number(digits, false) => number(&format!("-{digits}")),
                     _ => unsupported("the negative of something that is no number"),
@@ -217,11 +185,7 @@ impl Compiler {
 }
 
 fn negate(predicate: Predicate, negated: bool) -> Predicate {
-    if negated {
-        Predicate::Not(Box::new(predicate))
-    } else {
-        predicate
-    }
+    if negated { Predicate::Not(Box::new(predicate)) } else { predicate }
 }
 
 const fn comparison(operator: &BinaryOperator) -> Option<Comparison> {

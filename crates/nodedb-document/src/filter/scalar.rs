@@ -33,20 +33,12 @@ impl Scalar {
 
     /// The boolean itself; anything else is unknown as a condition.
     pub(super) const fn truth(&self) -> Option<bool> {
-        if let Self::Bool(truth) = self {
-            Some(*truth)
-        } else {
-            None
-        }
+        if let Self::Bool(truth) = self { Some(*truth) } else { None }
     }
 
     /// The string itself; anything else is unknown to a pattern.
     pub(super) fn text(&self) -> Option<&str> {
-        if let Self::Text(text) = self {
-            Some(text)
-        } else {
-            None
-        }
+        if let Self::Text(text) = self { Some(text) } else { None }
     }
 }
 
@@ -61,12 +53,7 @@ fn exact(integer: i128, float: f64) -> Ordering {
     if float <= -BEYOND {
         return Ordering::Greater;
     }
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a whole number below 2^64 in size fits"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "a whole number below 2^64 in size fits")]
     let whole = float.trunc() as i128;
-    integer
-        .cmp(&whole)
-        .then_with(|| 0.0_f64.total_cmp(&(float.fract() + 0.0)))
+    integer.cmp(&whole).then_with(|| 0.0_f64.total_cmp(&(float.fract() + 0.0)))
 }

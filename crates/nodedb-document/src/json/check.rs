@@ -14,9 +14,7 @@ pub(super) fn check(text: &[u8]) -> Result<(), DocumentError> {
         Err(error) => {
             let message = error.to_string();
             Err(match message.strip_prefix(DUPLICATE) {
-                Some(rest) => DocumentError::DuplicateMember {
-                    message: rest.to_owned(),
-                },
+                Some(rest) => DocumentError::DuplicateMember { message: rest.to_owned() },
                 None => not_json(&error),
             })
         }

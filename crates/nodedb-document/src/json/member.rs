@@ -12,9 +12,7 @@ use std::fmt;
 /// [`DocumentError::NotJson`] if the stored bytes are no JSON text.
 pub fn field<'a>(value: &'a [u8], name: &str) -> Result<Option<&'a str>, DocumentError> {
     let mut deserializer = serde_json::Deserializer::from_slice(value);
-    let found = Member { name }
-        .deserialize(&mut deserializer)
-        .map_err(|error| not_json(&error))?;
+    let found = Member { name }.deserialize(&mut deserializer).map_err(|error| not_json(&error))?;
     Ok(found.map(RawValue::get))
 }
 

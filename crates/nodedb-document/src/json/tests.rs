@@ -15,14 +15,8 @@ fn white_space_goes_and_everything_else_stays() {
         ("\t[ 1 ,\r\n 2 ]", "[1,2]"),
         (r#"{ "b" : 1, "a" : 2 }"#, r#"{"b":1,"a":2}"#),
         (r#"{"x": 1.50e+02}"#, r#"{"x":1.50e+02}"#),
-        (
-            r#"{"x": 12345678901234567890123}"#,
-            r#"{"x":12345678901234567890123}"#,
-        ),
-        (
-            r#"[" a ", "\" b", "\\ " , "c"]"#,
-            r#"[" a ","\" b","\\ ","c"]"#,
-        ),
+        (r#"{"x": 12345678901234567890123}"#, r#"{"x":12345678901234567890123}"#),
+        (r#"[" a ", "\" b", "\\ " , "c"]"#, r#"[" a ","\" b","\\ ","c"]"#),
         ("\"\u{e9} \\u0000\"", "\"\u{e9} \\u0000\""),
         ("null", "null"),
         ("-0.0", "-0.0"),
@@ -49,10 +43,7 @@ fn what_no_reader_could_read_is_refused() {
     ];
     for text in cases {
         let error = canonical(text).expect_err("invalid");
-        assert!(
-            matches!(error, DocumentError::NotJson { .. }),
-            "{text:?}: {error}"
-        );
+        assert!(matches!(error, DocumentError::NotJson { .. }), "{text:?}: {error}");
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
     }
 }
@@ -61,10 +52,7 @@ fn what_no_reader_could_read_is_refused() {
 fn a_member_named_twice_is_ambiguous() {
     for text in [r#"{"a":1,"a":2}"#, r#"[{"b":{"a":1,"\u0061":2}}]"#] {
         let error = canonical(text.as_bytes()).expect_err("ambiguous");
-        assert!(
-            matches!(error, DocumentError::DuplicateMember { .. }),
-            "{error}"
-        );
+        assert!(matches!(error, DocumentError::DuplicateMember { .. }), "{error}");
         assert!(error.to_string().contains("`a`"), "{error}");
     }
 }
@@ -95,10 +83,7 @@ fn a_field_is_the_text_of_the_member() {
 #[test]
 fn a_vector_is_read_or_its_absence_known() {
     let vector = |text: &str| vector_field(text.as_bytes(), "v", 3).expect(text);
-    assert_eq!(
-        vector(r#"{"v":[1,-2.5,3e2]}"#),
-        Some(vec![1.0, -2.5, 300.0])
-    );
+    assert_eq!(vector(r#"{"v":[1,-2.5,3e2]}"#), Some(vec![1.0, -2.5, 300.0]));
     assert_eq!(
         vector(r#"{"v":[0,18446744073709551615,-1]}"#),
         Some(vec![0.0, 1.844_674_4e19, -1.0])
@@ -124,9 +109,7 @@ fn a_wrong_vector_names_field_expected_and_found() {
         (r#"{"v":true}"#, "a boolean"),
         (r#"{"v":{"x":1}}"#, "an object"),
     ] {
-        let error = vector_field(text.as_bytes(), "v", 3)
-            .expect_err(text)
-            .to_string();
+        let error = vector_field(text.as_bytes(), "v", 3).expect_err(text).to_string();
         for part in ["`v`", "an array of 3 numbers", found] {
             assert!(error.contains(part), "{text}: {error}");
         }

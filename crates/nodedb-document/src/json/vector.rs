@@ -30,9 +30,9 @@ pub fn vector_field(
         Found::Null => Ok(None),
         Found::Other(kind) => wrong(kind.to_owned()),
         Found::NotNumber { at, kind } => wrong(format!("{kind} as number {at}")),
-        Found::OutOfRange { at, number } => wrong(format!(
-            "{number:e} as number {at}, beyond the 32-bit range,"
-        )),
+        Found::OutOfRange { at, number } => {
+            wrong(format!("{number:e} as number {at}, beyond the 32-bit range,"))
+        }
         Found::Numbers(numbers) if numbers.len() == dimensions => Ok(Some(numbers)),
         Found::Numbers(numbers) => wrong(format!("an array of {} numbers", numbers.len())),
     }
@@ -144,18 +144,12 @@ impl<'de> Visitor<'de> for ItemVisitor {
         Ok(Item::Other("a boolean"))
     }
 
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a 32-bit float keeps less anyway"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "a 32-bit float keeps less anyway")]
     fn visit_i64<E>(self, number: i64) -> Result<Item, E> {
         Ok(Item::Number(number as f64))
     }
 
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a 32-bit float keeps less anyway"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "a 32-bit float keeps less anyway")]
     fn visit_u64<E>(self, number: u64) -> Result<Item, E> {
         Ok(Item::Number(number as f64))
     }

@@ -7,10 +7,7 @@ fn lsn(value: u64) -> Lsn {
 
 fn version(at: u64, value: Option<&'static str>) -> Version {
     Version {
-        stamp: Stamp {
-            epoch: LogEpoch::new(1),
-            lsn: lsn(at),
-        },
+        stamp: Stamp { epoch: LogEpoch::new(1), lsn: lsn(at) },
         value: value.map(|text| Bytes::from_static(text.as_bytes())),
     }
 }
@@ -20,9 +17,7 @@ fn row() -> Bytes {
 }
 
 fn seen(table: &Memtable, at: u64) -> Option<u64> {
-    table
-        .get(b"row", ReadAt::Snapshot(lsn(at)))
-        .map(|version| version.stamp.lsn.get())
+    table.get(b"row", ReadAt::Snapshot(lsn(at))).map(|version| version.stamp.lsn.get())
 }
 
 #[test]
@@ -74,25 +69,12 @@ fn a_record_out_of_order_is_refused() {
 fn a_range_shows_only_what_the_reader_sees() {
     let mut table = Memtable::default();
     for (key, at) in [("a", 1), ("b", 2), ("c", 3), ("d", 4)] {
-        table.write(
-            Bytes::from_static(key.as_bytes()),
-            version(at, None),
-            || None,
-        );
+        table.write(Bytes::from_static(key.as_bytes()), version(at, None), || None);
     }
     let keys = |from: Bound<&'static [u8]>, end: Option<&'static [u8]>, at: ReadAt| {
-        table
-            .range(from, end, at)
-            .map(|(key, _)| key[0] as char)
-            .collect::<String>()
+        table.range(from, end, at).map(|(key, _)| key[0] as char).collect::<String>()
     };
     assert_eq!(keys(Bound::Unbounded, None, ReadAt::Latest), "abcd");
-    assert_eq!(
-        keys(Bound::Excluded(b"a"), Some(b"d"), ReadAt::Latest),
-        "bc"
-    );
-    assert_eq!(
-        keys(Bound::Included(b"a"), None, ReadAt::Snapshot(lsn(2))),
-        "ab"
-    );
+    assert_eq!(keys(Bound::Excluded(b"a"), Some(b"d"), ReadAt::Latest), "bc");
+    assert_eq!(keys(Bound::Included(b"a"), None, ReadAt::Snapshot(lsn(2))), "ab");
 }

@@ -44,10 +44,9 @@ impl Trailer {
         let end = start.checked_add(length);
         let list_end = file_bytes.checked_sub(TRAILER_BYTES as u64);
         match end {
-            Some(end) if Some(end) == list_end && length <= LIST_BYTES_MAX => Ok(Self {
-                list: start..end,
-                digest,
-            }),
+            Some(end) if Some(end) == list_end && length <= LIST_BYTES_MAX => {
+                Ok(Self { list: start..end, digest })
+            }
             _ => Err("the trailer does not fit the length of the file".to_owned()),
         }
     }
@@ -78,12 +77,6 @@ fn section(reader: &mut ByteReader<'_>, limit: u64) -> Result<Section, DecodeErr
     let name = reader.u16("section name length")?;
     let name = reader.take("section name", usize::from(name))?.to_vec();
     let end = start.checked_add(length).filter(|end| *end <= limit);
-    let end = end.ok_or(DecodeError::OutOfRange {
-        field: "section length",
-        value: length,
-    })?;
-    Ok(Section {
-        name,
-        bytes: start..end,
-    })
+    let end = end.ok_or(DecodeError::OutOfRange { field: "section length", value: length })?;
+    Ok(Section { name, bytes: start..end })
 }

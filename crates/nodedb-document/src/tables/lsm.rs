@@ -80,13 +80,7 @@ impl LsmTables {
             counter.fetch_max(highest + 1);
             visible.fetch_max(highest + 1);
         }
-        Ok(LsmTree {
-            tree,
-            files: Arc::clone(files),
-            dir: dir.to_owned(),
-            dropped,
-            failed: false,
-        })
+        Ok(LsmTree { tree, files: Arc::clone(files), dir: dir.to_owned(), dropped, failed: false })
     }
 }
 
@@ -190,10 +184,7 @@ impl SortedTables for LsmTree {
             self.compact()?;
         }
         let runs = self.tree.l0_run_count();
-        assert!(
-            runs < 2 * RUNS_MAX,
-            "merging keeps up with flushes: {runs} runs"
-        );
+        assert!(runs < 2 * RUNS_MAX, "merging keeps up with flushes: {runs} runs");
         self.change("flushing", |tree| {
             let tree = AnyTree::Standard(tree.clone());
             let mut ingestion = tree.ingestion()?;
@@ -217,11 +208,7 @@ impl SortedTables for LsmTree {
     }
 
     fn set_dropped(&mut self, dropped: &BTreeSet<CollectionId>) {
-        let mut shared = self
-            .dropped
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut shared = self.dropped.0.lock().unwrap_or_else(PoisonError::into_inner);
         if **shared != *dropped {
             *shared = Arc::new(dropped.clone());
         }
@@ -310,19 +297,12 @@ impl CompactionFilter for LeaveOut {
     fn filter_item(&mut self, item: ItemAccessor<'_>, _: &Context) -> lsm_tree::Result<Verdict> {
         let gone = collection_of(item.key()).is_some_and(|id| self.0.contains(&id));
         // Older versions further down may show through from now on; nobody reads a dropped id.
-        Ok(if gone {
-            Verdict::Destroy
-        } else {
-            Verdict::Keep
-        })
+        Ok(if gone { Verdict::Destroy } else { Verdict::Keep })
     }
 }
 
 fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// What a failure of the library means: the system's errors stay what they are, everything else is

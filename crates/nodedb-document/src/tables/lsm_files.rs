@@ -48,10 +48,7 @@ impl LsmFiles {
         length(files, &version, TRAILER_BYTES as u64, VERSION_BYTES_MAX)?;
         let bytes = read(files, &version)?;
         if xxh3_128(&bytes) != digest {
-            return Err(EngineError::corrupt(
-                version,
-                "its checksum is not the one in `current`",
-            ));
+            return Err(EngineError::corrupt(version, "its checksum is not the one in `current`"));
         }
         let tables = decode_version(&dir.join(TABLES), &version, &bytes)?;
         for table in &tables {
@@ -67,15 +64,12 @@ impl LsmFiles {
         let current = dir.join(CURRENT);
         let tables = self.tables.iter().map(|table| &table.path);
         for path in tables.chain([&self.version, &current]) {
-            let file = files
-                .open(path, Open::ReadWrite)
-                .map_err(EngineError::io("opening", path))?;
+            let file =
+                files.open(path, Open::ReadWrite).map_err(EngineError::io("opening", path))?;
             file.sync_data().map_err(EngineError::io("syncing", path))?;
         }
         for path in [&dir.join(TABLES), dir] {
-            files
-                .sync_dir(path)
-                .map_err(EngineError::io("syncing", path))?;
+            files.sync_dir(path).map_err(EngineError::io("syncing", path))?;
         }
         Ok(())
     }
@@ -101,22 +95,15 @@ pub(super) fn exists(files: &dyn Files, dir: &Path) -> Result<bool, EngineError>
         return Ok(true);
     }
     let tables = dir.join(TABLES);
-    let entry = files
-        .entry(&tables)
-        .map_err(EngineError::io("looking at", &tables))?;
+    let entry = files.entry(&tables).map_err(EngineError::io("looking at", &tables))?;
     if entry.is_none() {
         return Ok(false);
     }
-    let entries = files
-        .list(&tables)
-        .map_err(EngineError::io("listing", &tables))?;
+    let entries = files.list(&tables).map_err(EngineError::io("listing", &tables))?;
     if entries.is_empty() {
         return Ok(false);
     }
-    Err(EngineError::corrupt(
-        dir.join(CURRENT),
-        "missing, though there are tables",
-    ))
+    Err(EngineError::corrupt(dir.join(CURRENT), "missing, though there are tables"))
 }
 
 /// Removes what a killed switch of the library leaves behind and never removes itself.
@@ -126,9 +113,7 @@ pub(super) fn sweep(files: &dyn Files, dir: &Path) -> Result<(), EngineError> {
         let name = entry.name.to_str().unwrap_or_default();
         if name.starts_with(".tmp") && entry.kind == EntryKind::File {
             let path = dir.join(&entry.name);
-            files
-                .remove_file(&path)
-                .map_err(EngineError::io("removing", path))?;
+            files.remove_file(&path).map_err(EngineError::io("removing", path))?;
         }
     }
     Ok(())
@@ -140,10 +125,7 @@ fn decode_current(bytes: &[u8]) -> Result<(u64, u128), DecodeError> {
     let digest = u128::from_le_bytes(reader.array("version checksum")?);
     let kind = reader.u8("checksum kind")?;
     if kind != 0 {
-        return Err(DecodeError::OutOfRange {
-            field: "checksum kind",
-            value: u64::from(kind),
-        });
+        return Err(DecodeError::OutOfRange { field: "checksum kind", value: u64::from(kind) });
     }
     reader.finish()?;
     Ok((id, digest))
@@ -162,9 +144,7 @@ fn decode_version(
     let list = slice(bytes, &trailer.list).unwrap_or_default();
     let sections = trailer.sections(list).map_err(corrupt)?;
     let section = |name: &str| {
-        let found = sections
-            .iter()
-            .find(|section| section.name == name.as_bytes());
+        let found = sections.iter().find(|section| section.name == name.as_bytes());
         found
             .and_then(|section| slice(bytes, &section.bytes))
             .ok_or_else(|| corrupt(format!("section `{name}` is missing")))
@@ -182,9 +162,7 @@ fn decode_version(
         return Err(corrupt("not a version file of plain tables".to_owned()));
     }
     if section("blob_files")? != [0; 4] {
-        return Err(corrupt(
-            "it names value files, which are never made".to_owned(),
-        ));
+        return Err(corrupt("it names value files, which are never made".to_owned()));
     }
     table_files(tables, section("tables")?).map_err(|error| corrupt(error.to_string()))
 }
@@ -218,23 +196,17 @@ fn table_files(dir: &Path, bytes: &[u8]) -> Result<Vec<TableFile>, DecodeError> 
 fn check_ends(files: &dyn Files, path: &Path) -> Result<(), EngineError> {
     let corrupt = |message: String| EngineError::corrupt(path, message);
     let bytes = length(files, path, TRAILER_BYTES as u64, u64::MAX)?;
-    let file = files
-        .open(path, Open::Read)
-        .map_err(EngineError::io("opening", path))?;
+    let file = files.open(path, Open::Read).map_err(EngineError::io("opening", path))?;
     let mut trailer = [0; TRAILER_BYTES];
     file.read_exact_at(&mut trailer, bytes - TRAILER_BYTES as u64)
         .map_err(EngineError::io("reading", path))?;
     let trailer = Trailer::decode(bytes, &trailer).map_err(corrupt)?;
     let length = usize::try_from(trailer.list.end - trailer.list.start).unwrap_or_default();
     let mut list = vec![0; length];
-    file.read_exact_at(&mut list, trailer.list.start)
-        .map_err(EngineError::io("reading", path))?;
+    file.read_exact_at(&mut list, trailer.list.start).map_err(EngineError::io("reading", path))?;
     let sections: Vec<Section> = trailer.sections(&list).map_err(corrupt)?;
     for name in ["tli", "meta"] {
-        if !sections
-            .iter()
-            .any(|section| section.name == name.as_bytes())
-        {
+        if !sections.iter().any(|section| section.name == name.as_bytes()) {
             return Err(corrupt(format!("section `{name}` is missing")));
         }
     }
@@ -243,9 +215,7 @@ fn check_ends(files: &dyn Files, path: &Path) -> Result<(), EngineError> {
 
 /// The library takes every name in this directory for a table, and panics over some.
 fn check_strangers(files: &dyn Files, tables: &Path) -> Result<(), EngineError> {
-    let entries = files
-        .list(tables)
-        .map_err(EngineError::io("listing", tables))?;
+    let entries = files.list(tables).map_err(EngineError::io("listing", tables))?;
     for entry in entries {
         let name = entry.name.to_str().unwrap_or_default();
         let digits = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
@@ -262,16 +232,12 @@ fn check_strangers(files: &dyn Files, tables: &Path) -> Result<(), EngineError> 
 fn check_digest(files: &dyn Files, table: &TableFile) -> Result<u64, EngineError> {
     let path = &table.path;
     let bytes = length(files, path, 0, u64::MAX)?;
-    let file = files
-        .open(path, Open::Read)
-        .map_err(EngineError::io("opening", path))?;
+    let file = files.open(path, Open::Read).map_err(EngineError::io("opening", path))?;
     let mut hasher = Xxh3::new();
     let mut buffer = vec![0; 1 << 20];
     let mut at = 0;
     while at < bytes {
-        let count = file
-            .read_at(&mut buffer, at)
-            .map_err(EngineError::io("reading", path))?;
+        let count = file.read_at(&mut buffer, at).map_err(EngineError::io("reading", path))?;
         let Some(read) = buffer.get(..count).filter(|read| !read.is_empty()) else {
             return Err(EngineError::corrupt(path, "shrinks while it is read"));
         };
@@ -296,9 +262,7 @@ fn read(files: &dyn Files, path: &Path) -> Result<Vec<u8>, EngineError> {
 }
 
 fn entry_len(files: &dyn Files, path: &Path) -> Result<Option<u64>, EngineError> {
-    let entry = files
-        .entry(path)
-        .map_err(EngineError::io("looking at", path))?;
+    let entry = files.entry(path).map_err(EngineError::io("looking at", path))?;
     match entry {
         None => Ok(None),
         Some(entry) if entry.kind == EntryKind::File => Ok(Some(entry.len)),

@@ -39,9 +39,7 @@ impl TableStore for PlainTables {
         files: &Arc<dyn Files>,
         dir: &Path,
     ) -> Result<Box<dyn SortedTables>, EngineError> {
-        files
-            .create_dir(dir)
-            .map_err(EngineError::io("creating", dir))?;
+        files.create_dir(dir).map_err(EngineError::io("creating", dir))?;
         let mut plain = Plain {
             files: Arc::clone(files),
             path: dir.join(FILE),
@@ -55,9 +53,7 @@ impl TableStore for PlainTables {
 
     fn exists(&self, files: &dyn Files, dir: &Path) -> Result<bool, EngineError> {
         let path = dir.join(FILE);
-        let entry = files
-            .entry(&path)
-            .map_err(EngineError::io("looking at", &path))?;
+        let entry = files.entry(&path).map_err(EngineError::io("looking at", &path))?;
         Ok(entry.is_some())
     }
 
@@ -101,8 +97,7 @@ impl Plain {
         let digest = xxh3_128(&out);
         out.extend_from_slice(&digest.to_le_bytes());
         let temporary = self.path.with_extension("tmp");
-        self.write_new(&temporary, &out)
-            .map_err(EngineError::io("writing", &temporary))?;
+        self.write_new(&temporary, &out).map_err(EngineError::io("writing", &temporary))?;
         let dir = self.path.parent().unwrap_or(&self.path);
         let renamed = self.files.rename(&temporary, &self.path);
         let named = renamed.and_then(|()| self.files.sync_dir(dir));

@@ -28,10 +28,7 @@ pub fn lsn(value: u64) -> Lsn {
 }
 
 pub fn stamp(value: u64) -> Stamp {
-    Stamp {
-        epoch: LogEpoch::new(1),
-        lsn: lsn(value),
-    }
+    Stamp { epoch: LogEpoch::new(1), lsn: lsn(value) }
 }
 
 /// A log that makes durable what it is asked for, up to a limit.
@@ -43,10 +40,7 @@ pub struct TestLog {
 
 impl TestLog {
     pub fn new() -> Arc<Self> {
-        Arc::new(Self {
-            durable: AtomicU64::new(0),
-            limit: AtomicU64::new(u64::MAX),
-        })
+        Arc::new(Self { durable: AtomicU64::new(0), limit: AtomicU64::new(u64::MAX) })
     }
 
     pub fn set_durable(&self, value: u64) {
@@ -95,16 +89,8 @@ impl Bench {
         let log = TestLog::new();
         let env = Env::real();
         let snapshots = Snapshots::new(Arc::clone(&env.clock));
-        let ports = Ports {
-            tables,
-            ..Ports::new(&env, snapshots, Arc::<TestLog>::clone(&log))
-        };
-        Self {
-            dir: temp.path().join("documents"),
-            temp,
-            log,
-            ports,
-        }
+        let ports = Ports { tables, ..Ports::new(&env, snapshots, Arc::<TestLog>::clone(&log)) };
+        Self { dir: temp.path().join("documents"), temp, log, ports }
     }
 
     pub fn create(&self) -> DocumentEngine {
@@ -134,11 +120,7 @@ impl Bench {
 }
 
 pub fn place(key: &str) -> Place<'_> {
-    Place {
-        tenant: TENANT,
-        collection: NOTES,
-        key: key.as_bytes(),
-    }
+    Place { tenant: TENANT, collection: NOTES, key: key.as_bytes() }
 }
 
 pub fn put(engine: &mut DocumentEngine, at: u64, key: &str, value: &str) {
@@ -162,10 +144,7 @@ pub fn delete(engine: &mut DocumentEngine, at: u64, key: &str) {
 }
 
 pub fn drop_collection(engine: &mut DocumentEngine, at: u64, id: CollectionId) {
-    let redo = Redo::Catalog(CatalogChange::DropCollection {
-        id,
-        indexes: Vec::new(),
-    });
+    let redo = Redo::Catalog(CatalogChange::DropCollection { id, indexes: Vec::new() });
     engine.apply(stamp(at), TENANT, &redo);
 }
 

@@ -21,16 +21,10 @@ fn ids_are_never_reused_also_not_after_a_drop() {
     let mut catalog = Catalog::default();
     let create = CatalogChange::CreateCollection(collection(1, "notes"));
     catalog.apply(lsn(10), &create);
-    let drop = CatalogChange::DropCollection {
-        id: CollectionId::new(1),
-        indexes: Vec::new(),
-    };
+    let drop = CatalogChange::DropCollection { id: CollectionId::new(1), indexes: Vec::new() };
     catalog.apply(lsn(20), &drop);
     assert_eq!(catalog.next_ids().1, CollectionId::new(2));
-    assert!(
-        catalog.check(&create).is_err(),
-        "the id of a dropped collection is taken"
-    );
+    assert!(catalog.check(&create).is_err(), "the id of a dropped collection is taken");
     // Replayed twice: a create below the drop must not resurrect it.
     catalog.apply(lsn(10), &create);
     assert!(catalog.get(CollectionId::new(1)).is_none());
@@ -41,18 +35,9 @@ fn ids_are_never_reused_also_not_after_a_drop() {
 #[test]
 fn redo_of_a_dropped_collection_is_skipped_and_of_an_unknown_one_refused() {
     let mut catalog = Catalog::default();
-    catalog.apply(
-        lsn(100),
-        &CatalogChange::CreateCollection(collection(1, "old")),
-    );
-    catalog.apply(
-        lsn(200),
-        &CatalogChange::CreateCollection(collection(2, "live")),
-    );
-    let drop = CatalogChange::DropCollection {
-        id: CollectionId::new(1),
-        indexes: Vec::new(),
-    };
+    catalog.apply(lsn(100), &CatalogChange::CreateCollection(collection(1, "old")));
+    catalog.apply(lsn(200), &CatalogChange::CreateCollection(collection(2, "live")));
+    let drop = CatalogChange::DropCollection { id: CollectionId::new(1), indexes: Vec::new() };
     catalog.apply(lsn(450), &drop);
     assert_eq!(catalog.admits(CollectionId::new(1), lsn(301)), Some(false));
     assert_eq!(catalog.admits(CollectionId::new(1), lsn(451)), None);
@@ -65,19 +50,10 @@ fn redo_of_a_dropped_collection_is_skipped_and_of_an_unknown_one_refused() {
 fn the_catalog_reads_back_and_every_prefix_is_refused() {
     let mut catalog = Catalog::default();
     let name = Name::new("acme").expect("a good name");
-    catalog.apply(
-        lsn(1),
-        &CatalogChange::CreateTenant {
-            id: TenantId::new(2),
-            name,
-        },
-    );
+    catalog.apply(lsn(1), &CatalogChange::CreateTenant { id: TenantId::new(2), name });
     catalog.apply(lsn(2), &CatalogChange::CreateCollection(collection(1, "a")));
     catalog.apply(lsn(3), &CatalogChange::CreateCollection(collection(2, "b")));
-    let drop = CatalogChange::DropCollection {
-        id: CollectionId::new(1),
-        indexes: Vec::new(),
-    };
+    let drop = CatalogChange::DropCollection { id: CollectionId::new(1), indexes: Vec::new() };
     catalog.apply(lsn(4), &drop);
     let bytes = catalog.encode();
     assert_eq!(Catalog::decode(&bytes), Ok(catalog));
@@ -95,10 +71,7 @@ fn the_limit_of_collections_is_checked_before_anything_is_logged() {
         catalog.apply(lsn(u64::from(id)), &create);
     }
     let one_more = CatalogChange::CreateCollection(collection(900_000, "more"));
-    assert!(matches!(
-        catalog.check(&one_more),
-        Err(CatalogError::TooMany { .. })
-    ));
+    assert!(matches!(catalog.check(&one_more), Err(CatalogError::TooMany { .. })));
 }
 
 /// Bytes of a log record, checksummed but perhaps forged: applying them must not end the process.

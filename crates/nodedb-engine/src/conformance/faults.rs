@@ -6,10 +6,7 @@ use crate::{Engine, EngineError, Flushed, Frozen};
 /// More steps than any flush takes.
 const STEPS_MAX: u64 = 1000;
 
-#[expect(
-    clippy::expect_used,
-    reason = "this is test code: a failed expectation is its result"
-)]
+#[expect(clippy::expect_used, reason = "this is test code: a failed expectation is its result")]
 impl<S: Subject, D: Disk> Case<'_, S, D> {
     pub(super) fn persist(
         &self,
@@ -50,10 +47,7 @@ impl<S: Subject, D: Disk> Case<'_, S, D> {
                 let floor = self.assert_loads(&image, &format!("died at step {step}"));
                 let known = [old, Some(watermark)].contains(&floor);
                 assert!(known, "floor {floor:?} at step {step}");
-                assert!(
-                    !finished || floor == Some(watermark),
-                    "an answered flush is durable"
-                );
+                assert!(!finished || floor == Some(watermark), "an answered flush is durable");
                 self.assert_life_after(&image);
             }
             if finished {

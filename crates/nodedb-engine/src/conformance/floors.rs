@@ -15,11 +15,7 @@ impl<S: Subject, D: Disk> Case<'_, S, D> {
     pub(super) fn floors_are_true(&self) {
         let (disk, mut engine) = self.create();
         let log = TestLog::new();
-        assert_eq!(
-            engine.flushed().floor(),
-            None,
-            "a new engine proves nothing"
-        );
+        assert_eq!(engine.flushed().floor(), None, "a new engine proves nothing");
         for (count, record) in self.records.iter().enumerate() {
             let before = engine.dirty().map(|dirty| dirty.oldest);
             let state = self.subject.dump(&engine);
@@ -29,19 +25,13 @@ impl<S: Subject, D: Disk> Case<'_, S, D> {
             if self.subject.dump(&engine) != state {
                 let first = before.unwrap_or(record.at.lsn);
                 assert_eq!(oldest, Some(first), "the oldest change stays the oldest");
-                assert!(
-                    dirty.is_some_and(|dirty| dirty.bytes > 0),
-                    "dirt is never free"
-                );
+                assert!(dirty.is_some_and(|dirty| dirty.bytes > 0), "dirt is never free");
             }
             assert!(oldest >= before, "dirt does not go away by applying");
             if count % 5 == 4 {
                 Self::flush(&mut engine, record.at.lsn, &log);
                 assert_eq!(engine.dirty(), None, "a flush leaves nothing");
-                assert!(
-                    engine.flushed().floor() <= Some(record.at.lsn),
-                    "no floor is ahead"
-                );
+                assert!(engine.flushed().floor() <= Some(record.at.lsn), "no floor is ahead");
                 let loaded = self.load(&disk);
                 assert_eq!(loaded.flushed(), engine.flushed(), "a load finds the floor");
             }
@@ -56,10 +46,7 @@ impl<S: Subject, D: Disk> Case<'_, S, D> {
         Self::apply(&mut engine, &self.records);
         let watermark = self.watermark(self.records.len());
         Self::flush(&mut engine, watermark, &TestLog::new());
-        assert!(
-            engine.freeze(watermark.next()).is_none(),
-            "nothing is left to freeze"
-        );
+        assert!(engine.freeze(watermark.next()).is_none(), "nothing is left to freeze");
         Self::apply(&mut engine, &self.records);
         assert_eq!(engine.dirty(), None, "redo below the floor is no change");
     }
@@ -87,15 +74,8 @@ impl<S: Subject, D: Disk> Case<'_, S, D> {
             heard.lock().push(lsn);
         });
         engine.install(frozen.persist(&log).expect("nothing is in the way"));
-        assert_eq!(
-            asked.lock().last(),
-            Some(&watermark),
-            "the log was asked for the watermark"
-        );
-        assert!(
-            engine.flushed().floor() > old.floor(),
-            "the floor has risen"
-        );
+        assert_eq!(asked.lock().last(), Some(&watermark), "the log was asked for the watermark");
+        assert!(engine.flushed().floor() > old.floor(), "the floor has risen");
     }
 
     /// A log that cannot make the watermark durable: nothing is switched, and a later flush works.
@@ -125,10 +105,7 @@ impl<S: Subject, D: Disk> Case<'_, S, D> {
         }
         Self::flush(&mut engine, watermark, &TestLog::new());
         for image in disk.images() {
-            assert_eq!(
-                self.assert_loads(&image, "flushed at last"),
-                Some(watermark)
-            );
+            assert_eq!(self.assert_loads(&image, "flushed at last"), Some(watermark));
         }
     }
 }

@@ -61,8 +61,6 @@ impl DurableLog for TestLog {
 
 impl fmt::Debug for TestLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TestLog")
-            .field("durable", &self.durable())
-            .finish_non_exhaustive()
+        f.debug_struct("TestLog").field("durable", &self.durable()).finish_non_exhaustive()
     }
 }

@@ -5,10 +5,7 @@ use nodedb_types::{Name, TenantId};
 fn samples() -> Vec<Redo> {
     let collection = CollectionId::new(3);
     let key = Bytes::from_static(b"a key");
-    let rows = CrdtRows {
-        snapshot: true,
-        updates: vec![Lsn::FIRST, Lsn::FIRST.advance(8)],
-    };
+    let rows = CrdtRows { snapshot: true, updates: vec![Lsn::FIRST, Lsn::FIRST.advance(8)] };
     let vector = Some(vec![0.5, -1.0, f32::MIN_POSITIVE]);
     let name = |text| Name::new(text).expect("a good name");
     vec![
@@ -17,14 +14,8 @@ fn samples() -> Vec<Redo> {
             key: key.clone(),
             value: Bytes::from_static(b"{\"a\":1.0}"),
             vectors: vec![
-                VectorChange {
-                    index: IndexId::new(9),
-                    vector,
-                },
-                VectorChange {
-                    index: IndexId::new(10),
-                    vector: None,
-                },
+                VectorChange { index: IndexId::new(9), vector },
+                VectorChange { index: IndexId::new(10), vector: None },
             ],
         },
         Redo::Delete {
@@ -45,10 +36,7 @@ fn samples() -> Vec<Redo> {
             snapshot: Bytes::from_static(b"snapshot"),
             replaced: rows,
         },
-        Redo::Catalog(CatalogChange::CreateTenant {
-            id: TenantId::new(5),
-            name: name("acme"),
-        }),
+        Redo::Catalog(CatalogChange::CreateTenant { id: TenantId::new(5), name: name("acme") }),
         Redo::Catalog(CatalogChange::CreateCollection(Collection {
             id: collection,
             tenant: TenantId::DEFAULT,
@@ -81,16 +69,10 @@ fn every_prefix_and_every_longer_input_is_refused() {
     for redo in samples() {
         let mut bytes = redo.encode();
         for cut in 0..bytes.len() {
-            assert!(
-                Redo::decode(redo.kind(), &bytes[..cut]).is_err(),
-                "{redo:?} cut at {cut}"
-            );
+            assert!(Redo::decode(redo.kind(), &bytes[..cut]).is_err(), "{redo:?} cut at {cut}");
         }
         bytes.push(0);
-        assert!(
-            Redo::decode(redo.kind(), &bytes).is_err(),
-            "{redo:?} with a byte more"
-        );
+        assert!(Redo::decode(redo.kind(), &bytes).is_err(), "{redo:?} with a byte more");
     }
 }
 

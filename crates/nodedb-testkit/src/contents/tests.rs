@@ -73,11 +73,8 @@ fn power_cuts_keep_lose_and_tear() {
         let (words, rest) = bytes.as_chunks::<WORD>();
         assert!(rest.is_empty());
         assert!(words.iter().all(|word| *word == [word[0]; WORD]));
-        let whole = |sector: usize, byte: u8| {
-            bytes[sector * SECTOR..][..SECTOR]
-                .iter()
-                .all(|b| *b == byte)
-        };
+        let whole =
+            |sector: usize, byte: u8| bytes[sector * SECTOR..][..SECTOR].iter().all(|b| *b == byte);
         // Only the last sector is ever torn, and its front is then the new part.
         assert!((0..3).all(|sector| whole(sector, b'n') || whole(sector, b'o')));
         kept += usize::from(whole(0, b'n') && whole(3, b'n'));
@@ -127,9 +124,7 @@ fn an_earlier_version_may_be_the_one_that_survives() {
     contents.write_at(&[b'2'; SECTOR], 0);
     contents.write_at(&[b'3'; SECTOR], SECTOR);
     let mut random = Sequence::new(4);
-    let fronts: BTreeSet<u8> = (0..200)
-        .map(|_| contents.after_power_cut(&mut random)[0])
-        .collect();
+    let fronts: BTreeSet<u8> = (0..200).map(|_| contents.after_power_cut(&mut random)[0]).collect();
     assert_eq!(fronts, BTreeSet::from(*b"o12"));
     contents.sync();
     assert_eq!(contents.after_power_cut(&mut random)[0], b'2');

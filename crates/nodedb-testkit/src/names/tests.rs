@@ -28,10 +28,7 @@ fn two_directories() -> Names {
 }
 
 fn on_disk(names: &Names, directory: Inode) -> Vec<String> {
-    names.durable[&directory]
-        .keys()
-        .map(|name| name.to_string_lossy().into_owned())
-        .collect()
+    names.durable[&directory].keys().map(|name| name.to_string_lossy().into_owned()).collect()
 }
 
 /// Every outcome of 400 power cuts, as the names of both directories.
@@ -84,10 +81,8 @@ fn a_rename_is_atomic_even_between_directories() {
     let mut names = two_directories();
     names.apply_durably(&link(ROOT, "a", 3));
     names.apply(rename(slot(ROOT, "a"), slot(OTHER, "z"), 3));
-    let expected = [
-        (strings(&["a", "other"]), strings(&[])),
-        (strings(&["other"]), strings(&["z"])),
-    ];
+    let expected =
+        [(strings(&["a", "other"]), strings(&[])), (strings(&["other"]), strings(&["z"]))];
     assert_eq!(outcomes(&names), BTreeSet::from(expected));
     names.sync(ROOT);
     assert_eq!(on_disk(&names, OTHER), ["z"]);
@@ -100,11 +95,7 @@ fn the_history_of_one_name_survives_as_a_prefix() {
     names.apply(rename(slot(ROOT, "a"), slot(ROOT, "b"), 3));
     names.apply(unlink(ROOT, "b"));
     let roots: BTreeSet<_> = outcomes(&names).into_iter().map(|(root, _)| root).collect();
-    let expected = [
-        strings(&["other"]),
-        strings(&["a", "other"]),
-        strings(&["b", "other"]),
-    ];
+    let expected = [strings(&["other"]), strings(&["a", "other"]), strings(&["b", "other"])];
     assert_eq!(roots, BTreeSet::from(expected));
 }
 

@@ -36,9 +36,7 @@ impl Files for SimFiles {
             Open::Read => Access::Read,
             Open::ReadWrite | Open::CreateNew => Access::ReadWrite,
         };
-        Ok(Arc::new(SimFile::open(
-            &self.disk, &mut disk, inode, access,
-        )))
+        Ok(Arc::new(SimFile::open(&self.disk, &mut disk, inode, access)))
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
@@ -56,9 +54,7 @@ impl Files for SimFiles {
         let disk = self.disk.lock();
         disk.alive()?;
         let entries = disk.entries(disk.find(path)?)?.iter();
-        Ok(entries
-            .map(|(name, inode)| entry_of(&disk, name, *inode))
-            .collect())
+        Ok(entries.map(|(name, inode)| entry_of(&disk, name, *inode)).collect())
     }
 
     fn entry(&self, path: &Path) -> io::Result<Option<Entry>> {
@@ -123,8 +119,7 @@ impl Files for SimFiles {
             let slot = disk.slot(&path.join(child))?;
             let removed = disk.at(&slot).filter(|inode| disk.is_directory(*inode));
             disk.mutate()?;
-            disk.names
-                .apply(Change::new(vec![(slot, None)]).removing(removed));
+            disk.names.apply(Change::new(vec![(slot, None)]).removing(removed));
         }
         Ok(())
     }

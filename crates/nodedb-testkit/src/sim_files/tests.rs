@@ -181,10 +181,7 @@ fn the_quota_is_over_all_files_and_frees_with_the_last_handle() {
     assert_eq!(kind(file.allocate(2_000)), ErrorKind::StorageFull);
     assert_eq!(file.len().unwrap(), 997);
     file.write_all_at(b"within", 990).unwrap();
-    assert_eq!(
-        kind(file.write_all_at(b"beyond", 994)),
-        ErrorKind::StorageFull
-    );
+    assert_eq!(kind(file.write_all_at(b"beyond", 994)), ErrorKind::StorageFull);
     disk.remove_file(at("/d/g")).unwrap();
     assert_eq!(disk.available_bytes(at("/")).unwrap(), 0);
     drop(file);
@@ -225,14 +222,8 @@ fn an_unlinked_file_lives_as_long_as_its_handle() {
 fn one_of_many_links_wins_and_shares_its_bytes() {
     let disk = prepared();
     disk.hard_link(at("/d/f"), at("/d/g")).unwrap();
-    assert_eq!(
-        kind(disk.hard_link(at("/d/f"), at("/d/g"))),
-        ErrorKind::AlreadyExists
-    );
-    assert_eq!(
-        disk.identity(at("/d/f")).unwrap(),
-        disk.identity(at("/d/g")).unwrap()
-    );
+    assert_eq!(kind(disk.hard_link(at("/d/f"), at("/d/g"))), ErrorKind::AlreadyExists);
+    assert_eq!(disk.identity(at("/d/f")).unwrap(), disk.identity(at("/d/g")).unwrap());
     let file = disk.open(at("/d/f"), Open::ReadWrite).unwrap();
     file.write_all_at(b"n", 0).unwrap();
     assert_eq!(disk.read(at("/d/g")).unwrap(), b"nld");
@@ -245,42 +236,18 @@ fn calls_are_refused_as_linux_refuses_them() {
     let disk = prepared();
     disk.create_dir(at("/e")).unwrap();
     let refusals = [
-        (
-            kind(disk.open(at("/d/f"), Open::CreateNew)),
-            ErrorKind::AlreadyExists,
-        ),
+        (kind(disk.open(at("/d/f"), Open::CreateNew)), ErrorKind::AlreadyExists),
         (kind(disk.open(at("/d/g"), Open::Read)), ErrorKind::NotFound),
-        (
-            kind(disk.open(at("/d"), Open::Read)),
-            ErrorKind::InvalidInput,
-        ),
-        (
-            kind(disk.open(at("/d/f/g"), Open::CreateNew)),
-            ErrorKind::NotADirectory,
-        ),
+        (kind(disk.open(at("/d"), Open::Read)), ErrorKind::InvalidInput),
+        (kind(disk.open(at("/d/f/g"), Open::CreateNew)), ErrorKind::NotADirectory),
         (kind(disk.create_dir(at("/d"))), ErrorKind::AlreadyExists),
         (kind(disk.create_dir(at("/x/y"))), ErrorKind::NotFound),
-        (
-            kind(disk.rename(at("/d/f"), at("/e"))),
-            ErrorKind::IsADirectory,
-        ),
-        (
-            kind(disk.rename(at("/e"), at("/d"))),
-            ErrorKind::DirectoryNotEmpty,
-        ),
-        (
-            kind(disk.rename(at("/d"), at("/d/d"))),
-            ErrorKind::InvalidInput,
-        ),
-        (
-            kind(disk.rename_new(at("/e"), at("/d"))),
-            ErrorKind::AlreadyExists,
-        ),
+        (kind(disk.rename(at("/d/f"), at("/e"))), ErrorKind::IsADirectory),
+        (kind(disk.rename(at("/e"), at("/d"))), ErrorKind::DirectoryNotEmpty),
+        (kind(disk.rename(at("/d"), at("/d/d"))), ErrorKind::InvalidInput),
+        (kind(disk.rename_new(at("/e"), at("/d"))), ErrorKind::AlreadyExists),
         (kind(disk.remove_file(at("/d"))), ErrorKind::IsADirectory),
-        (
-            kind(disk.remove_dir_all(at("/d/f"))),
-            ErrorKind::NotADirectory,
-        ),
+        (kind(disk.remove_dir_all(at("/d/f"))), ErrorKind::NotADirectory),
         (kind(disk.sync_dir(at("/x"))), ErrorKind::NotFound),
         (kind(disk.list(at("/d/f"))), ErrorKind::NotADirectory),
         (kind(disk.list(at("/d/../d"))), ErrorKind::InvalidInput),
@@ -289,10 +256,7 @@ fn calls_are_refused_as_linux_refuses_them() {
         assert_eq!(got, expected, "call {index}");
     }
     let file = disk.open(at("/d/f"), Open::Read).unwrap();
-    assert_eq!(
-        file.write_all_at(b"x", 0).unwrap_err().raw_os_error(),
-        Some(9)
-    );
+    assert_eq!(file.write_all_at(b"x", 0).unwrap_err().raw_os_error(), Some(9));
     let file = disk.open(at("/d/f"), Open::ReadWrite).unwrap();
     assert!(file.write_all_at(b"x", u64::MAX).is_err());
     assert!(file.as_fd().is_none());
@@ -304,10 +268,7 @@ fn directories_are_listed_renamed_and_removed() {
     disk.create_dir(at("/d/sub")).unwrap();
     create(&disk, "/d/sub/x", b"x");
     let entries = disk.list(at("d")).unwrap();
-    let listed: Vec<_> = entries
-        .iter()
-        .map(|entry| (entry.kind, entry.len))
-        .collect();
+    let listed: Vec<_> = entries.iter().map(|entry| (entry.kind, entry.len)).collect();
     assert_eq!(listed, [(EntryKind::File, 3), (EntryKind::Directory, 0)]);
     disk.rename(at("/d"), at("/e")).unwrap();
     assert_eq!(disk.read(at("/e/sub/x")).unwrap(), b"x");
@@ -336,10 +297,7 @@ fn damage_is_durable_and_a_snapshot_tells_where() {
     disk.copy("/d", "/copy");
     let after = disk.crash_losing_all();
     assert_eq!(after.read(at("/copy/f")).unwrap(), b"oLd");
-    assert_ne!(
-        after.identity(at("/copy/f")).unwrap(),
-        after.identity(at("/d/f")).unwrap()
-    );
+    assert_ne!(after.identity(at("/copy/f")).unwrap(), after.identity(at("/d/f")).unwrap());
     let changed = after.snapshot().differences(&before);
     assert_eq!(changed, ["/copy", "/copy/f", "/d/f"].map(PathBuf::from));
     disk.truncate("/d/f", 2);

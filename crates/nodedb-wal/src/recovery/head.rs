@@ -42,10 +42,7 @@ pub(crate) struct Head {
 
 impl Head {
     pub(crate) fn read(env: &Env, path: &Path, control: &Control) -> Result<Self, WalError> {
-        let damaged = |reason| WalError::Damaged {
-            path: path.to_owned(),
-            reason,
-        };
+        let damaged = |reason| WalError::Damaged { path: path.to_owned(), reason };
         let io = |operation| WalError::io(operation, path);
         let file = env.files.open(path, Open::Read).map_err(io("open"))?;
         if file.len().map_err(io("look at"))? != control.segment_bytes {
@@ -55,28 +52,20 @@ impl Head {
         file.read_exact_at(&mut page, 0).map_err(io("read"))?;
         let header = SegmentHeader::decode(&page, path)?;
         if header.identity.log_id != control.log_id {
-            return Err(WalError::WrongLog {
-                path: path.to_owned(),
-            });
+            return Err(WalError::WrongLog { path: path.to_owned() });
         }
         if header.segment_bytes != control.segment_bytes {
             return Err(damaged("its header names another segment size"));
         }
         let link = read_link(file.as_ref(), path, &header)?
             .ok_or_else(|| damaged("its link batch does not check out"))?;
-        Ok(Self {
-            path: path.to_owned(),
-            header,
-            link,
-        })
+        Ok(Self { path: path.to_owned(), header, link })
     }
 
     /// Opens the file again. It is not kept open: a log that an archive holds back may have more segments
     /// than a process may have files.
     pub(crate) fn open(&self, env: &Env) -> Result<Arc<dyn File>, WalError> {
-        env.files
-            .open(&self.path, Open::Read)
-            .map_err(WalError::io("open", &self.path))
+        env.files.open(&self.path, Open::Read).map_err(WalError::io("open", &self.path))
     }
 
     pub(crate) const fn number(&self) -> u64 {
@@ -84,9 +73,7 @@ impl Head {
     }
 
     pub(crate) const fn link_evidence(&self) -> Evidence {
-        Evidence::SegmentLink {
-            segment: self.number(),
-        }
+        Evidence::SegmentLink { segment: self.number() }
     }
 
     pub(crate) fn surveyed(&self, scan: &SegmentScan<'_>) -> SurveyedSegment {

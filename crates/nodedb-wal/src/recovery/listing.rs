@@ -53,10 +53,7 @@ impl Listing {
     /// Spares of full length.
     pub(crate) fn whole_spares(&self, segment_bytes: u64) -> impl Iterator<Item = &Path> {
         let whole = move |spare: &&(PathBuf, u64)| spare.1 == segment_bytes;
-        self.spares
-            .iter()
-            .filter(whole)
-            .map(|(path, _)| path.as_path())
+        self.spares.iter().filter(whole).map(|(path, _)| path.as_path())
     }
 
     /// The segments from the oldest one that must be there, without a gap, up to at least the newest.
@@ -70,11 +67,7 @@ impl Listing {
     ) -> Result<Vec<PathBuf>, WalError> {
         let mut paths = Vec::new();
         let mut expected = control.oldest_segment;
-        for number in self
-            .segments
-            .iter()
-            .filter(|n| **n >= control.oldest_segment)
-        {
+        for number in self.segments.iter().filter(|n| **n >= control.oldest_segment) {
             if *number != expected {
                 break;
             }
@@ -83,10 +76,7 @@ impl Listing {
         }
         let highest = self.segments.last().copied().unwrap_or(0);
         if expected <= highest.max(control.newest_segment) {
-            return Err(WalError::MissingSegment {
-                dir: dir.to_owned(),
-                segment: expected,
-            });
+            return Err(WalError::MissingSegment { dir: dir.to_owned(), segment: expected });
         }
         Ok(paths)
     }

@@ -102,11 +102,7 @@ impl<'a> SegmentScan<'a> {
         self.step_over(&header);
         // Read again: the borrow above cannot live on. It stands in the window.
         let bytes = self.bytes(offset, len)?;
-        Ok(Some(ScannedBatch {
-            header,
-            offset,
-            bytes,
-        }))
+        Ok(Some(ScannedBatch { header, offset, bytes }))
     }
 
     fn step_over(&mut self, header: &BatchHeader) {
@@ -129,11 +125,7 @@ impl<'a> SegmentScan<'a> {
     /// `Io`.
     pub(crate) fn look_behind(&mut self) -> Result<Behind, WalError> {
         let identity = self.header.identity;
-        let mut behind = Behind {
-            stamp: None,
-            stamp_at: 0,
-            end: self.offset,
-        };
+        let mut behind = Behind { stamp: None, stamp_at: 0, end: self.offset };
         let mut offset = self.offset;
         while offset + BATCH_ALIGN <= self.header.segment_bytes {
             let head = self.bytes(offset, BATCH_HEADER)?;

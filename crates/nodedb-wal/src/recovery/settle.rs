@@ -137,8 +137,7 @@ fn rewrite(env: &Env, survey: &Survey) -> Result<u64, WalError> {
             _ => batch.header.last_lsn(),
         };
         if position > survey.proven {
-            file.write_all_at(batch.bytes, batch.offset)
-                .map_err(io("write"))?;
+            file.write_all_at(batch.bytes, batch.offset).map_err(io("write"))?;
             rewritten += batch.bytes.len() as u64;
         }
     }
@@ -206,7 +205,5 @@ fn adopt_spares(env: &Env, survey: &Survey) -> Result<VecDeque<Spare>, WalError>
 }
 
 fn remove(env: &Env, path: &Path) -> Result<(), WalError> {
-    env.files
-        .remove_file(path)
-        .map_err(WalError::io("remove", path))
+    env.files.remove_file(path).map_err(WalError::io("remove", path))
 }

@@ -42,9 +42,7 @@ pub(crate) struct Survey {
 impl Survey {
     #[expect(clippy::expect_used, reason = "a survey without a segment is an error")]
     pub(crate) fn newest(&self) -> &SurveyedSegment {
-        self.segments
-            .last()
-            .expect("a log has at least one segment")
+        self.segments.last().expect("a log has at least one segment")
     }
 
     /// The last record of the log.
@@ -108,9 +106,7 @@ pub(crate) fn survey(env: &Env, dir: &Path, purpose: Purpose) -> Result<Survey, 
 fn read_control(env: &Env, dir: &Path, listing: &Listing) -> Result<ReadControl, WalError> {
     match control::read(env, dir)? {
         Some(control) => Ok(control),
-        None if listing.segments.is_empty() => Err(WalError::NotALog {
-            dir: dir.to_owned(),
-        }),
+        None if listing.segments.is_empty() => Err(WalError::NotALog { dir: dir.to_owned() }),
         None => Err(WalError::ControlCorrupt {
             path: dir.join(name::CONTROL),
             reason: "it is missing beside segments of a log",
@@ -122,15 +118,10 @@ fn read_control(env: &Env, dir: &Path, listing: &Listing) -> Result<ReadControl,
 /// kernel may have dropped the dirty pages): what lies above the proof is written again later.
 fn sync_all(env: &Env, dir: &Path, paths: &[PathBuf]) -> Result<(), WalError> {
     for path in paths {
-        let file = env
-            .files
-            .open(path, Open::ReadWrite)
-            .map_err(WalError::io("open", path))?;
+        let file = env.files.open(path, Open::ReadWrite).map_err(WalError::io("open", path))?;
         file.sync_data().map_err(WalError::io("sync", path))?;
     }
-    env.files
-        .sync_dir(dir)
-        .map_err(WalError::io("sync directory", dir))
+    env.files.sync_dir(dir).map_err(WalError::io("sync directory", dir))
 }
 
 /// The highest position that is proven durable, and by what.
@@ -142,10 +133,7 @@ struct Proof {
 
 impl Proof {
     fn of_control(control: &Control) -> Self {
-        Self {
-            durable: control.durable.max(control.redo.previous()),
-            evidence: Evidence::Control,
-        }
+        Self { durable: control.durable.max(control.redo.previous()), evidence: Evidence::Control }
     }
 
     fn add(&mut self, durable: Option<Lsn>, evidence: Evidence) {

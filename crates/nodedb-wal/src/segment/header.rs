@@ -58,13 +58,9 @@ impl SegmentHeader {
     /// # Errors
     /// `Damaged` or `UnsupportedFormat`.
     pub(crate) fn decode(page: &[u8], path: &Path) -> Result<Self, WalError> {
-        let damaged = |reason| WalError::Damaged {
-            path: path.to_owned(),
-            reason,
-        };
-        let (covered, rest) = page
-            .split_at_checked(CRC_AT)
-            .ok_or_else(|| damaged("the header page is short"))?;
+        let damaged = |reason| WalError::Damaged { path: path.to_owned(), reason };
+        let (covered, rest) =
+            page.split_at_checked(CRC_AT).ok_or_else(|| damaged("the header page is short"))?;
         let stored = rest.first_chunk().map(|bytes| u32::from_le_bytes(*bytes));
         if !covered.starts_with(&MAGIC) || stored != Some(crc32c(covered)) {
             return Err(damaged("its header does not check out"));
@@ -78,10 +74,7 @@ impl SegmentHeader {
                 supported: VERSION,
             });
         }
-        if rest
-            .get(4..)
-            .is_none_or(|rest| rest.iter().any(|byte| *byte != 0))
-        {
+        if rest.get(4..).is_none_or(|rest| rest.iter().any(|byte| *byte != 0)) {
             return Err(damaged("the rest of its header page is not zero"));
         }
         header.ok_or_else(|| damaged("its header asks for what this format does not have"))
@@ -106,17 +99,8 @@ impl SegmentHeader {
             && align == BATCH_ALIGN
             && epoch.get() < u32::MAX
             && reserved.iter().all(|byte| *byte == 0);
-        let identity = Identity {
-            log_id,
-            segment,
-            seed,
-        };
-        let header = Self {
-            identity,
-            segment_bytes,
-            epoch,
-            created_unix_ms,
-        };
+        let identity = Identity { log_id, segment, seed };
+        let header = Self { identity, segment_bytes, epoch, created_unix_ms };
         Ok((version, known.then_some(header)))
     }
 }
@@ -127,11 +111,7 @@ mod tests {
 
     fn header() -> SegmentHeader {
         SegmentHeader {
-            identity: Identity {
-                log_id: [3; 16],
-                segment: 9,
-                seed: 0xdead_beef,
-            },
+            identity: Identity { log_id: [3; 16], segment: 9, seed: 0xdead_beef },
             segment_bytes: 65536,
             epoch: LogEpoch::new(2),
             created_unix_ms: 11,
@@ -157,13 +137,6 @@ mod tests {
         let crc = crc32c(&page[..CRC_AT]);
         page[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_le_bytes());
         let refused = SegmentHeader::decode(&page, Path::new("segment"));
-        assert!(matches!(
-            refused,
-            Err(WalError::UnsupportedFormat {
-                found: 2,
-                supported: 1,
-                ..
-            })
-        ));
+        assert!(matches!(refused, Err(WalError::UnsupportedFormat { found: 2, supported: 1, .. })));
     }
 }

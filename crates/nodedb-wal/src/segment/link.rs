@@ -86,14 +86,7 @@ impl SegmentLink {
             }
         };
         reader.finish()?;
-        Ok(Self {
-            prev_segment,
-            prev_last,
-            prev_end,
-            base_offset,
-            prev_chain,
-            reason,
-        })
+        Ok(Self { prev_segment, prev_last, prev_end, base_offset, prev_chain, reason })
     }
 }
 
@@ -107,18 +100,9 @@ mod tests {
         let sound = SegmentLink::first(Some(Lsn::FIRST));
         let last = Lsn::from_u64(u64::MAX);
         for forged in [
-            SegmentLink {
-                prev_last: last,
-                ..sound
-            },
-            SegmentLink {
-                prev_end: u64::MAX,
-                ..sound
-            },
-            SegmentLink {
-                base_offset: u64::MAX,
-                ..sound
-            },
+            SegmentLink { prev_last: last, ..sound },
+            SegmentLink { prev_end: u64::MAX, ..sound },
+            SegmentLink { base_offset: u64::MAX, ..sound },
         ] {
             let mut body = Vec::new();
             forged.encode(&mut body);

@@ -48,11 +48,7 @@ impl SegmentMap {
         if end.is_none_or(|end| end > map.len()) {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        Ok(Bytes::from_owner(View {
-            map: Arc::clone(self),
-            start,
-            len,
-        }))
+        Ok(Bytes::from_owner(View { map: Arc::clone(self), start, len }))
     }
 }
 

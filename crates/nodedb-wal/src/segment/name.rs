@@ -51,10 +51,7 @@ mod tests {
     #[test]
     fn only_our_own_names_are_segments() {
         let path = segment_path(Path::new("d"), 12);
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .expect("ascii");
+        let name = path.file_name().and_then(|name| name.to_str()).expect("ascii");
         assert_eq!(segment_number(name), Some(12));
         for foreign in ["wal-12.seg", "segment.bak", "wal-+0000000000000000012.seg"] {
             assert_eq!(segment_number(foreign), None, "{foreign}");

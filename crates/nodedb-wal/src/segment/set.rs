@@ -182,12 +182,8 @@ impl SegmentSet {
     /// The oldest segment that would stay if everything before `horizon` went.
     pub(crate) fn oldest_kept(&self, horizon: Lsn) -> u64 {
         let segments = self.segments.lock();
-        let kept = segments
-            .iter()
-            .rev()
-            .find(|segment| segment.first_lsn <= horizon);
-        kept.or(segments.first())
-            .map_or(0, |segment| segment.number)
+        let kept = segments.iter().rev().find(|segment| segment.first_lsn <= horizon);
+        kept.or(segments.first()).map_or(0, |segment| segment.number)
     }
 }
 
@@ -204,11 +200,7 @@ mod tests {
     use std::path::Path;
 
     fn segment(number: u64, first: Lsn) -> Arc<Segment> {
-        let identity = Identity {
-            log_id: [0; 16],
-            segment: number,
-            seed: 0,
-        };
+        let identity = Identity { log_id: [0; 16], segment: number, seed: 0 };
         let header = SegmentHeader {
             identity,
             segment_bytes: 65536,

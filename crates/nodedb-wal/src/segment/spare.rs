@@ -31,9 +31,7 @@ impl Spare {
         let unfinished = unfinished_path(dir, number);
         let prepared = Self::fill(env, &unfinished, segment_bytes).and_then(|file| {
             let path = spare_path(dir, number);
-            env.files
-                .rename(&unfinished, &path)
-                .map_err(WalError::io("rename", &unfinished))?;
+            env.files.rename(&unfinished, &path).map_err(WalError::io("rename", &unfinished))?;
             Ok(Self { path, file })
         });
         if prepared.is_err()
@@ -47,19 +45,14 @@ impl Spare {
     }
 
     fn fill(env: &Env, path: &Path, segment_bytes: u64) -> Result<Arc<dyn File>, WalError> {
-        let file = env
-            .files
-            .open(path, Open::CreateNew)
-            .map_err(WalError::io("create", path))?;
-        file.allocate(segment_bytes)
-            .map_err(WalError::io("allocate", path))?;
+        let file = env.files.open(path, Open::CreateNew).map_err(WalError::io("create", path))?;
+        file.allocate(segment_bytes).map_err(WalError::io("allocate", path))?;
         let zeros = vec![0; FILL.min(in_memory(segment_bytes))];
         let mut offset = 0;
         while offset < segment_bytes {
             let left = in_memory(segment_bytes - offset).min(zeros.len());
             let chunk = zeros.get(..left).unwrap_or_default();
-            file.write_all_at(chunk, offset)
-                .map_err(WalError::io("fill", path))?;
+            file.write_all_at(chunk, offset).map_err(WalError::io("fill", path))?;
             offset += left as u64;
         }
         file.sync_data().map_err(WalError::io("sync", path))?;
@@ -71,10 +64,7 @@ impl Spare {
     /// # Errors
     /// `Io`.
     pub(crate) fn adopt(env: &Env, path: PathBuf) -> Result<Self, WalError> {
-        let file = env
-            .files
-            .open(&path, Open::ReadWrite)
-            .map_err(WalError::io("open", &path))?;
+        let file = env.files.open(&path, Open::ReadWrite).map_err(WalError::io("open", &path))?;
         Ok(Self { path, file })
     }
 }

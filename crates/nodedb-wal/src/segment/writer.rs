@@ -50,11 +50,7 @@ impl SegmentWriter {
         let path = segment_path(dir, start.number);
         let seed = env.random.u32().map_err(WalError::io("seed", &path))?;
         let created_unix_ms = env.clock.unix_ms();
-        let identity = Identity {
-            log_id: start.log_id,
-            segment: start.number,
-            seed,
-        };
+        let identity = Identity { log_id: start.log_id, segment: start.number, seed };
         let header = SegmentHeader {
             identity,
             segment_bytes: start.segment_bytes,
@@ -63,16 +59,10 @@ impl SegmentWriter {
         };
         let (first, chain) = first_bytes(&header, start);
         let file = spare.file;
-        file.write_all_at(&first, 0)
-            .map_err(WalError::io("write", &spare.path))?;
-        file.sync_data()
-            .map_err(WalError::io("sync", &spare.path))?;
-        env.files
-            .rename(&spare.path, &path)
-            .map_err(WalError::io("rename", &spare.path))?;
-        env.files
-            .sync_dir(dir)
-            .map_err(WalError::io("sync directory", dir))?;
+        file.write_all_at(&first, 0).map_err(WalError::io("write", &spare.path))?;
+        file.sync_data().map_err(WalError::io("sync", &spare.path))?;
+        env.files.rename(&spare.path, &path).map_err(WalError::io("rename", &spare.path))?;
+        env.files.sync_dir(dir).map_err(WalError::io("sync directory", dir))?;
         let writer = Self {
             file,
             path: path.clone(),
@@ -92,9 +82,7 @@ impl SegmentWriter {
     /// `Io`; the log must then be opened again.
     pub(crate) fn write(&mut self, bytes: &mut Vec<u8>, draft: &Draft) -> Result<(), WalError> {
         let chain = batch::seal(bytes, draft, &self.identity, self.offset, self.chain);
-        self.file
-            .write_all_at(bytes, self.offset)
-            .map_err(WalError::io("write", &self.path))?;
+        self.file.write_all_at(bytes, self.offset).map_err(WalError::io("write", &self.path))?;
         self.offset += bytes.len() as u64;
         self.chain = chain;
         Ok(())
@@ -105,9 +93,7 @@ impl SegmentWriter {
     /// # Errors
     /// `Io`; the log must then be opened again.
     pub(crate) fn sync(&self) -> Result<(), WalError> {
-        self.file
-            .sync_data()
-            .map_err(WalError::io("sync", &self.path))
+        self.file.sync_data().map_err(WalError::io("sync", &self.path))
     }
 
     pub(crate) const fn number(&self) -> u64 {
@@ -152,11 +138,7 @@ fn first_bytes(header: &SegmentHeader, start: &Start) -> (Vec<u8>, u32) {
     let seed = header.identity.seed;
     let chain = batch::seal(&mut link, &draft, &header.identity, HEADER_PAGE, seed);
     let mut first = header.encode();
-    assert_eq!(
-        first.len(),
-        in_memory(HEADER_PAGE),
-        "the header owns a page"
-    );
+    assert_eq!(first.len(), in_memory(HEADER_PAGE), "the header owns a page");
     first.extend_from_slice(&link);
     (first, chain)
 }

@@ -50,14 +50,9 @@ fn a_rebuilt_log_holds_the_same_and_goes_on() {
     let mut building = builder(&env, from);
     for batch in &original {
         let views: Vec<_> = batch.records().collect();
-        let stored = |view| StoredRecord {
-            record: RecordView::as_record(view),
-            group: view.group,
-        };
+        let stored = |view| StoredRecord { record: RecordView::as_record(view), group: view.group };
         let records: Vec<_> = views.iter().map(stored).collect();
-        building
-            .push(batch.epoch, batch.first_lsn, batch.commit_ms, &records)
-            .expect("follows");
+        building.push(batch.epoch, batch.first_lsn, batch.commit_ms, &records).expect("follows");
     }
     building.finish(from.next()).expect("no fault");
 
@@ -86,14 +81,8 @@ fn an_empty_rebuilt_log_starts_where_it_was_told() {
 fn what_does_not_follow_is_refused() {
     let (_disk, env) = empty();
     let mut building = builder(&env, lsn(10));
-    let whole = StoredRecord {
-        record: record(b"x"),
-        group: GroupFlags::at(0, 1),
-    };
-    let half = StoredRecord {
-        group: GroupFlags::at(0, 2),
-        ..whole
-    };
+    let whole = StoredRecord { record: record(b"x"), group: GroupFlags::at(0, 1) };
+    let half = StoredRecord { group: GroupFlags::at(0, 2), ..whole };
     let epoch = LogEpoch::new(3);
     let early = building.push(epoch, lsn(11), 5, &[whole]);
     assert!(matches!(early, Err(WalError::NotConsecutive { .. })));
@@ -103,10 +92,7 @@ fn what_does_not_follow_is_refused() {
     let back = building.push(epoch, lsn(11), 4, &[whole]);
     assert!(matches!(back, Err(WalError::Malformed { .. })));
     let huge = vec![0; usize::try_from(SEGMENT).expect("small")];
-    let large = StoredRecord {
-        record: record(&huge),
-        group: GroupFlags::at(0, 1),
-    };
+    let large = StoredRecord { record: record(&huge), group: GroupFlags::at(0, 1) };
     let large = building.push(epoch, lsn(11), 6, &[large]);
     assert!(matches!(large, Err(WalError::TooLarge { .. })));
 }
@@ -115,13 +101,8 @@ fn what_does_not_follow_is_refused() {
 fn an_unfinished_one_is_no_log() {
     let (disk, env) = empty();
     let mut building = builder(&env, lsn(1));
-    let whole = StoredRecord {
-        record: record(b"x"),
-        group: GroupFlags::at(0, 1),
-    };
-    building
-        .push(LogEpoch::new(1), lsn(1), 5, &[whole])
-        .expect("follows");
+    let whole = StoredRecord { record: record(b"x"), group: GroupFlags::at(0, 1) };
+    building.push(LogEpoch::new(1), lsn(1), 5, &[whole]).expect("follows");
     drop(building);
     let opened = Wal::open(&disk.env(), dir(), options());
     assert!(matches!(opened, Err(WalError::ControlCorrupt { .. })));

@@ -56,16 +56,9 @@ impl Model {
 
     /// Checks a reopened log and forgets what a crash took.
     fn check(&mut self, log: &Log, last: Option<Lsn>) {
-        assert!(
-            last >= self.acknowledged,
-            "acknowledged {:?}, found {last:?}",
-            self.acknowledged
-        );
+        assert!(last >= self.acknowledged, "acknowledged {:?}, found {last:?}", self.acknowledged);
         self.groups.retain(|(first, _)| Some(*first) <= last);
-        let end = self
-            .groups
-            .last()
-            .map(|(first, group)| first.advance(group.len() as u64 - 1));
+        let end = self.groups.last().map(|(first, group)| first.advance(group.len() as u64 - 1));
         assert_eq!(end, last, "groups are whole");
         let oldest = log.wal.oldest();
         let records = self.groups.iter().flat_map(|(first, group)| {
@@ -91,10 +84,7 @@ fn append(log: &Log, model: &mut Model, sizes: &[usize], durability: Durability)
     if log.wal.health() == nodedb_wal::LogHealth::Poisoned {
         return None;
     }
-    let records: Vec<_> = slices
-        .iter()
-        .map(|payload| crate::world::record(payload))
-        .collect();
+    let records: Vec<_> = slices.iter().map(|payload| crate::world::record(payload)).collect();
     let bytes = records.iter().map(nodedb_wal::Record::encoded_len).sum();
     let class = nodedb_wal::AppendClass::User;
     // Short: on a dead machine no room comes, and an append that is not made harms nobody.

@@ -41,11 +41,8 @@ fn write() -> SimFiles {
         payload: b"",
     };
     for group in [vec![record(b"hello")], vec![record(b"wor"), other]] {
-        let range = wal
-            .append(&group, Durability::Sync, AppendClass::User)
-            .expect("taken");
-        wal.wait_durable(range.start(), Duration::from_secs(20))
-            .expect("durable");
+        let range = wal.append(&group, Durability::Sync, AppendClass::User).expect("taken");
+        wal.wait_durable(range.start(), Duration::from_secs(20)).expect("durable");
     }
     wal.close().expect("no fault");
     disk
@@ -73,11 +70,7 @@ fn load(text: &str) -> SimFiles {
         let [name, offset, hex] = fields[..] else {
             panic!("three fields: {line}");
         };
-        let file = if name == "segment" {
-            &mut segment_bytes
-        } else {
-            &mut control_bytes
-        };
+        let file = if name == "segment" { &mut segment_bytes } else { &mut control_bytes };
         let at = usize::from_str_radix(offset, 16).expect("an offset");
         file[at..at + 32].copy_from_slice(&from_hex(hex).expect("a row"));
     }
@@ -100,30 +93,12 @@ fn the_golden_log_opens_with_its_records() {
         assert_eq!(batch.commit_ms, 1_767_225_600_000);
         records.extend(batch.records());
     }
-    let payloads: Vec<_> = records
-        .iter()
-        .map(|record| record.payload.as_ref())
-        .collect();
+    let payloads: Vec<_> = records.iter().map(|record| record.payload.as_ref()).collect();
     assert_eq!(payloads, [b"hello".as_slice(), b"wor", b""]);
     assert_eq!(records[2].kind, 0x0304 | SKIPPABLE);
-    assert_eq!(
-        (records[2].tenant, records[2].vshard.get()),
-        (TenantId::SYSTEM, 0x0102)
-    );
-    assert_eq!(
-        records[0].group,
-        GroupFlags {
-            first: true,
-            last: true
-        }
-    );
-    assert_eq!(
-        records[1].group,
-        GroupFlags {
-            first: true,
-            last: false
-        }
-    );
+    assert_eq!((records[2].tenant, records[2].vshard.get()), (TenantId::SYSTEM, 0x0102));
+    assert_eq!(records[0].group, GroupFlags { first: true, last: true });
+    assert_eq!(records[1].group, GroupFlags { first: true, last: false });
 }
 
 /// With `BLESS_GOLDEN` set it writes the file instead, which only a new format version may do.
@@ -132,10 +107,7 @@ fn the_same_writes_give_the_same_bytes() {
     let written = dump(&write());
     if std::env::var_os("BLESS_GOLDEN").is_some() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/log/golden-v1.hex");
-        Env::real()
-            .files
-            .replace(&path, written.as_bytes())
-            .expect("written");
+        Env::real().files.replace(&path, written.as_bytes()).expect("written");
         return;
     }
     assert_eq!(written, GOLDEN);

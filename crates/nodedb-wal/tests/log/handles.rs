@@ -17,14 +17,8 @@ use std::{
 fn opening_a_long_log_needs_few_files_at_a_time() {
     let log = Log::create(SimFiles::new(1), options());
     log.fill_segments(12);
-    let files = Arc::new(Counted {
-        files: killed(&log.disk),
-        opened: Mutex::default(),
-    });
-    let env = Env {
-        files: Arc::<Counted>::clone(&files),
-        ..log.env
-    };
+    let files = Arc::new(Counted { files: killed(&log.disk), opened: Mutex::default() });
+    let env = Env { files: Arc::<Counted>::clone(&files), ..log.env };
     let (wal, report) = Wal::open(&env, dir(), options()).expect("sound");
     assert_eq!(report.segments, 12);
     let most = files.opened.lock().most;

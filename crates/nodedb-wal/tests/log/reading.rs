@@ -35,23 +35,12 @@ fn a_reader_follows_the_log_from_the_middle_of_a_batch_on() {
 fn truncation_goes_by_the_lowest_hold_and_names_it() {
     let log = Log::create(SimFiles::new(2), options());
     log.fill_segments(5);
-    let starts: Vec<Lsn> = log
-        .wal
-        .segments()
-        .iter()
-        .map(|segment| segment.first_lsn)
-        .collect();
-    assert!(
-        log.wal.plan_truncation(&[]).segments().is_empty(),
-        "recovery needs all"
-    );
+    let starts: Vec<Lsn> = log.wal.segments().iter().map(|segment| segment.first_lsn).collect();
+    assert!(log.wal.plan_truncation(&[]).segments().is_empty(), "recovery needs all");
     log.checkpoint(starts[4]);
 
     let pin = log.wal.pin("reader", starts[1]);
-    let archive = Hold {
-        name: "archive".to_owned(),
-        lsn: starts[3],
-    };
+    let archive = Hold { name: "archive".to_owned(), lsn: starts[3] };
     let plan = log.wal.plan_truncation(std::slice::from_ref(&archive));
     let names: Vec<_> = plan.holds().iter().map(|hold| hold.name.as_str()).collect();
     assert_eq!(names, ["reader", "archive", "redo"]);
@@ -77,12 +66,7 @@ fn truncation_goes_by_the_lowest_hold_and_names_it() {
 fn a_pin_taken_after_the_plan_still_holds() {
     let log = Log::create(SimFiles::new(3), options());
     log.fill_segments(3);
-    let starts: Vec<Lsn> = log
-        .wal
-        .segments()
-        .iter()
-        .map(|segment| segment.first_lsn)
-        .collect();
+    let starts: Vec<Lsn> = log.wal.segments().iter().map(|segment| segment.first_lsn).collect();
     log.checkpoint(starts[2]);
     let plan = log.wal.plan_truncation(&[]);
     assert_eq!(plan.segments().len(), 2);
@@ -96,15 +80,10 @@ fn a_reader_of_what_was_reclaimed_is_told_and_never_sees_other_bytes() {
     let log = Log::create(SimFiles::new(4), options());
     log.fill_segments(4);
     let segments = log.wal.segments();
-    let mut slow = log
-        .wal
-        .reader(Lsn::FIRST, ReadLimit::Durable)
-        .expect("there");
+    let mut slow = log.wal.reader(Lsn::FIRST, ReadLimit::Durable).expect("there");
     slow.next_batch().expect("intact").expect("there");
     log.checkpoint(segments[3].first_lsn);
-    log.wal
-        .truncate(log.wal.plan_truncation(&[]))
-        .expect("no fault");
+    log.wal.truncate(log.wal.plan_truncation(&[])).expect("no fault");
     // To the end of the segment it stands in, then the truth.
     let mut next = lsn(2);
     let error = loop {
@@ -181,22 +160,9 @@ fn a_damaged_batch_is_an_error_for_its_readers() {
     let at = log.wal.log_offset();
     log.commit(b"damaged later");
     log.disk.corrupt(crate::world::segment(1), at + 100, 1);
-    let mut reader = log
-        .wal
-        .reader(Lsn::FIRST, ReadLimit::Durable)
-        .expect("there");
+    let mut reader = log.wal.reader(Lsn::FIRST, ReadLimit::Durable).expect("there");
     let error = reader.next_batch().expect_err("damaged");
-    assert!(
-        matches!(
-            error,
-            ReadError::Corrupt {
-                segment: 1,
-                lsn: Lsn::FIRST,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, ReadError::Corrupt { segment: 1, lsn: Lsn::FIRST, .. }), "{error}");
 }
 
 /// On real files readers go through maps: what they were given stays as it was, whatever becomes of
@@ -218,14 +184,12 @@ fn mapped_payloads_outlive_truncation_recycling_and_close() {
         loop {
             match wal.append(&records, Durability::Sync, AppendClass::User) {
                 Ok(range) => {
-                    wal.wait_durable(range.start(), deadline())
-                        .expect("durable");
+                    wal.wait_durable(range.start(), deadline()).expect("durable");
                     return range.start();
                 }
                 Err(AppendError::Backpressure) => {
                     let bytes = records[0].encoded_len();
-                    wal.wait_room(bytes, AppendClass::User, deadline())
-                        .expect("room comes");
+                    wal.wait_room(bytes, AppendClass::User, deadline()).expect("room comes");
                 }
                 Err(other) => panic!("{other}"),
             }
@@ -244,10 +208,7 @@ fn mapped_payloads_outlive_truncation_recycling_and_close() {
         }
     }
     assert!(wal.oldest() > Lsn::FIRST, "something was truncated");
-    let unmapped = wal
-        .reader(wal.oldest(), ReadLimit::Durable)
-        .expect("there")
-        .unmapped();
+    let unmapped = wal.reader(wal.oldest(), ReadLimit::Durable).expect("there").unmapped();
     let mut unmapped = unmapped;
     let batch = unmapped.next_batch().expect("intact").expect("there");
     assert_eq!(batch.first_lsn, wal.oldest());

@@ -21,11 +21,7 @@ fn a_closed_log_opens_with_everything() {
     assert_eq!(report.dropped_bytes, 0);
     assert!(report.epoch > before);
     let expected: Vec<_> = (0..20_u8).map(|index| vec![index; 100]).collect();
-    let found: Vec<_> = log
-        .contents()
-        .into_iter()
-        .map(|(_, payload)| payload)
-        .collect();
+    let found: Vec<_> = log.contents().into_iter().map(|(_, payload)| payload).collect();
     assert_eq!(found, expected);
 }
 
@@ -65,17 +61,9 @@ fn a_torn_tail_is_cut_at_every_sector() {
         image.plant(segment(1), &torn);
         let (log, report) = Log::open(image, options()).expect("a tail is no corruption");
         let whole = kept == end;
-        assert_eq!(
-            report.last,
-            Some(lsn(if whole { 2 } else { 1 })),
-            "kept up to {kept}"
-        );
+        assert_eq!(report.last, Some(lsn(if whole { 2 } else { 1 })), "kept up to {kept}");
         let torn_header = kept == start;
-        assert_eq!(
-            report.dropped_bytes > 0,
-            !whole && !torn_header,
-            "kept up to {kept}"
-        );
+        assert_eq!(report.dropped_bytes > 0, !whole && !torn_header, "kept up to {kept}");
         assert_eq!(log.contents().len(), if whole { 2 } else { 1 });
     }
 }
@@ -97,10 +85,7 @@ fn a_flipped_bit_below_durable_evidence_refuses_and_changes_nothing() {
         let error = refused(&image);
         assert_eq!(error.kind(), ErrorKind::Corrupt, "offset {offset}: {error}");
         if offset >= 4608 {
-            assert!(
-                matches!(error, WalError::Corruption { segment: 1, .. }),
-                "{error}"
-            );
+            assert!(matches!(error, WalError::Corruption { segment: 1, .. }), "{error}");
         }
     }
 }
@@ -114,11 +99,7 @@ fn damage_in_a_sealed_segment_refuses() {
     for offset in (0..end).step_by(97) {
         let image = killed(&disk);
         image.corrupt(segment(1), offset, 0x10);
-        assert_eq!(
-            refused(&image).kind(),
-            ErrorKind::Corrupt,
-            "offset {offset}"
-        );
+        assert_eq!(refused(&image).kind(), ErrorKind::Corrupt, "offset {offset}");
     }
 }
 
@@ -128,10 +109,7 @@ fn damage_in_a_sealed_segment_refuses() {
 fn a_sync_point_closes_the_window() {
     let idle = Duration::from_millis(1);
     for (sync_point_idle, closes) in [(Duration::from_hours(1), false), (idle, true)] {
-        let options = LogOptions {
-            sync_point_idle,
-            ..options()
-        };
+        let options = LogOptions { sync_point_idle, ..options() };
         let log = Log::create(SimFiles::new(4), options.clone());
         let start = log.wal.log_offset();
         log.commit(b"the only record");
@@ -143,13 +121,7 @@ fn a_sync_point_closes_the_window() {
         if closes {
             let error = refused(&image);
             assert!(
-                matches!(
-                    error,
-                    WalError::Corruption {
-                        durable_lsn: Lsn::FIRST,
-                        ..
-                    }
-                ),
+                matches!(error, WalError::Corruption { durable_lsn: Lsn::FIRST, .. }),
                 "{error}"
             );
         } else {
@@ -162,13 +134,7 @@ fn a_sync_point_closes_the_window() {
 #[test]
 fn one_sync_point_is_enough() {
     let sync_point_idle = Duration::from_millis(1);
-    let log = Log::create(
-        SimFiles::new(4),
-        LogOptions {
-            sync_point_idle,
-            ..options()
-        },
-    );
+    let log = Log::create(SimFiles::new(4), LogOptions { sync_point_idle, ..options() });
     let start = log.wal.log_offset();
     log.commit(b"the only record");
     crate::world::until("a SyncPoint", || log.wal.log_offset() == start + 1024);
@@ -194,11 +160,7 @@ fn what_a_failed_sync_left_in_the_cache_is_written_again() {
     assert_eq!(report.proven, Some(Lsn::FIRST));
     assert!(report.rewritten_bytes >= 2000);
     let (_, report) = Log::open(log.disk.crash_losing_all(), options()).expect("sound");
-    assert_eq!(
-        report.last,
-        range.last(),
-        "it was reported, so it must stay"
-    );
+    assert_eq!(report.last, range.last(), "it was reported, so it must stay");
 }
 
 #[test]
@@ -220,10 +182,7 @@ fn a_second_crash_in_recovery_changes_nothing() {
         for again in [image.crash(), image.crash_keeping_all()] {
             let (_, report) = Log::open(again, options()).expect("sound after two crashes");
             // The tail was never synced, so a power cut may take it; the durable record stays.
-            assert!(
-                report.last == expected || report.last == Some(Lsn::FIRST),
-                "{count}"
-            );
+            assert!(report.last == expected || report.last == Some(Lsn::FIRST), "{count}");
         }
     }
 }
@@ -271,10 +230,7 @@ fn one_damaged_control_slot_after_reclaim_costs_nothing() {
     log.fill_segments(4);
     let redo = log.wal.segments()[2].first_lsn;
     log.checkpoint(redo);
-    let truncated = log
-        .wal
-        .truncate(log.wal.plan_truncation(&[]))
-        .expect("no fault");
+    let truncated = log.wal.truncate(log.wal.plan_truncation(&[])).expect("no fault");
     assert_eq!(truncated.segments, 2);
     let disk = killed(&log.disk);
     for slot in [0, 4096] {
@@ -395,10 +351,7 @@ fn verify_sees_what_open_sees_and_changes_nothing() {
     assert_eq!(report.last, Some(lsn(2)));
     assert_eq!(report.records, 2);
     assert_eq!(report.epoch, LogEpoch::new(1));
-    assert_eq!(
-        inspect::segments(&disk.env(), dir()).expect("sound"),
-        report.segments
-    );
+    assert_eq!(inspect::segments(&disk.env(), dir()).expect("sound"), report.segments);
     assert!(before.differences(&disk.snapshot()).is_empty());
     disk.corrupt(segment(1), 200, 1);
     assert!(inspect::verify(&disk.env(), dir()).is_err());

@@ -11,14 +11,8 @@ fn a_full_disk_refuses_before_an_lsn_is_taken_and_appends_resume() {
     log.fill_disk();
     let big = [8; 9000];
     let last = loop {
-        match log
-            .wal
-            .append(&[record(&big)], Durability::Sync, AppendClass::User)
-        {
-            Ok(range) => log
-                .wal
-                .wait_durable(range.start(), log.deadline())
-                .expect("durable"),
+        match log.wal.append(&[record(&big)], Durability::Sync, AppendClass::User) {
+            Ok(range) => log.wal.wait_durable(range.start(), log.deadline()).expect("durable"),
             Err(AppendError::NoSpace) => break log.wal.appended(),
             Err(AppendError::Backpressure) => {
                 // The preparer has not met the full disk yet.
@@ -37,16 +31,9 @@ fn a_full_disk_refuses_before_an_lsn_is_taken_and_appends_resume() {
         .append(&[record(&big)], Durability::Sync, AppendClass::Housekeeping)
         .expect("the reserve");
     assert_eq!(Some(range.start()), last.map(Lsn::next), "no LSN was lost");
-    log.wal
-        .wait_durable(range.start(), log.deadline())
-        .expect("durable");
-    log.wal
-        .record_checkpoint(range.end(), range.start(), None)
-        .expect("no new file needed");
-    let truncated = log
-        .wal
-        .truncate(log.wal.plan_truncation(&[]))
-        .expect("no new file needed");
+    log.wal.wait_durable(range.start(), log.deadline()).expect("durable");
+    log.wal.record_checkpoint(range.end(), range.start(), None).expect("no new file needed");
+    let truncated = log.wal.truncate(log.wal.plan_truncation(&[])).expect("no new file needed");
     assert_eq!((truncated.segments, truncated.recycled), (2, 2));
     log.commit(b"resumed without reopening");
     crate::world::until("health says so", || log.wal.health() == LogHealth::Healthy);
@@ -64,24 +51,13 @@ fn after_a_reopen_on_a_full_disk_users_leave_room_for_the_checkpoint() {
     for _ in 0..3 {
         let range = log
             .wal
-            .append(
-                &[record(&[9; 1000])],
-                Durability::Sync,
-                AppendClass::Housekeeping,
-            )
+            .append(&[record(&[9; 1000])], Durability::Sync, AppendClass::Housekeeping)
             .expect("users left room");
-        log.wal
-            .wait_durable(range.start(), log.deadline())
-            .expect("durable");
+        log.wal.wait_durable(range.start(), log.deadline()).expect("durable");
     }
     let last = log.wal.durable().expect("there are records");
-    log.wal
-        .record_checkpoint(last, last, None)
-        .expect("no new file needed");
-    let truncated = log
-        .wal
-        .truncate(log.wal.plan_truncation(&[]))
-        .expect("no new file needed");
+    log.wal.record_checkpoint(last, last, None).expect("no new file needed");
+    let truncated = log.wal.truncate(log.wal.plan_truncation(&[])).expect("no new file needed");
     assert!(truncated.segments > 0);
     let bytes = record(b"resumed without reopening").encoded_len();
     log.wal
@@ -98,11 +74,7 @@ fn users_do_not_fill_the_file_that_housekeeping_has_opened() {
     fill_until_no_space(&log);
     let before = log.wal.segments().len();
     let housekeeping = |bytes: &[u8]| {
-        log.wal.append(
-            &[record(bytes)],
-            Durability::Sync,
-            AppendClass::Housekeeping,
-        )
+        log.wal.append(&[record(bytes)], Durability::Sync, AppendClass::Housekeeping)
     };
     housekeeping(&[9; 9000]).expect("the held-back file");
     fill_until_no_space(&log);
@@ -116,14 +88,8 @@ fn users_do_not_fill_the_file_that_housekeeping_has_opened() {
 fn fill_until_no_space(log: &Log) {
     let big = [8; 1000];
     loop {
-        match log
-            .wal
-            .append(&[record(&big)], Durability::Sync, AppendClass::User)
-        {
-            Ok(range) => log
-                .wal
-                .wait_durable(range.start(), log.deadline())
-                .expect("durable"),
+        match log.wal.append(&[record(&big)], Durability::Sync, AppendClass::User) {
+            Ok(range) => log.wal.wait_durable(range.start(), log.deadline()).expect("durable"),
             Err(AppendError::NoSpace) => return,
             Err(AppendError::Backpressure) => {
                 // The preparer has not met the full disk yet.

@@ -35,12 +35,7 @@ pub(crate) fn lsn(value: u64) -> Lsn {
 }
 
 pub(crate) fn record(payload: &[u8]) -> Record<'_> {
-    Record {
-        tenant: TenantId::DEFAULT,
-        vshard: VshardId::new(3),
-        kind: 9,
-        payload,
-    }
+    Record { tenant: TenantId::DEFAULT, vshard: VshardId::new(3), kind: 9, payload }
 }
 
 /// A log and the disk below it.
@@ -79,12 +74,7 @@ impl Log {
         };
         until("two prepared files", || {
             let snapshot = self.disk.snapshot();
-            snapshot
-                .files()
-                .iter()
-                .filter(|(path, bytes)| whole(path, bytes))
-                .count()
-                >= 2
+            snapshot.files().iter().filter(|(path, bytes)| whole(path, bytes)).count() >= 2
         });
     }
 
@@ -103,9 +93,7 @@ impl Log {
         loop {
             match self.wal.append(&records, durability, AppendClass::User) {
                 Err(AppendError::Backpressure) => {
-                    let waited = self
-                        .wal
-                        .wait_room(bytes, AppendClass::User, self.deadline());
+                    let waited = self.wal.wait_room(bytes, AppendClass::User, self.deadline());
                     waited.expect("room comes");
                 }
                 appended => return appended.expect("taken"),
@@ -116,9 +104,7 @@ impl Log {
     /// Appends a record and waits until it is durable.
     pub(crate) fn commit(&self, payload: &[u8]) -> Lsn {
         let lsn = self.append(payload, Durability::Sync).start();
-        self.wal
-            .wait_durable(lsn, self.deadline())
-            .expect("durable");
+        self.wal.wait_durable(lsn, self.deadline()).expect("durable");
         lsn
     }
 
@@ -145,19 +131,13 @@ impl Log {
     /// Leaves the disk without a byte of room.
     pub(crate) fn fill_disk(&self) {
         let snapshot = self.disk.snapshot();
-        let used = snapshot
-            .files()
-            .values()
-            .map(|bytes| bytes.len() as u64)
-            .sum();
+        let used = snapshot.files().values().map(|bytes| bytes.len() as u64).sum();
         self.disk.set_quota(Some(used));
     }
 
     pub(crate) fn checkpoint(&self, redo: Lsn) {
         let record = self.commit(b"checkpoint");
-        self.wal
-            .record_checkpoint(redo, record, None)
-            .expect("no fault");
+        self.wal.record_checkpoint(redo, record, None).expect("no fault");
     }
 }
 
@@ -165,11 +145,7 @@ pub(crate) fn read(wal: &Wal, from: Lsn, limit: ReadLimit) -> Vec<(Lsn, Vec<u8>)
     let mut reader = wal.reader(from, limit).expect("there");
     let mut found = Vec::new();
     while let Some(batch) = reader.next_batch().expect("intact") {
-        found.extend(
-            batch
-                .records()
-                .map(|record| (record.lsn, record.payload.to_vec())),
-        );
+        found.extend(batch.records().map(|record| (record.lsn, record.payload.to_vec())));
     }
     found
 }

@@ -37,20 +37,14 @@ fn poisoned() -> (Log, Lsn, Lsn) {
 fn a_failed_sync_poisons_and_nothing_is_acknowledged_or_synced_after_it() {
     let (log, durable, lost) = poisoned();
     let operations = log.disk.operations();
-    let refused = log
-        .wal
-        .append(&[record(b"x")], Durability::Sync, AppendClass::User);
+    let refused = log.wal.append(&[record(b"x")], Durability::Sync, AppendClass::User);
     assert!(matches!(refused, Err(AppendError::Poisoned(_))));
     log.wal.request_sync(lost);
     let synced = log.wal.sync(log.deadline());
     assert!(matches!(synced, Err(WaitError::Poisoned(_))));
     assert!(matches!(log.wal.close(), Err(WalError::Poisoned(_))));
     assert_eq!(log.wal.durable(), Some(durable));
-    assert_eq!(
-        log.disk.operations(),
-        operations,
-        "not one operation after the failure"
-    );
+    assert_eq!(log.disk.operations(), operations, "not one operation after the failure");
 }
 
 #[test]
@@ -63,11 +57,7 @@ fn a_poisoned_log_reads_what_is_durable_and_deletes_and_records_nothing() {
     assert!(matches!(recorded, Err(WalError::Poisoned(_))));
     assert!(log.wal.wait_durable(durable, log.deadline()).is_ok());
     assert_eq!(log.contents().last().map(|(lsn, _)| *lsn), Some(durable));
-    assert_eq!(
-        log.disk.operations(),
-        operations,
-        "not one operation after the failure"
-    );
+    assert_eq!(log.disk.operations(), operations, "not one operation after the failure");
 }
 
 /// CONTROL fails on another thread while the flusher is between its write and its sync. The sync would
@@ -106,11 +96,8 @@ fn what_was_durable_at_the_failure_stays_the_last_word_whichever_thread_met_it()
 
 #[test]
 fn every_failing_write_or_sync_around_a_rotation_poisons_and_loses_nothing() {
-    let faults: [fn(&SimFiles, u64); 3] = [
-        SimFiles::fail_sync,
-        SimFiles::fail_write,
-        SimFiles::fail_dir_sync,
-    ];
+    let faults: [fn(&SimFiles, u64); 3] =
+        [SimFiles::fail_sync, SimFiles::fail_write, SimFiles::fail_dir_sync];
     for fault in faults {
         for nth in 1..=4 {
             let log = Log::create(SimFiles::new(2), options());
@@ -118,9 +105,7 @@ fn every_failing_write_or_sync_around_a_rotation_poisons_and_loses_nothing() {
             fault(&log.disk, nth);
             for _ in 0..16 {
                 let records = [record(&[2; 9000])];
-                let Ok(range) = log
-                    .wal
-                    .append(&records, Durability::Sync, AppendClass::User)
+                let Ok(range) = log.wal.append(&records, Durability::Sync, AppendClass::User)
                 else {
                     break;
                 };
@@ -130,11 +115,7 @@ fn every_failing_write_or_sync_around_a_rotation_poisons_and_loses_nothing() {
                 acknowledged = range.start();
             }
             drop(log.wal);
-            for image in [
-                log.disk.crash_losing_all(),
-                log.disk.crash(),
-                killed(&log.disk),
-            ] {
+            for image in [log.disk.crash_losing_all(), log.disk.crash(), killed(&log.disk)] {
                 let (_, report) = Log::open(image, options()).expect("sound");
                 assert!(report.last >= Some(acknowledged), "fault {nth}");
             }
@@ -152,10 +133,7 @@ fn a_group_is_never_split_and_never_in_two_segments() {
     }
     log.wal.sync(log.deadline()).expect("no fault");
     assert!(log.wal.segments().len() > 4);
-    let mut reader = log
-        .wal
-        .reader(Lsn::FIRST, ReadLimit::Durable)
-        .expect("there");
+    let mut reader = log.wal.reader(Lsn::FIRST, ReadLimit::Durable).expect("there");
     let mut next = 1;
     while let Some(batch) = reader.next_batch().expect("intact") {
         let records: Vec<_> = batch.records().collect();
@@ -179,13 +157,9 @@ fn the_largest_group_fits_and_one_byte_more_is_refused() {
     assert_eq!(record(&payload).encoded_len(), limit);
     log.commit(b"so that it needs a fresh segment");
     let range = log.append(&payload, Durability::Sync);
-    log.wal
-        .wait_durable(range.start(), log.deadline())
-        .expect("durable");
+    log.wal.wait_durable(range.start(), log.deadline()).expect("durable");
     let payload = vec![1; limit - 31];
-    let refused = log
-        .wal
-        .append(&[record(&payload)], Durability::Sync, AppendClass::User);
+    let refused = log.wal.append(&[record(&payload)], Durability::Sync, AppendClass::User);
     assert!(matches!(refused, Err(AppendError::TooLarge { .. })));
     assert_eq!(log.wal.appended(), range.last());
 }
@@ -211,10 +185,7 @@ fn many_writers_share_syncs_and_get_dense_numbers() {
                 })
             })
             .collect();
-        writers
-            .into_iter()
-            .flat_map(|writer| writer.join().expect("no panic"))
-            .collect()
+        writers.into_iter().flat_map(|writer| writer.join().expect("no panic")).collect()
     });
     let mut starts: Vec<_> = taken.iter().map(|range| range.start().get()).collect();
     starts.sort_unstable();
@@ -239,19 +210,11 @@ fn buffered_survives_a_kill_and_a_wait_makes_it_durable() {
     let log = Log::create(SimFiles::new(8), options());
     let written = log.write(b"buffered");
     assert_eq!(log.wal.durable(), None);
-    assert_eq!(
-        crate::world::read(&log.wal, Lsn::FIRST, ReadLimit::Durable),
-        []
-    );
-    assert_eq!(
-        crate::world::read(&log.wal, Lsn::FIRST, ReadLimit::Written).len(),
-        1
-    );
+    assert_eq!(crate::world::read(&log.wal, Lsn::FIRST, ReadLimit::Durable), []);
+    assert_eq!(crate::world::read(&log.wal, Lsn::FIRST, ReadLimit::Written).len(), 1);
     let (_, report) = Log::open(killed(&log.disk), options()).expect("sound");
     assert_eq!(report.last, Some(written));
-    log.wal
-        .wait_durable(written, log.deadline())
-        .expect("asks for the sync itself");
+    log.wal.wait_durable(written, log.deadline()).expect("asks for the sync itself");
     assert_eq!(log.wal.durable(), Some(written));
 }
 
@@ -260,10 +223,7 @@ fn a_wait_ends_at_its_deadline_and_at_the_close() {
     let log = Log::create(SimFiles::new(9), options());
     let soon = log.env.clock.now() + Duration::from_millis(2);
     let waited = log.wal.wait_durable(Lsn::FIRST, soon);
-    assert_eq!(
-        waited.expect_err("nothing is appended").kind(),
-        ErrorKind::Timeout
-    );
+    assert_eq!(waited.expect_err("nothing is appended").kind(), ErrorKind::Timeout);
     let future = log.wal.durable_future(Lsn::FIRST);
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| log.wal.wait_durable(Lsn::FIRST, log.deadline()));
@@ -274,9 +234,7 @@ fn a_wait_ends_at_its_deadline_and_at_the_close() {
         let polled = polled.join().expect("no panic");
         assert!(matches!(polled, Err(WaitError::Closed)), "{polled:?}");
     });
-    let refused = log
-        .wal
-        .append(&[record(b"x")], Durability::Sync, AppendClass::User);
+    let refused = log.wal.append(&[record(b"x")], Durability::Sync, AppendClass::User);
     assert!(matches!(refused, Err(AppendError::Closed)));
     log.wal.close().expect("twice is fine");
 }
@@ -353,27 +311,15 @@ fn the_commit_clock_never_goes_back() {
     let disk = SimFiles::new(12);
     let env = disk.env_with_clock(Arc::<ManualClock>::clone(&clock));
     nodedb_env::Files::create_dir(&disk, dir()).expect("empty disk");
-    let options = LogOptions {
-        sync_point_idle: Duration::from_hours(1),
-        ..options()
-    };
+    let options = LogOptions { sync_point_idle: Duration::from_hours(1), ..options() };
     let wal = Wal::create(&env, dir(), options.clone()).expect("empty directory");
     clock.set_unix_ms(2_000_000_000_000);
     let commit = |wal: &Wal| {
         let records: [Record<'_>; 1] = [record(b"x")];
-        let range = wal
-            .append(&records, Durability::Sync, AppendClass::User)
-            .expect("taken");
-        wal.wait_durable(range.start(), Duration::from_secs(20))
-            .expect("durable");
-        let mut reader = wal
-            .reader(range.start(), ReadLimit::Durable)
-            .expect("there");
-        reader
-            .next_batch()
-            .expect("intact")
-            .expect("there")
-            .commit_ms
+        let range = wal.append(&records, Durability::Sync, AppendClass::User).expect("taken");
+        wal.wait_durable(range.start(), Duration::from_secs(20)).expect("durable");
+        let mut reader = wal.reader(range.start(), ReadLimit::Durable).expect("there");
+        reader.next_batch().expect("intact").expect("there").commit_ms
     };
     assert_eq!(commit(&wal), 2_000_000_000_000);
     clock.set_unix_ms(1_000_000_000_000);

@@ -41,10 +41,7 @@ const LAST_OBJECT: Duration = Duration::from_secs(5);
 
 impl Archiver {
     pub(crate) const fn new(parts: ArchiverParts) -> Self {
-        Self {
-            parts,
-            open: Mutex::new(None),
-        }
+        Self { parts, open: Mutex::new(None) }
     }
 
     pub(crate) const fn state(&self) -> &ArchiveState {
@@ -106,10 +103,7 @@ impl Archiver {
 
     fn request_sync(&self) {
         let wal = self.parts.log.wal();
-        if let Some(appended) = wal
-            .appended()
-            .filter(|appended| Some(*appended) > wal.durable())
-        {
+        if let Some(appended) = wal.appended().filter(|appended| Some(*appended) > wal.durable()) {
             wal.request_sync(appended);
         }
     }
@@ -140,17 +134,9 @@ impl Archiver {
             return Ok(archive);
         }
         let store = open_store(&self.parts.env, &self.parts.state.url)?;
-        let nonce = self
-            .parts
-            .env
-            .random
-            .id()
-            .map_err(Error::io("drawing", "random bytes"))?;
+        let nonce = self.parts.env.random.id().map_err(Error::io("drawing", "random bytes"))?;
         let log_epoch = self.parts.log.wal().epoch();
-        let session = Session {
-            log_epoch,
-            nonce: Nonce::from_bytes(nonce),
-        };
+        let session = Session { log_epoch, nonce: Nonce::from_bytes(nonce) };
         let archive = Archive::attach(store, self.parts.state.writer, session).await?;
         *self.open.lock() = Some(archive.clone());
         Ok(archive)
@@ -176,10 +162,7 @@ impl Archiver {
         if self.parts.position.persisted() >= Some(archived) {
             return Ok(());
         }
-        let state = ArchiveState {
-            archived: Some(archived),
-            ..self.parts.state.clone()
-        };
+        let state = ArchiveState { archived: Some(archived), ..self.parts.state.clone() };
         state.write(&*self.parts.env.files, &self.parts.path)?;
         self.parts.position.advance(archived);
         Ok(())

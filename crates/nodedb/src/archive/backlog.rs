@@ -32,12 +32,7 @@ impl Backlog {
     pub(super) fn open(parts: &ArchiverParts, from: Lsn) -> Result<Self, Error> {
         // By position, not mapped: a bad sector is then an error and not a signal.
         let reader = parts.log.wal().reader(from, ReadLimit::Durable)?.unmapped();
-        Ok(Self {
-            reader,
-            bytes: 0,
-            end: None,
-            changed_ms: None,
-        })
+        Ok(Self { reader, bytes: 0, end: None, changed_ms: None })
     }
 
     /// Takes in what has become durable, up to the size of an object. Objects end at batch ends, so
@@ -60,9 +55,7 @@ impl Backlog {
     /// somebody waits for.
     pub(super) fn due(&self, rule: CutRule, now_ms: u64, wanted: Option<Lsn>) -> Option<Lsn> {
         let end = self.end?;
-        let age = self
-            .changed_ms
-            .map(|at| Duration::from_millis(now_ms.saturating_sub(at)));
+        let age = self.changed_ms.map(|at| Duration::from_millis(now_ms.saturating_sub(at)));
         let is_old = age.is_some_and(|age| age >= rule.age);
         let is_wanted = wanted.is_some_and(|wanted| end >= wanted);
         (self.bytes >= rule.bytes || is_old || is_wanted).then_some(end)

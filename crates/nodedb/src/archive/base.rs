@@ -36,9 +36,7 @@ impl BaseUpload<'_> {
         let archive = self.archiver.reach().await?;
         let files = &*self.env.files;
         self.clear(files)?;
-        files
-            .create_dir(&self.scratch)
-            .map_err(Error::io("creating", &self.scratch))?;
+        files.create_dir(&self.scratch).map_err(Error::io("creating", &self.scratch))?;
         let _pin = self.wal.pin("base image", self.wal.control().redo);
         let result = self.upload(&archive).await;
         self.clear(files)?;
@@ -47,9 +45,7 @@ impl BaseUpload<'_> {
 
     fn clear(&self, files: &dyn Files) -> Result<(), Error> {
         if exists(files, &self.scratch)? {
-            files
-                .remove_dir_all(&self.scratch)
-                .map_err(Error::io("removing", &self.scratch))?;
+            files.remove_dir_all(&self.scratch).map_err(Error::io("removing", &self.scratch))?;
         }
         Ok(())
     }
@@ -66,9 +62,7 @@ impl BaseUpload<'_> {
         let ceiling = manifest.ceiling_lsn;
         self.position.want(ceiling);
         self.position.reached(ceiling).await;
-        archive
-            .complete_base(&manifest, self.position.persisted())
-            .await?;
+        archive.complete_base(&manifest, self.position.persisted()).await?;
         Ok(ceiling)
     }
 
@@ -103,19 +97,14 @@ impl BaseUpload<'_> {
         relative: &std::path::Path,
     ) -> Result<BaseFile, Error> {
         let path = self.scratch.join(vshard_dir(vshard)).join(relative);
-        let file = self
-            .env
-            .files
-            .open(&path, Open::Read)
-            .map_err(Error::io("opening", &path))?;
+        let file = self.env.files.open(&path, Open::Read).map_err(Error::io("opening", &path))?;
         let len = file.len().map_err(Error::io("measuring", &path))?;
         let mut parts = Vec::new();
         let mut at = 0;
         while at < len {
             let count = (len - at).min(u64::from(PART_BYTES_MAX));
             let mut part = vec![0; usize::try_from(count).unwrap_or(0)];
-            file.read_exact_at(&mut part, at)
-                .map_err(Error::io("reading", &path))?;
+            file.read_exact_at(&mut part, at).map_err(Error::io("reading", &path))?;
             parts.push(archive.upload_part(Bytes::from(part)).await?);
             at += count;
         }
@@ -150,10 +139,7 @@ impl BaseUpload<'_> {
         // the base serves never cuts a group that the base has a part of.
         let durable = self.wal.durable();
         let ceiling_lsn = durable.ok_or_else(|| Error::internal("an empty log has no base"))?;
-        assert!(
-            ceiling <= durable,
-            "WAL before data: files hold only durable records"
-        );
+        assert!(ceiling <= durable, "WAL before data: files hold only durable records");
         Ok(BaseManifest {
             database_id: archive.writer().database_id,
             incarnation: self.incarnation,

@@ -16,16 +16,9 @@ pub(super) fn cut(
     tail: &ArchivedTail,
     end: Lsn,
 ) -> Result<LogObject, Error> {
-    assert!(
-        tail.next_lsn() <= end,
-        "an object holds at least one record"
-    );
+    assert!(tail.next_lsn() <= end, "an object holds at least one record");
     let mut builder = LogObjectBuilder::new(writer, tail.next_lsn(), tail.chain())?;
-    let mut reader = parts
-        .log
-        .wal()
-        .reader(tail.next_lsn(), ReadLimit::Durable)?
-        .unmapped();
+    let mut reader = parts.log.wal().reader(tail.next_lsn(), ReadLimit::Durable)?.unmapped();
     while builder.next_lsn() <= end {
         let batch = reader.next_batch()?;
         let batch = batch.ok_or_else(|| Error::internal("the durable log ends before its end"))?;
@@ -55,11 +48,7 @@ fn points(batch: &Batch) -> Vec<ArchivedPoint> {
         let is_point = record.kind == RecordKind::RestorePoint.code();
         let name = str::from_utf8(&record.payload).ok().filter(|_| is_point)?;
         let (lsn, commit_ms) = (record.lsn, batch.commit_ms);
-        Some(ArchivedPoint {
-            name: Name::new(name).ok()?,
-            lsn,
-            commit_ms,
-        })
+        Some(ArchivedPoint { name: Name::new(name).ok()?, lsn, commit_ms })
     };
     batch.records().filter_map(named).collect()
 }

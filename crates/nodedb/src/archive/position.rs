@@ -40,10 +40,7 @@ impl ArchivePosition {
     /// Moves forward, after the `ARCHIVE` file was replaced.
     pub(crate) fn advance(&self, archived: Lsn) {
         let before = self.archived.send_replace(Some(archived));
-        assert!(
-            before <= Some(archived),
-            "the archived position never falls"
-        );
+        assert!(before <= Some(archived), "the archived position never falls");
         *self.fault.lock() = None;
     }
 
@@ -91,10 +88,7 @@ mod tests {
         let position = ArchivePosition::new(Lsn::from_u64(7));
         position.fail("503".to_owned(), false);
         assert_eq!(position.persisted(), Lsn::from_u64(7));
-        assert_eq!(
-            position.fault().map(|fault| fault.message),
-            Some("503".to_owned())
-        );
+        assert_eq!(position.fault().map(|fault| fault.message), Some("503".to_owned()));
         position.advance(Lsn::FIRST.advance(8));
         assert_eq!(position.fault(), None);
     }

@@ -6,10 +6,7 @@ use nodedb_env::Files;
 use nodedb_types::{ByteReader, DatabaseId, DecodeError, Lsn, put_bytes};
 use std::path::Path;
 
-const FILE: SealedFile = SealedFile {
-    magic: *b"NODEDBAR",
-    version: 1,
-};
+const FILE: SealedFile = SealedFile { magic: *b"NODEDBAR", version: 1 };
 
 /// Where the archive is, as whom we write it, and how far it is.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -48,27 +45,17 @@ impl ArchiveState {
             2 => ArchivePolicy::Disabled,
             other => {
                 let value = u64::from(other);
-                return Err(DecodeError::OutOfRange {
-                    field: "archive policy",
-                    value,
-                });
+                return Err(DecodeError::OutOfRange { field: "archive policy", value });
             }
         };
         let database_id = DatabaseId::from_bytes(reader.array("archived database id")?);
-        let writer_epoch =
-            WriterEpoch::from_u32(reader.u32("writer epoch")?).ok_or(DecodeError::OutOfRange {
-                field: "writer epoch",
-                value: 0,
-            })?;
+        let writer_epoch = WriterEpoch::from_u32(reader.u32("writer epoch")?)
+            .ok_or(DecodeError::OutOfRange { field: "writer epoch", value: 0 })?;
         let nonce = Nonce::from_bytes(reader.array("nonce")?);
         Ok(Self {
             url,
             policy,
-            writer: WriterIdentity {
-                database_id,
-                writer_epoch,
-                nonce,
-            },
+            writer: WriterIdentity { database_id, writer_epoch, nonce },
             archived: reader.position("archived")?,
         })
     }

@@ -39,10 +39,7 @@ pub(crate) struct Checkpointer {
 
 impl Checkpointer {
     pub(crate) fn new(parts: CheckpointerParts, last: Option<Lsn>) -> Self {
-        Self {
-            parts,
-            last: Mutex::new(last),
-        }
+        Self { parts, last: Mutex::new(last) }
     }
 
     /// Runs checkpoints at an interval, counted from start to start, until shutdown.
@@ -109,20 +106,12 @@ impl Checkpointer {
     /// Makes everything logged so far durable: the barrier of this round.
     async fn fence(&self) -> Result<Option<Lsn>, Error> {
         let deadline = self.parts.clock.now() + self.parts.deadline;
-        self.parts
-            .log
-            .blocking("syncing the log", move |wal| Ok(wal.sync(deadline)?))
-            .await
+        self.parts.log.blocking("syncing the log", move |wal| Ok(wal.sync(deadline)?)).await
     }
 
     fn round<'a>(&self, barrier: Option<Lsn>, floors: &'a [VshardFloors]) -> Round<'a> {
         let redo = self.parts.log.wal().control().redo;
-        Round {
-            barrier,
-            redo,
-            vshards: self.parts.vshards,
-            floors,
-        }
+        Round { barrier, redo, vshards: self.parts.vshards, floors }
     }
 
     /// Asks all vshards at once and waits for all of them within one deadline. Whoever cannot be
@@ -137,10 +126,7 @@ impl Checkpointer {
         let asked: Vec<_> = vshards
             .map(|vshard| {
                 let (data, op) = (&self.parts.data, Op::Flush { barrier });
-                (
-                    vshard,
-                    data.send(TenantId::SYSTEM, vshard, op, deadline, Priority::Background),
-                )
+                (vshard, data.send(TenantId::SYSTEM, vshard, op, deadline, Priority::Background))
             })
             .collect();
         let mut failures = Vec::new();
@@ -177,16 +163,9 @@ impl Checkpointer {
     ) -> Result<Lsn, Error> {
         let redo = decision.redo;
         let floors = floors.iter().flat_map(|known| {
-            known
-                .floors
-                .iter()
-                .map(|(engine, floor)| (known.vshard, *engine, *floor))
+            known.floors.iter().map(|(engine, floor)| (known.vshard, *engine, *floor))
         });
-        let record = CheckpointRecord {
-            barrier,
-            redo,
-            floors: floors.collect(),
-        };
+        let record = CheckpointRecord { barrier, redo, floors: floors.collect() };
         let payload = record.encode();
         let archived = self.archived();
         let deadline = self.parts.clock.now() + self.parts.deadline;
@@ -222,10 +201,7 @@ impl Checkpointer {
     }
 
     fn archived(&self) -> Option<Lsn> {
-        self.parts
-            .archive
-            .as_ref()
-            .and_then(|archive| archive.persisted())
+        self.parts.archive.as_ref().and_then(|archive| archive.persisted())
     }
 }
 
@@ -235,11 +211,7 @@ fn outcome(decision: &Decision, mut failures: Vec<String>) -> CheckpointOutcome 
     }
     if failures.is_empty() {
         failures.extend(decision.behind.iter().map(|(vshard, engine, lsn)| {
-            format!(
-                "vshard {vshard}: {} proved only {}",
-                engine.name(),
-                Lsn::encode(*lsn)
-            )
+            format!("vshard {vshard}: {} proved only {}", engine.name(), Lsn::encode(*lsn))
         }));
     }
     CheckpointOutcome::Blocked { by: failures }

@@ -37,30 +37,18 @@ impl CheckpointRecord {
         let mut reader = ByteReader::new(payload);
         let format = u64::from(reader.u8("checkpoint format")?);
         if format != u64::from(FORMAT) {
-            return Err(DecodeError::OutOfRange {
-                field: "checkpoint format",
-                value: format,
-            });
+            return Err(DecodeError::OutOfRange { field: "checkpoint format", value: format });
         }
         let barrier = reader.lsn("barrier")?;
         let redo = reader.lsn("redo")?;
         let count = reader.u64("floor count")?;
         let most = (reader.left() / FLOOR_BYTES) as u64;
         if count > most {
-            return Err(DecodeError::OutOfRange {
-                field: "floor count",
-                value: count,
-            });
+            return Err(DecodeError::OutOfRange { field: "floor count", value: count });
         }
-        let floors = (0..count)
-            .map(|_| floor(&mut reader))
-            .collect::<Result<_, _>>()?;
+        let floors = (0..count).map(|_| floor(&mut reader)).collect::<Result<_, _>>()?;
         reader.finish()?;
-        Ok(Self {
-            barrier,
-            redo,
-            floors,
-        })
+        Ok(Self { barrier, redo, floors })
     }
 
     /// The floors as recovery checks them against the engines' files.
@@ -106,10 +94,7 @@ mod tests {
         let bytes = record.encode();
         assert_eq!(CheckpointRecord::decode(&bytes), Ok(record));
         for cut in 0..bytes.len() {
-            assert!(
-                CheckpointRecord::decode(&bytes[..cut]).is_err(),
-                "cut at {cut}"
-            );
+            assert!(CheckpointRecord::decode(&bytes[..cut]).is_err(), "cut at {cut}");
         }
     }
 }

@@ -58,10 +58,8 @@ impl Round<'_> {
     /// do not count, so that an idle database writes nothing.
     pub(crate) fn is_changed(&self) -> bool {
         self.floors.iter().any(|vshard| {
-            let flushed_above = vshard
-                .floors
-                .iter()
-                .any(|(_, floor)| floor.own() >= Some(self.redo));
+            let flushed_above =
+                vshard.floors.iter().any(|(_, floor)| floor.own() >= Some(self.redo));
             vshard.dirty.is_some() || flushed_above
         })
     }

@@ -5,36 +5,23 @@ use nodedb::{
 };
 use std::fs;
 
-const ARCHIVED: CheckpointRequest = CheckpointRequest {
-    wait_archive: true,
-    base: false,
-};
-const BASE: CheckpointRequest = CheckpointRequest {
-    wait_archive: true,
-    base: true,
-};
+const ARCHIVED: CheckpointRequest = CheckpointRequest { wait_archive: true, base: false };
+const BASE: CheckpointRequest = CheckpointRequest { wait_archive: true, base: true };
 
 fn filled(world: &World, documents: u32) -> Database {
     let database = world.open(world.archived());
-    database
-        .create_collection(NewCollection::named("notes"))
-        .expect("created");
+    database.create_collection(NewCollection::named("notes")).expect("created");
     fill(&database, 0..documents);
     database
 }
 
 fn fill(database: &Database, keys: std::ops::Range<u32>) -> Vec<Lsn> {
     let notes = database.collection("notes").expect("found");
-    keys.map(|key| notes.put(format!("{key:05}"), &key).expect("put").lsn)
-        .collect()
+    keys.map(|key| notes.put(format!("{key:05}"), &key).expect("put").lsn).collect()
 }
 
 fn restore(world: &World, name: &str, target: RestoreTarget) -> Result<Database, nodedb::Error> {
-    let request = RestoreRequest {
-        archive: world.archive_url(),
-        into: world.path(name),
-        target,
-    };
+    let request = RestoreRequest { archive: world.archive_url(), into: world.path(name), target };
     nodedb::restore(&request, &mut |_| ())?;
     Database::open_with(world.path(name), World::options(None))
 }
@@ -47,25 +34,18 @@ fn a_mistake_is_undone_by_a_restore_to_the_point_before_it() {
     database.restore_point("before").expect("named");
     let notes = database.collection("notes").expect("found");
     for key in 0..50 {
-        notes
-            .delete(format!("{key:05}"), WriteOptions::default())
-            .expect("deleted");
+        notes.delete(format!("{key:05}"), WriteOptions::default()).expect("deleted");
     }
     database.checkpoint(ARCHIVED).expect("archived");
     let point = RestoreTarget::Point(nodedb::Name::new("before").expect("a name"));
     let restored = restore(&world, "restored", point).expect("restored");
     assert_eq!(export(&restored, "notes"), before);
     assert_ne!(restored.id(), database.id());
-    assert!(
-        restored.status().expect("status").archive.is_none(),
-        "no archive is attached"
-    );
+    assert!(restored.status().expect("status").archive.is_none(), "no archive is attached");
     let latest = restore(&world, "latest", RestoreTarget::Latest).expect("restored");
     assert_eq!(export(&latest, "notes"), export(&database, "notes"));
     assert!(
-        nodedb::verify_archive(&world.archive_url(), VerifyLevel::Content)
-            .expect("read")
-            .is_ok()
+        nodedb::verify_archive(&world.archive_url(), VerifyLevel::Content).expect("read").is_ok()
     );
 }
 
@@ -149,13 +129,8 @@ fn a_restored_database_is_another_history() {
     let restored = restore(&world, "restored", RestoreTarget::Latest).expect("restored");
     let notes = restored.collection("notes").expect("found");
     let expect = Some(nodedb::Expect::Version(version));
-    let options = WriteOptions {
-        expect,
-        ..WriteOptions::default()
-    };
-    let error = notes
-        .put_raw("00003", b"1", options)
-        .expect_err("another history");
+    let options = WriteOptions { expect, ..WriteOptions::default() };
+    let error = notes.put_raw("00003", b"1", options).expect_err("another history");
     assert_eq!(error.kind(), ErrorKind::WrongHistory);
 }
 
@@ -169,14 +144,10 @@ fn required_keeps_what_the_archive_has_not_taken() {
     let value = format!("\"{}\"", "x".repeat(500));
     let notes = database.collection("notes").expect("found");
     for key in 0..600 {
-        notes
-            .put_raw(format!("b{key}"), value.as_bytes(), WriteOptions::default())
-            .expect("put");
+        notes.put_raw(format!("b{key}"), value.as_bytes(), WriteOptions::default()).expect("put");
     }
     let archived = database.status().expect("status").archived_lsn;
-    let report = database
-        .checkpoint(CheckpointRequest::default())
-        .expect("checkpoint");
+    let report = database.checkpoint(CheckpointRequest::default()).expect("checkpoint");
     assert_eq!(report.archived_lsn, archived);
     assert_eq!(report.held_by, ["archive"], "{report:?}");
     let status = database.status().expect("status");
@@ -204,12 +175,7 @@ fn a_copied_directory_uploads_nothing_and_keeps_its_hold() {
     let Health::Degraded { reasons } = copied.status().expect("status").health else {
         panic!("a copy is degraded");
     };
-    assert!(
-        reasons
-            .iter()
-            .any(|reason| reason.contains("copied directory")),
-        "{reasons:?}"
-    );
+    assert!(reasons.iter().any(|reason| reason.contains("copied directory")), "{reasons:?}");
     fill(&copied, 100..110);
     let archived = copied.status().expect("status").archived_lsn;
     copied.close().expect("closed");
@@ -217,9 +183,7 @@ fn a_copied_directory_uploads_nothing_and_keeps_its_hold() {
     let report = original.checkpoint(ARCHIVED).expect("the original goes on");
     assert!(report.archived_lsn > archived);
     assert!(
-        nodedb::verify_archive(&world.archive_url(), VerifyLevel::Content)
-            .expect("read")
-            .is_ok()
+        nodedb::verify_archive(&world.archive_url(), VerifyLevel::Content).expect("read").is_ok()
     );
 }
 
@@ -242,13 +206,7 @@ fn a_gap_names_the_range_and_is_never_a_shorter_result() {
     assert_eq!(error.kind(), ErrorKind::Gap, "{error}");
     assert!(!world.path("restored").exists());
     let report = nodedb::verify_archive(&world.archive_url(), VerifyLevel::Chain).expect("read");
-    assert!(
-        report
-            .problems
-            .iter()
-            .any(|problem| problem.kind == ErrorKind::Gap),
-        "{report:?}"
-    );
+    assert!(report.problems.iter().any(|problem| problem.kind == ErrorKind::Gap), "{report:?}");
 }
 
 #[test]
@@ -264,10 +222,7 @@ fn an_unreachable_archive_is_refused_at_creation() {
     }
     let database = Database::create(world.dir(), World::small()).expect("nothing is left behind");
     assert_eq!(
-        database
-            .checkpoint(ARCHIVED)
-            .expect_err("no archive")
-            .kind(),
+        database.checkpoint(ARCHIVED).expect_err("no archive").kind(),
         ErrorKind::InvalidInput
     );
 }
@@ -282,8 +237,5 @@ fn an_idle_database_uploads_nothing() {
     for _ in 0..3 {
         world.reopen().close().expect("closed");
     }
-    assert_eq!(
-        crate::world::contents(&world.path("archive")).len(),
-        objects
-    );
+    assert_eq!(crate::world::contents(&world.path("archive")).len(), objects);
 }

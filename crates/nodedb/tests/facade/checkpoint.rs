@@ -4,9 +4,7 @@ use std::fs;
 
 fn filled(world: &World) -> Database {
     let database = world.open(World::small());
-    database
-        .create_collection(NewCollection::named("notes"))
-        .expect("created");
+    database.create_collection(NewCollection::named("notes")).expect("created");
     fill(&database, 0..800);
     database
 }
@@ -15,16 +13,12 @@ fn fill(database: &Database, keys: std::ops::Range<u32>) {
     let notes = database.collection("notes").expect("found");
     let value = format!("\"{}\"", "x".repeat(400));
     for key in keys {
-        notes
-            .put_raw(key.to_string(), value.as_bytes(), WriteOptions::default())
-            .expect("put");
+        notes.put_raw(key.to_string(), value.as_bytes(), WriteOptions::default()).expect("put");
     }
 }
 
 fn checkpoint(database: &Database) -> nodedb::CheckpointReport {
-    database
-        .checkpoint(CheckpointRequest::default())
-        .expect("checkpoint")
+    database.checkpoint(CheckpointRequest::default()).expect("checkpoint")
 }
 
 /// D-5: only an end-to-end look at a log that shrinks while the data survives finds two faults that
@@ -115,11 +109,7 @@ fn damage_is_named_and_nothing_is_changed() {
     checkpoint(&database);
     database.close().expect("closed");
     for engine in ["documents", "vectors", "catalog"] {
-        let path = world
-            .dir()
-            .join("vshards/0002")
-            .join(engine)
-            .join("MANIFEST");
+        let path = world.dir().join("vshards/0002").join(engine).join("MANIFEST");
         let sound = fs::read(&path).expect("read");
         let mut damaged = sound.clone();
         damaged[20] ^= 1;
@@ -133,11 +123,7 @@ fn damage_is_named_and_nothing_is_changed() {
         assert_eq!(report.problems.len(), 1, "{report:?}");
         fs::write(&path, sound).expect("written");
     }
-    assert!(
-        nodedb::verify_database(world.dir())
-            .expect("verified")
-            .is_ok()
-    );
+    assert!(nodedb::verify_database(world.dir()).expect("verified").is_ok());
 }
 
 #[test]
@@ -152,8 +138,5 @@ fn writes_go_on_while_checkpoints_run() {
     writer.join().expect("no panic");
     checkpoint(&database);
     drop(database);
-    assert_eq!(
-        world.reopen().collections().expect("listed")[0].documents,
-        3800
-    );
+    assert_eq!(world.reopen().collections().expect("listed")[0].documents, 3800);
 }

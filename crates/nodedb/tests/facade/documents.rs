@@ -24,9 +24,7 @@ fn a_value_comes_back_digit_for_digit_and_member_for_member() {
     let world = World::new();
     let (_database, notes) = notes(&world);
     let json = br#"{ "z": 1.10, "a": 12345678901234567890123, "n": [ 1e5, -0.0 ], "t": " a  b " }"#;
-    notes
-        .put_raw("k", json, WriteOptions::default())
-        .expect("put");
+    notes.put_raw("k", json, WriteOptions::default()).expect("put");
     let found = notes.get("k").expect("read").expect("there");
     let kept = r#"{"z":1.10,"a":12345678901234567890123,"n":[1e5,-0.0],"t":" a  b "}"#;
     assert_eq!(found.text().expect("text"), kept);
@@ -36,35 +34,15 @@ fn a_value_comes_back_digit_for_digit_and_member_for_member() {
 fn expectations_hold_or_nothing_is_written() {
     let world = World::new();
     let (_database, notes) = notes(&world);
-    let absent = WriteOptions {
-        expect: Some(Expect::Absent),
-        ..WriteOptions::default()
-    };
+    let absent = WriteOptions { expect: Some(Expect::Absent), ..WriteOptions::default() };
     let first = notes.put_raw("k", b"1", absent).expect("absent");
     let error = notes.put_raw("k", b"2", absent).expect_err("there");
     assert_eq!(error.kind(), ErrorKind::Conflict);
-    let seen = WriteOptions {
-        expect: Some(Expect::Version(first.version)),
-        ..absent
-    };
+    let seen = WriteOptions { expect: Some(Expect::Version(first.version)), ..absent };
     notes.put_raw("k", b"3", seen).expect("as seen");
-    assert_eq!(
-        notes.put_raw("k", b"4", seen).expect_err("stale").kind(),
-        ErrorKind::Conflict
-    );
-    assert_eq!(
-        notes.delete("k", seen).expect_err("stale").kind(),
-        ErrorKind::Conflict
-    );
-    assert_eq!(
-        notes
-            .get("k")
-            .expect("read")
-            .expect("there")
-            .text()
-            .expect("text"),
-        "3"
-    );
+    assert_eq!(notes.put_raw("k", b"4", seen).expect_err("stale").kind(), ErrorKind::Conflict);
+    assert_eq!(notes.delete("k", seen).expect_err("stale").kind(), ErrorKind::Conflict);
+    assert_eq!(notes.get("k").expect("read").expect("there").text().expect("text"), "3");
     notes.delete("k", WriteOptions::default()).expect("deleted");
     notes.put_raw("k", b"5", absent).expect("absent again");
 }
@@ -77,10 +55,7 @@ fn a_version_of_another_history_is_refused() {
     let (_other_database, other) = self::notes(&other);
     let foreign = other.put("k", &1).expect("put").version;
     notes.put("k", &1).expect("put");
-    let options = WriteOptions {
-        expect: Some(Expect::Version(foreign)),
-        ..Default::default()
-    };
+    let options = WriteOptions { expect: Some(Expect::Version(foreign)), ..Default::default() };
     let error = notes.put_raw("k", b"2", options).expect_err("foreign");
     assert_eq!(error.kind(), ErrorKind::WrongHistory);
 }
@@ -95,9 +70,8 @@ fn a_batch_is_all_or_nothing_over_vshards() {
         value: key.to_string().into_bytes(),
         expect,
     };
-    let written = database
-        .batch(&(0..40).map(|key| put(key, None)).collect::<Vec<_>>())
-        .expect("written");
+    let written =
+        database.batch(&(0..40).map(|key| put(key, None)).collect::<Vec<_>>()).expect("written");
     assert_eq!(written.versions.len(), 40);
     for key in 0..40_usize {
         let found = notes.get(key.to_string()).expect("read").expect("there");
@@ -105,21 +79,12 @@ fn a_batch_is_all_or_nothing_over_vshards() {
     }
     let mut half = (40..60).map(|key| put(key, None)).collect::<Vec<_>>();
     half.push(put(7, Some(Expect::Absent)));
-    assert_eq!(
-        database.batch(&half).expect_err("conflict").kind(),
-        ErrorKind::Conflict
-    );
+    assert_eq!(database.batch(&half).expect_err("conflict").kind(), ErrorKind::Conflict);
     assert_eq!(database.collections().expect("listed")[0].documents, 40);
     let twice = vec![put(1, None), put(1, None)];
-    assert_eq!(
-        database.batch(&twice).expect_err("twice").kind(),
-        ErrorKind::InvalidInput
-    );
+    assert_eq!(database.batch(&twice).expect_err("twice").kind(), ErrorKind::InvalidInput);
     drop((notes, database));
-    assert_eq!(
-        world.reopen().collections().expect("listed")[0].documents,
-        40
-    );
+    assert_eq!(world.reopen().collections().expect("listed")[0].documents, 40);
 }
 
 #[test]
@@ -127,9 +92,7 @@ fn scans_are_in_key_order_and_cursors_go_on() {
     let world = World::new();
     let (_database, notes) = notes(&world);
     for key in 0..300 {
-        notes
-            .put(format!("k{key:03}"), &serde_json::json!({"n": key}))
-            .expect("put");
+        notes.put(format!("k{key:03}"), &serde_json::json!({"n": key})).expect("put");
     }
     let keys = |options| -> Vec<String> {
         let scan = notes.scan(options).expect("scanning");
@@ -138,49 +101,23 @@ fn scans_are_in_key_order_and_cursors_go_on() {
     };
     let all: Vec<String> = (0..300).map(|key| format!("k{key:03}")).collect();
     assert_eq!(keys(ScanOptions::default()), all);
-    let prefix = ScanOptions {
-        prefix: b"k12".to_vec(),
-        ..ScanOptions::default()
-    };
+    let prefix = ScanOptions { prefix: b"k12".to_vec(), ..ScanOptions::default() };
     assert_eq!(keys(prefix), all[120..130]);
     let filter = Some("n >= 10 AND n < 13".to_owned());
-    assert_eq!(
-        keys(ScanOptions {
-            filter,
-            ..ScanOptions::default()
-        }),
-        all[10..13]
-    );
-    let mut first = notes.scan(ScanOptions {
-        limit: Some(100),
-        ..ScanOptions::default()
-    });
+    assert_eq!(keys(ScanOptions { filter, ..ScanOptions::default() }), all[10..13]);
+    let mut first = notes.scan(ScanOptions { limit: Some(100), ..ScanOptions::default() });
     let first = first.as_mut().expect("scanning");
     assert_eq!(first.by_ref().count(), 100);
     let cursor = first.cursor();
     assert!(cursor.is_some());
-    assert_eq!(
-        keys(ScanOptions {
-            cursor,
-            ..ScanOptions::default()
-        }),
-        all[100..]
-    );
-    let bad = ScanOptions {
-        cursor: Some("zz".to_owned()),
-        ..ScanOptions::default()
-    };
-    assert_eq!(
-        notes.scan(bad).expect_err("bad").kind(),
-        ErrorKind::InvalidInput
-    );
+    assert_eq!(keys(ScanOptions { cursor, ..ScanOptions::default() }), all[100..]);
+    let bad = ScanOptions { cursor: Some("zz".to_owned()), ..ScanOptions::default() };
+    assert_eq!(notes.scan(bad).expect_err("bad").kind(), ErrorKind::InvalidInput);
 }
 
 fn put_all(notes: &nodedb::Collection, value: &[u8]) {
     for key in 0..2000 {
-        notes
-            .put_raw(format!("k{key:04}"), value, WriteOptions::default())
-            .expect("put");
+        notes.put_raw(format!("k{key:04}"), value, WriteOptions::default()).expect("put");
     }
 }
 
@@ -191,26 +128,15 @@ fn a_scan_reads_one_snapshot_while_others_write_and_flush() {
     let (database, notes) = notes(&world);
     put_all(&notes, b"1");
     notes.put("k9999", &1).expect("put");
-    let expected = notes
-        .scan(ScanOptions::default())
-        .expect("scanning")
-        .count();
+    let expected = notes.scan(ScanOptions::default()).expect("scanning").count();
     let mut scan = notes.scan(ScanOptions::default()).expect("scanning");
-    let head: Vec<_> = scan
-        .by_ref()
-        .take(10)
-        .collect::<Result<_, _>>()
-        .expect("read");
+    let head: Vec<_> = scan.by_ref().take(10).collect::<Result<_, _>>().expect("read");
     put_all(&notes, b"2");
     notes.put("k00005", &"new").expect("put");
     let writer = thread::spawn(move || database.checkpoint(nodedb::CheckpointRequest::default()));
     let rest: Vec<_> = scan.collect::<Result<_, _>>().expect("read");
     assert_eq!(head.len() + rest.len(), expected);
-    assert!(
-        head.iter()
-            .chain(&rest)
-            .all(|found| &found.value[..] == b"1")
-    );
+    assert!(head.iter().chain(&rest).all(|found| &found.value[..] == b"1"));
     writer.join().expect("no panic").expect("checkpoint");
 }
 
@@ -222,9 +148,7 @@ fn search_answers_the_nearest_over_all_partitions() {
         let document = serde_json::json!({"v": [f32::from(key), 0.0], "odd": key % 2 == 1});
         notes.put([key], &document).expect("put");
     }
-    notes
-        .put("none", &serde_json::json!({"text": "no vector"}))
-        .expect("put");
+    notes.put("none", &serde_json::json!({"text": "no vector"})).expect("put");
     let keys = |options| -> Vec<u8> {
         let hits = notes.search(options).expect("searched");
         hits.iter().map(|hit| hit.document.key[0]).collect()
@@ -233,38 +157,17 @@ fn search_answers_the_nearest_over_all_partitions() {
     assert_eq!(keys(near.clone()), [40, 41, 39]);
     assert_eq!(keys(near.with_filter("odd = true")), [41, 39, 43]);
     assert_eq!(keys(SearchOptions::like("v", [7]).with_k(1)), [7]);
-    notes
-        .delete([40], WriteOptions::default())
-        .expect("deleted");
-    assert_eq!(
-        keys(SearchOptions::vector("v", vec![40.2, 0.0]).with_k(1)),
-        [41]
-    );
+    notes.delete([40], WriteOptions::default()).expect("deleted");
+    assert_eq!(keys(SearchOptions::vector("v", vec![40.2, 0.0]).with_k(1)), [41]);
     for (options, kind) in [
-        (
-            SearchOptions::vector("v", vec![1.0]),
-            ErrorKind::InvalidInput,
-        ),
-        (
-            SearchOptions::vector("v", vec![f32::NAN, 0.0]),
-            ErrorKind::InvalidInput,
-        ),
-        (
-            SearchOptions::vector("w", vec![1.0, 0.0]),
-            ErrorKind::NotFound,
-        ),
+        (SearchOptions::vector("v", vec![1.0]), ErrorKind::InvalidInput),
+        (SearchOptions::vector("v", vec![f32::NAN, 0.0]), ErrorKind::InvalidInput),
+        (SearchOptions::vector("w", vec![1.0, 0.0]), ErrorKind::NotFound),
         (SearchOptions::like("v", "none"), ErrorKind::NotFound),
         (SearchOptions::like("v", "missing"), ErrorKind::NotFound),
-        (
-            SearchOptions::vector("v", vec![1.0, 0.0]).with_k(0),
-            ErrorKind::InvalidInput,
-        ),
+        (SearchOptions::vector("v", vec![1.0, 0.0]).with_k(0), ErrorKind::InvalidInput),
     ] {
-        assert_eq!(
-            notes.search(options.clone()).expect_err("refused").kind(),
-            kind,
-            "{options:?}"
-        );
+        assert_eq!(notes.search(options.clone()).expect_err("refused").kind(), kind, "{options:?}");
     }
 }
 
@@ -287,10 +190,7 @@ fn bad_input_is_refused_before_anything_is_logged() {
         let error = notes.put_raw(key, value.as_bytes(), WriteOptions::default());
         assert_eq!(error.expect_err("refused").kind(), ErrorKind::InvalidInput);
     }
-    assert_eq!(
-        database.collection("nope").expect_err("none").kind(),
-        ErrorKind::NotFound
-    );
+    assert_eq!(database.collection("nope").expect_err("none").kind(), ErrorKind::NotFound);
     assert_eq!(database.status().expect("status").durable_lsn, before);
 }
 
@@ -300,28 +200,13 @@ fn a_dropped_collection_is_gone_and_its_name_is_free() {
     let (database, notes) = notes(&world);
     notes.put("k", &1).expect("put");
     database.drop_collection("notes").expect("dropped");
-    assert_eq!(
-        notes.put("k", &2).expect_err("gone").kind(),
-        ErrorKind::NotFound
-    );
-    database
-        .create_collection(NewCollection::named("notes"))
-        .expect("created");
+    assert_eq!(notes.put("k", &2).expect_err("gone").kind(), ErrorKind::NotFound);
+    database.create_collection(NewCollection::named("notes")).expect("created");
     let again = database.collection("notes").expect("found");
-    assert!(
-        again.get("k").expect("read").is_none(),
-        "nothing is resurrected"
-    );
+    assert!(again.get("k").expect("read").is_none(), "nothing is resurrected");
     drop((notes, again, database));
     let database = world.reopen();
-    assert!(
-        database
-            .collection("notes")
-            .expect("found")
-            .get("k")
-            .expect("read")
-            .is_none()
-    );
+    assert!(database.collection("notes").expect("found").get("k").expect("read").is_none());
 }
 
 #[test]
@@ -339,18 +224,11 @@ fn one_tenant_never_sees_the_rows_of_another() {
         ErrorKind::NotFound
     );
     let acme = database.tenant(Some("acme")).expect("a name");
-    acme.create_collection(NewCollection::named("notes"))
-        .expect("created");
+    acme.create_collection(NewCollection::named("notes")).expect("created");
     let theirs = acme.collection("notes").expect("found");
     assert!(theirs.get("k").expect("read").is_none());
     theirs.put("k", &"acme").expect("put");
-    assert_eq!(
-        theirs
-            .scan(ScanOptions::default())
-            .expect("scanning")
-            .count(),
-        1
-    );
+    assert_eq!(theirs.scan(ScanOptions::default()).expect("scanning").count(), 1);
     let mine = notes.get("k").expect("read").expect("there");
     assert_eq!(mine.text().expect("text"), "\"default\"");
 }
@@ -361,30 +239,13 @@ fn imports_name_the_bad_line_and_lose_nothing() {
     let (_database, notes) = notes(&world);
     let lines = "{\"id\":1}\n\n{\"id\":2}\n{\"id\":3\n{\"id\":4}\n{\"no\":5}\n";
     let mut options = ImportOptions::keyed_by("id");
-    let error = notes
-        .import(lines.as_bytes(), &options, &mut |_| ())
-        .expect_err("line 4");
+    let error = notes.import(lines.as_bytes(), &options, &mut |_| ()).expect_err("line 4");
     assert!(error.to_string().starts_with("line 4 "), "{error}");
-    assert_eq!(
-        notes
-            .scan(ScanOptions::default())
-            .expect("scanning")
-            .count(),
-        2
-    );
+    assert_eq!(notes.scan(ScanOptions::default()).expect("scanning").count(), 2);
     options.on_error = OnError::Skip;
-    let report = notes
-        .import(lines.as_bytes(), &options, &mut |_| ())
-        .expect("imported");
+    let report = notes.import(lines.as_bytes(), &options, &mut |_| ()).expect("imported");
     assert_eq!((report.imported, report.skipped), (3, 2));
-    assert_eq!(
-        report
-            .errors
-            .iter()
-            .map(|error| error.line)
-            .collect::<Vec<_>>(),
-        [4, 6]
-    );
+    assert_eq!(report.errors.iter().map(|error| error.line).collect::<Vec<_>>(), [4, 6]);
 }
 
 #[test]
@@ -392,19 +253,11 @@ fn deleting_by_filter_removes_what_matches() {
     let world = World::new();
     let (_database, notes) = notes(&world);
     for key in 0..500 {
-        notes
-            .put(format!("{key}"), &serde_json::json!({"n": key}))
-            .expect("put");
+        notes.put(format!("{key}"), &serde_json::json!({"n": key})).expect("put");
     }
     let deleted = notes.delete_where("n < 300").expect("deleted");
     assert_eq!(deleted.count, 300);
-    assert_eq!(
-        notes
-            .scan(ScanOptions::default())
-            .expect("scanning")
-            .count(),
-        200
-    );
+    assert_eq!(notes.scan(ScanOptions::default()).expect("scanning").count(), 200);
     assert_eq!(notes.delete_where("n < 300").expect("deleted").count, 0);
 }
 
@@ -415,17 +268,11 @@ fn a_strong_read_sees_a_buffered_write() {
     let (_database, notes) = notes(&world);
     for round in 0..20 {
         let durability = Some(Durability::Buffered);
-        let options = WriteOptions {
-            durability,
-            ..WriteOptions::default()
-        };
+        let options = WriteOptions { durability, ..WriteOptions::default() };
         let text = round.to_string();
         let written = notes.put_raw("k", text.as_bytes(), options).expect("put");
         let found = notes.get("k").expect("read").expect("there");
-        assert_eq!(
-            (found.version, found.text().expect("text")),
-            (written.version, &text[..])
-        );
+        assert_eq!((found.version, found.text().expect("text")), (written.version, &text[..]));
     }
 }
 
@@ -437,13 +284,8 @@ fn bytes_collections_keep_any_bytes() {
     database.create_collection(new).expect("created");
     let blobs = database.collection("blobs").expect("found");
     let value = [0, 255, 10, 0];
-    blobs
-        .put_raw([0_u8, 1], &value, WriteOptions::default())
-        .expect("put");
-    assert_eq!(
-        blobs.get([0_u8, 1]).expect("read").expect("there").value,
-        value[..]
-    );
+    blobs.put_raw([0_u8, 1], &value, WriteOptions::default()).expect("put");
+    assert_eq!(blobs.get([0_u8, 1]).expect("read").expect("there").value, value[..]);
 }
 
 struct Unpark(Thread);

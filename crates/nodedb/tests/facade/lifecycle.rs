@@ -6,23 +6,14 @@ use std::fs;
 fn what_was_acknowledged_is_there_after_a_reopen() {
     let world = World::new();
     let database = world.open(World::small());
-    database
-        .create_collection(NewCollection::named("notes"))
-        .expect("created");
+    database.create_collection(NewCollection::named("notes")).expect("created");
     let notes = database.collection("notes").expect("found");
     let written = notes.put("a", &serde_json::json!({"n": 1})).expect("put");
     drop((notes, database));
     let database = world.reopen();
-    let found = database
-        .collection("notes")
-        .expect("found")
-        .get("a")
-        .expect("read");
+    let found = database.collection("notes").expect("found").get("a").expect("read");
     let found = found.expect("there");
-    assert_eq!(
-        (found.version, found.text().expect("text")),
-        (written.version, r#"{"n":1}"#)
-    );
+    assert_eq!((found.version, found.text().expect("text")), (written.version, r#"{"n":1}"#));
 }
 
 #[test]
@@ -31,10 +22,7 @@ fn a_second_open_is_locked_out_and_told_by_whom() {
     let _database = world.open(World::small());
     let error = Database::open(world.dir()).expect_err("locked");
     assert_eq!(error.kind(), ErrorKind::Locked);
-    assert!(
-        error.to_string().contains(&std::process::id().to_string()),
-        "{error}"
-    );
+    assert!(error.to_string().contains(&std::process::id().to_string()), "{error}");
 }
 
 #[test]
@@ -81,10 +69,7 @@ fn every_flipped_bit_of_the_identity_is_found() {
         fs::write(&path, &damaged).expect("written");
         let error = Database::open(world.dir()).expect_err("damaged");
         let kind = error.kind();
-        assert!(
-            matches!(kind, ErrorKind::Corrupt | ErrorKind::UnsupportedFormat),
-            "{error}"
-        );
+        assert!(matches!(kind, ErrorKind::Corrupt | ErrorKind::UnsupportedFormat), "{error}");
     }
     fs::write(&path, sound).expect("written");
     world.reopen().close().expect("sound again");
@@ -94,18 +79,13 @@ fn every_flipped_bit_of_the_identity_is_found() {
 fn closed_handles_say_so() {
     let world = World::new();
     let database = world.open(World::small());
-    database
-        .create_collection(NewCollection::named("notes"))
-        .expect("created");
+    database.create_collection(NewCollection::named("notes")).expect("created");
     let notes = database.collection("notes").expect("found");
     database.close().expect("closed");
     database.close().expect("closing twice does nothing");
     let error = notes.get("a").expect_err("closed");
     assert_eq!(error.kind(), ErrorKind::Closed);
-    assert_eq!(
-        database.status().expect_err("closed").kind(),
-        ErrorKind::Closed
-    );
+    assert_eq!(database.status().expect_err("closed").kind(), ErrorKind::Closed);
 }
 
 #[test]
@@ -120,25 +100,18 @@ fn a_missing_database_is_not_created_when_nothing_may_be() {
 fn the_number_of_cores_may_change_at_every_open() {
     let world = World::new();
     let database = world.open(World::small());
-    database
-        .create_collection(NewCollection::named("notes"))
-        .expect("created");
+    database.create_collection(NewCollection::named("notes")).expect("created");
     let notes = database.collection("notes").expect("found");
     for key in 0..50 {
         notes.put(key.to_string(), &key).expect("put");
     }
     drop((notes, database));
     for cores in [1, 4, 3] {
-        let options = nodedb::OpenOptions {
-            cores: Some(cores),
-            ..World::options(None)
-        };
+        let options = nodedb::OpenOptions { cores: Some(cores), ..World::options(None) };
         let database = Database::open_with(world.dir(), options).expect("opened");
         let notes = database.collection("notes").expect("found");
         assert_eq!(database.collections().expect("listed")[0].documents, 50);
         notes.put("last", &cores).expect("put");
-        notes
-            .delete("last", nodedb::WriteOptions::default())
-            .expect("deleted");
+        notes.delete("last", nodedb::WriteOptions::default()).expect("deleted");
     }
 }

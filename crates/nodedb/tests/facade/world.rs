@@ -15,9 +15,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
-        Self {
-            root: tempfile::tempdir().expect("a directory"),
-        }
+        Self { root: tempfile::tempdir().expect("a directory") }
     }
 
     pub(crate) fn dir(&self) -> PathBuf {
@@ -34,23 +32,13 @@ impl World {
 
     /// Small segments, so that rotation and reclaim happen within a test.
     pub(crate) fn small() -> CreateOptions {
-        CreateOptions {
-            vshards: 4,
-            segment_bytes: 64 << 10,
-            ..CreateOptions::default()
-        }
+        CreateOptions { vshards: 4, segment_bytes: 64 << 10, ..CreateOptions::default() }
     }
 
     pub(crate) fn archived(&self) -> CreateOptions {
         fs::create_dir_all(self.path("archive")).expect("a directory");
-        let archive = ArchiveOptions {
-            url: self.archive_url(),
-            policy: ArchivePolicy::Required,
-        };
-        CreateOptions {
-            archive: Some(archive),
-            ..Self::small()
-        }
+        let archive = ArchiveOptions { url: self.archive_url(), policy: ArchivePolicy::Required };
+        CreateOptions { archive: Some(archive), ..Self::small() }
     }
 
     pub(crate) fn open(&self, create: CreateOptions) -> Database {
@@ -63,12 +51,7 @@ impl World {
 
     pub(crate) fn options(create: Option<CreateOptions>) -> OpenOptions {
         let object_age = Duration::from_hours(1);
-        OpenOptions {
-            create,
-            cores: Some(2),
-            object_age,
-            ..OpenOptions::default()
-        }
+        OpenOptions { create, cores: Some(2), object_age, ..OpenOptions::default() }
     }
 }
 

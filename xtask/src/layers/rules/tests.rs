@@ -14,11 +14,7 @@ const LAYERS: [(&str, u64); 6] = [
 ];
 
 fn arrow(to: &str) -> Arrow {
-    Arrow {
-        to: to.to_owned(),
-        dev: false,
-        versioned: true,
-    }
+    Arrow { to: to.to_owned(), dev: false, versioned: true }
 }
 
 fn member(name: &str) -> Member {
@@ -70,31 +66,11 @@ fn a_sound_graph_passes() {
 #[test]
 fn arrows_upward_and_sideways_fail() {
     let cases = [
-        (
-            "nodedb-types",
-            "nodedb-wal",
-            "from layer 0 to layer 1 is not downward",
-        ),
-        (
-            "nodedb-types",
-            "nodedb-env",
-            "from layer 0 to layer 0 is not downward",
-        ),
-        (
-            "nodedb-engine",
-            "nodedb-vector",
-            "from layer 1 to layer 1 is not downward",
-        ),
-        (
-            "nodedb-wal",
-            "nodedb-engine",
-            "from layer 1 to layer 1 is not downward",
-        ),
-        (
-            "nodedb-wal",
-            "nodedb-testkit",
-            "the product uses no development crate",
-        ),
+        ("nodedb-types", "nodedb-wal", "from layer 0 to layer 1 is not downward"),
+        ("nodedb-types", "nodedb-env", "from layer 0 to layer 0 is not downward"),
+        ("nodedb-engine", "nodedb-vector", "from layer 1 to layer 1 is not downward"),
+        ("nodedb-wal", "nodedb-engine", "from layer 1 to layer 1 is not downward"),
+        ("nodedb-wal", "nodedb-testkit", "the product uses no development crate"),
         ("nodedb-data", "flume", "only nodedb-bridge knows it"),
         ("nodedb-testkit", "opendal", "only nodedb-cold knows it"),
         ("nodedb-data", "tokio", "this crate needs no runtime"),
@@ -107,18 +83,11 @@ fn arrows_upward_and_sideways_fail() {
 
 #[test]
 fn tests_may_point_anywhere_but_product_tests_not_to_hidden_libraries() {
-    let dev = |to: &str| Arrow {
-        dev: true,
-        versioned: false,
-        ..arrow(to)
-    };
+    let dev = |to: &str| Arrow { dev: true, versioned: false, ..arrow(to) };
     for to in ["nodedb-testkit", "nodedb-data", "tokio"] {
         check(|graph| at(graph, "nodedb-wal").arrows.push(dev(to)), &[]);
     }
-    check(
-        |graph| at(graph, "nodedb-testkit").arrows.push(dev("loro")),
-        &[],
-    );
+    check(|graph| at(graph, "nodedb-testkit").arrows.push(dev("loro")), &[]);
     check(
         |graph| at(graph, "nodedb-wal").arrows.push(dev("loro")),
         &["nodedb-wal -> loro: only nodedb-crdt knows it"],
@@ -137,10 +106,7 @@ fn manifests_are_complete() {
     );
     check(
         |graph| {
-            graph.members.push(Member {
-                publishable: true,
-                ..member("stray")
-            });
+            graph.members.push(Member { publishable: true, ..member("stray") });
         },
         &["stray: give it a layer, or publish = false"],
     );
@@ -156,12 +122,8 @@ fn manifests_are_complete() {
 
 #[test]
 fn the_lints_table_is_read() {
-    assert!(inherits_lints(
-        "[package]\nname = \"a\"\n\n[lints]\nworkspace = true\n"
-    ));
-    assert!(!inherits_lints(
-        "[lints]\n\n[dependencies]\nworkspace = true\n"
-    ));
+    assert!(inherits_lints("[package]\nname = \"a\"\n\n[lints]\nworkspace = true\n"));
+    assert!(!inherits_lints("[lints]\n\n[dependencies]\nworkspace = true\n"));
     assert!(!inherits_lints("[package]\nworkspace = true\n"));
 }
 
@@ -171,13 +133,7 @@ fn the_graph_prints_from_the_top() {
     let first = "L2   nodedb-data      -> nodedb-vector\n";
     assert!(text.starts_with(first), "{text}");
     assert!(text.contains("\nL0   nodedb-types\n"), "{text}");
-    assert!(
-        text.contains("\ndev  nodedb-testkit   -> nodedb-env\n"),
-        "{text}"
-    );
-    let empty = Graph {
-        layers: BTreeMap::new(),
-        members: Vec::new(),
-    };
+    assert!(text.contains("\ndev  nodedb-testkit   -> nodedb-env\n"), "{text}");
+    let empty = Graph { layers: BTreeMap::new(), members: Vec::new() };
     assert_eq!(empty.to_string(), "");
 }

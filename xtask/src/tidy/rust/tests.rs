@@ -20,33 +20,17 @@ fn plain_source_passes() {
 #[test]
 fn characters_are_plain() {
     check(FILE, "// caf\u{e9}\n", &[":1: write it in ASCII"]);
-    check(
-        FILE,
-        "a \n\nb\t\n",
-        &[":1: space at the end", ":3: space at the end"],
-    );
+    check(FILE, "a \n\nb\t\n", &[":1: space at the end", ":3: space at the end"]);
     check(FILE, "\tlet a = 1;\n", &[":1: indent by spaces"]);
 }
 
 #[test]
 fn steps_have_names() {
     let why = ":1: steps that need numbers need names: extract functions";
-    for text in [
-        "// 1. Open",
-        "a(); // 2) close",
-        "// Step 3",
-        "// step 12: sync",
-        "// 4: go",
-    ] {
+    for text in ["// 1. Open", "a(); // 2) close", "// Step 3", "// step 12: sync", "// 4: go"] {
         check(FILE, text, &[why]);
     }
-    for text in [
-        "// 512 bytes",
-        "// 1.5 times",
-        "// stepwise",
-        "// step by step",
-        "// 10.0.0.1",
-    ] {
+    for text in ["// 512 bytes", "// 1.5 times", "// stepwise", "// step by step", "// 10.0.0.1"] {
         check(FILE, text, &[]);
     }
 }
@@ -55,20 +39,12 @@ fn steps_have_names() {
 fn nothing_is_left_for_later() {
     for mark in MARKS {
         let line = format!("// {mark}: later");
-        check(
-            FILE,
-            &line,
-            &[&format!(":1: {mark}: do it, or open an issue")],
-        );
+        check(FILE, &line, &[&format!(":1: {mark}: do it, or open an issue")]);
         check(FILE, &format!("let a = \"A{mark}B\";"), &[]);
     }
     let line = format!("    {DEBUG_MACRO}(a);");
     check(FILE, &line, &[&format!(":1: take out {DEBUG_MACRO}")]);
-    check(
-        TESTS,
-        &format!("    {IGNORE} = \"slow\"]"),
-        &[":1: no test is ignored"],
-    );
+    check(TESTS, &format!("    {IGNORE} = \"slow\"]"), &[":1: no test is ignored"]);
 }
 
 #[test]
@@ -107,10 +83,7 @@ fn files_are_short_and_tests_count_apart() {
     let long = "a\n".repeat(LINES_MAX + 1);
     check(FILE, &long, &[": 501 lines; split it at 500"]);
     check(TESTS, &long, &[]);
-    let tested = format!(
-        "{}#[cfg(test)]\nmod tests {{\n{long}}}\n",
-        "a\n".repeat(LINES_MAX)
-    );
+    let tested = format!("{}#[cfg(test)]\nmod tests {{\n{long}}}\n", "a\n".repeat(LINES_MAX));
     check(FILE, &tested, &[]);
 }
 
@@ -118,11 +91,7 @@ fn files_are_short_and_tests_count_apart() {
 fn names_say_something() {
     for name in EMPTY_NAMES {
         let path = format!("crates/a/src/{name}.rs");
-        check(
-            &path,
-            "",
-            &[&format!(": name it after its noun, not {name}.rs")],
-        );
+        check(&path, "", &[&format!(": name it after its noun, not {name}.rs")]);
     }
     let path = "crates/a/src/pool_manager/a.rs";
     check(path, "", &[": name it after its noun, not pool_manager"]);

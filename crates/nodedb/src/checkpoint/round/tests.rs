@@ -17,12 +17,7 @@ fn vshard(id: u16, effective: u64) -> VshardFloors {
 }
 
 fn round(floors: &[VshardFloors]) -> Round<'_> {
-    Round {
-        barrier: Lsn::from_u64(100),
-        redo: lsn(11),
-        vshards: 2,
-        floors,
-    }
+    Round { barrier: Lsn::from_u64(100), redo: lsn(11), vshards: 2, floors }
 }
 
 /// D-1, S1: a silent vshard counts at its last proof, never left out of the minimum.
@@ -38,9 +33,7 @@ fn a_silent_vshard_counts_at_its_last_proof() {
 #[test]
 fn a_vshard_without_floors_is_an_error_and_moves_nothing() {
     let floors = [vshard(0, 100)];
-    let missing = VshardMissing {
-        vshard: VshardId::new(1),
-    };
+    let missing = VshardMissing { vshard: VshardId::new(1) };
     assert_eq!(round(&floors).decide(), Err(missing));
 }
 
@@ -49,23 +42,14 @@ fn a_vshard_without_floors_is_an_error_and_moves_nothing() {
 fn an_idle_vshard_at_the_barrier_does_not_pin() {
     let floors = [vshard(0, 100), vshard(1, 100)];
     let decision = round(&floors).decide().expect("all registered");
-    assert_eq!(
-        decision,
-        Decision {
-            redo: lsn(101),
-            behind: Vec::new()
-        }
-    );
+    assert_eq!(decision, Decision { redo: lsn(101), behind: Vec::new() });
 }
 
 /// A vshard that has proved nothing at all keeps the whole log.
 #[test]
 fn no_proof_keeps_everything_above_the_old_redo() {
     let floors = [vshard(0, 100), vshard(1, 0)];
-    assert_eq!(
-        round(&floors).decide().expect("all registered").redo,
-        lsn(11)
-    );
+    assert_eq!(round(&floors).decide().expect("all registered").redo, lsn(11));
 }
 
 /// D-4: one engine that lags holds the log for the whole vshard.
@@ -76,10 +60,7 @@ fn one_engine_that_lags_holds_the_log() {
     for engine in 0..EngineKind::ALL.len() {
         let mut floors = [vshard(0, 100), lagging.clone()];
         floors[1].floors[engine].1 = low;
-        assert_eq!(
-            round(&floors).decide().expect("all registered").redo,
-            lsn(21)
-        );
+        assert_eq!(round(&floors).decide().expect("all registered").redo, lsn(21));
     }
 }
 
@@ -87,10 +68,7 @@ fn one_engine_that_lags_holds_the_log() {
 #[test]
 fn the_barrier_bounds_the_redo_position() {
     let floors = [vshard(0, 250), vshard(1, 300)];
-    assert_eq!(
-        round(&floors).decide().expect("all registered").redo,
-        lsn(101)
-    );
+    assert_eq!(round(&floors).decide().expect("all registered").redo, lsn(101));
 }
 
 #[test]
@@ -100,9 +78,6 @@ fn change_is_what_engines_hold_not_what_the_log_holds() {
     let flushed_since = [vshard(0, 10), vshard(1, 11)];
     assert!(round(&flushed_since).is_changed());
     let mut dirty = [vshard(0, 10), vshard(1, 10)];
-    dirty[0].dirty = Some(Dirty {
-        oldest: lsn(12),
-        bytes: 1,
-    });
+    dirty[0].dirty = Some(Dirty { oldest: lsn(12), bytes: 1 });
     assert!(round(&dirty).is_changed());
 }
