@@ -9,6 +9,7 @@ mod crdt;
 mod documents;
 mod full_data;
 mod harness;
+mod kills;
 mod lifecycle;
 mod quickstart;
 mod search;
