@@ -1,9 +1,11 @@
 //! An atomic batch over several vshards.
 
 use crate::{
-    DataError, GroupWritten, Outcome, Write, Written,
+    Answer, DataError, GroupWritten, Outcome, Write, Written,
     release::{Parked, ReleaseQueue, Until},
+    task::Task,
 };
+use nodedb_bridge::Bridge;
 use nodedb_engine::Redo;
 use nodedb_types::{CoreId, Durability, LogEpoch, Lsn, LsnRange, Stamp, TenantId, VshardId};
 use parking_lot::Mutex;
@@ -55,6 +57,20 @@ pub(crate) struct GroupVisit {
     pub(crate) state: Arc<GroupState>,
     /// The last record applied in any vshard that was visited: what the answer rests on.
     pub(crate) seen: Option<Lsn>,
+    /// Reaches the cores that wait, for a visit that ends on its way.
+    bridge: Bridge<Task, Answer>,
+}
+
+impl Drop for GroupVisit {
+    /// A visit that is dropped on its way, by a core that panics or by an inbox that has ended, will
+    /// never be logged; without this the vshards behind it would wait for its deadline.
+    fn drop(&mut self) {
+        if let Ok(waiting) = self.state.abort(DataError::Closed) {
+            for core in waiting {
+                self.bridge.wake(core);
+            }
+        }
+    }
 }
 
 impl GroupVisit {
@@ -62,9 +78,10 @@ impl GroupVisit {
         parts: BTreeMap<VshardId, GroupPart>,
         writes: usize,
         durability: Durability,
+        bridge: Bridge<Task, Answer>,
     ) -> Self {
         let state = Arc::new(GroupState::new(parts.len()));
-        Self { parts, prepared: Vec::new(), writes, durability, state, seen: None }
+        Self { parts, prepared: Vec::new(), writes, durability, state, seen: None, bridge }
     }
 
     /// The vshard to be visited next.

@@ -62,7 +62,7 @@ impl DataHandle {
     ///
     /// # Errors
     /// As [`DataHandle::send`]; a group without writes, and one whose catalog changes do not go to
-    /// every vshard alike, is [`DataError::InvalidRequest`].
+    /// every vshard alike or not alone, is [`DataError::InvalidRequest`].
     pub fn send_group(
         &self,
         tenant: TenantId,
@@ -84,7 +84,7 @@ impl DataHandle {
                 index += 1;
             }
         }
-        let visit = GroupVisit::new(parts, index, group.durability);
+        let visit = GroupVisit::new(parts, index, group.durability, self.shared.bridge.clone());
         let Some(first) = visit.vshard() else {
             let reason = "a group has at least one write";
             return Err(DataError::InvalidRequest { reason });
@@ -172,16 +172,24 @@ fn refused_wait(error: WaitError) -> DataError {
 /// A catalog change that reached only some vshards would make their copies differ for ever.
 fn check_catalog_changes(group: &Group, vshards: u16) -> Result<(), DataError> {
     let mut changes: BTreeMap<VshardId, Vec<_>> = BTreeMap::new();
+    let mut others = false;
     for part in &group.parts {
         for write in &part.writes {
-            if let Change::Catalog(change) = &write.change {
-                changes.entry(part.vshard).or_default().push(change);
+            match &write.change {
+                Change::Catalog(change) => changes.entry(part.vshard).or_default().push(change),
+                Change::Put { .. } | Change::Delete { .. } => others = true,
             }
         }
     }
     let Some(first) = changes.values().next() else {
         return Ok(());
     };
+    if others {
+        // Behind a drop of its collection a put would be checked before, logged after, and refused by
+        // every replay.
+        let reason = "a group with catalog changes holds nothing else";
+        return Err(DataError::InvalidRequest { reason });
+    }
     if changes.len() == usize::from(vshards) && changes.values().all(|other| other == first) {
         return Ok(());
     }

@@ -211,8 +211,10 @@ impl Engine for DocumentEngine {
 
     fn freeze(&mut self, watermark: Lsn) -> Option<FrozenDocuments> {
         if self.frozen.is_none() {
+            let oldest = self.dirty_since?;
+            // Only of a dirty engine: a clean one may lie ahead of a replay that another one needs.
             assert!(self.applied <= Some(watermark), "the watermark covers what was applied");
-            let oldest = self.dirty_since.take()?;
+            self.dirty_since = None;
             self.frozen = Some(FrozenDocuments {
                 store: Arc::clone(&self.store),
                 memtable: Arc::new(std::mem::take(&mut self.active)),

@@ -94,7 +94,7 @@ impl Subject for Documents {
                     rows.insert(row, (at, vec![value.clone()]));
                 }
                 Redo::Delete { collection, key, .. } => {
-                    drop(rows.remove(&(*collection, key.clone())))
+                    drop(rows.remove(&(*collection, key.clone())));
                 }
                 Redo::CrdtMerge { collection, key, update, .. } => {
                     let row = (*collection, key.clone());

@@ -66,13 +66,17 @@ impl Collection {
     ) -> Result<Vec<u8>, Error> {
         let key = Bytes::copy_from_slice(key.as_ref());
         let since = since.map(version_from_hex).transpose()?;
-        let exported = self.exported(&key, since)?;
+        let exported = self.exported(&key, since.as_ref())?;
         exported.map(Vec::from).ok_or_else(|| Error::no_document(self.name(), &key))
     }
 
-    fn exported(&self, key: &Bytes, since: Option<Vec<u8>>) -> Result<Option<Bytes>, Error> {
+    fn exported(&self, key: &Bytes, since: Option<&Vec<u8>>) -> Result<Option<Bytes>, Error> {
         self.check_crdt()?;
         self.inner().admission.key(key)?;
+        self.inner().patiently(|| self.exported_once(key, since.cloned()))
+    }
+
+    fn exported_once(&self, key: &Bytes, since: Option<Vec<u8>>) -> Result<Option<Bytes>, Error> {
         let vshard = self.vshard(key);
         let op = Op::CrdtExport { collection: self.definition.id, key: key.clone(), since };
         let pending = self.send(vshard, op, |outcome| {

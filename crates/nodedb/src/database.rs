@@ -69,6 +69,8 @@ pub(crate) struct Inner {
 pub(crate) struct AttachedArchive {
     pub(crate) archiver: Arc<Archiver>,
     pub(crate) position: Arc<ArchivePosition>,
+    /// One base image at a time: all of them link their files in the same place.
+    pub(crate) one_base: tokio::sync::Mutex<()>,
 }
 
 impl Database {
@@ -216,7 +218,8 @@ impl Inner {
                 Err(error)
                     if error.kind() == ErrorKind::Busy && self.env.clock.now() < deadline =>
                 {
-                    self.run(time::sleep(pause))?;
+                    // Made inside: a timer made on a thread without a runtime panics.
+                    self.run(async move { time::sleep(pause).await })?;
                     pause = (pause * 2).min(BUSY_PAUSE_MAX);
                 }
                 result => return result,
@@ -256,7 +259,11 @@ impl Inner {
         let limit = self.options.request_deadline.max(self.options.checkpoint_deadline);
         let target = self.log.wal().durable();
         if request.base && target.is_some() {
-            let base = time::timeout(limit, self.base(archive).run());
+            let base = async {
+                let _one_at_a_time = archive.one_base.lock().await;
+                self.base(archive).run().await
+            };
+            let base = time::timeout(limit, base);
             base.await.unwrap_or_else(|_| Err(archive.behind(target)))?;
         }
         if let Some(target) = target {

@@ -153,6 +153,17 @@ impl Directory {
         self.sync(files)
     }
 
+    /// Removes the marker of a creation that was killed after its end. Left behind it would let a
+    /// later open without `NODEDB`, which is damage then, sweep acknowledged data.
+    pub(crate) fn settle(&self, files: &dyn Files) -> Result<(), Error> {
+        let marker = self.creating_path();
+        if exists(files, &marker)? {
+            files.remove_file(&marker).map_err(Error::io("removing", &marker))?;
+            self.sync(files)?;
+        }
+        Ok(())
+    }
+
     /// Removes what an interrupted creation left.
     fn sweep(&self, files: &dyn Files) -> Result<(), Error> {
         for dir in [self.log_path(), self.vshards_path()] {

@@ -298,6 +298,18 @@ impl Error {
         }
     }
 
+    /// The text with its causes, for where a text is all that is kept.
+    pub(crate) fn in_full(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+
     pub(crate) fn io(
         action: &'static str,
         path: impl Into<PathBuf>,

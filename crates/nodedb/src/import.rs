@@ -1,10 +1,10 @@
 //! Bulk import of JSON lines.
 
 use crate::{Collection, Error, Pending, WriteOptions, Written};
+use nodedb_document::json;
 use nodedb_engine::CollectionKind;
 use nodedb_types::ErrorKind;
-use serde_json::Value;
-use std::io::{BufRead, Read};
+use std::io::{self, BufRead, Read};
 
 /// How lines are imported.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -128,6 +128,12 @@ impl Import<'_> {
                 break;
             }
             self.lines += 1;
+            if !line.ends_with(b"\n") && line.len() as u64 == LINE_BYTES_MAX {
+                skip_line(&mut input).map_err(Error::io("reading", "the input"))?;
+                let message = format!("the line has more than {LINE_BYTES_MAX} bytes");
+                self.refuse(&Error::NotJson { message })?;
+                continue;
+            }
             if line.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
@@ -147,10 +153,11 @@ impl Import<'_> {
     fn send(&mut self, line: &[u8]) -> Result<(), Error> {
         let key = self.key(line)?;
         let write = match self.put(&key, line) {
-            // The inboxes are full of our own rows: once they are through, there is room.
-            Err(error) if error.kind() == ErrorKind::Busy && !self.rows.is_empty() => {
+            // The inboxes are full, perhaps of our own rows; once those are through, their order is
+            // safe and this one may wait for the rows of others.
+            Err(error) if error.kind() == ErrorKind::Busy => {
                 self.settle()?;
-                self.put(&key, line)?
+                self.collection.inner().patiently(|| self.put(&key, line))?
             }
             result => result?,
         };
@@ -165,13 +172,14 @@ impl Import<'_> {
     fn key(&self, line: &[u8]) -> Result<String, Error> {
         let field = &self.options.key_field;
         let not_json = |message: String| Error::NotJson { message };
-        let value: Value =
-            serde_json::from_slice(line).map_err(|error| not_json(error.to_string()))?;
-        match value.get(field) {
-            Some(Value::String(text)) => Ok(text.clone()),
-            Some(Value::Number(number)) => Ok(number.to_string()),
-            Some(_) => Err(not_json(format!("member `{field}` is no text or number"))),
-            None => Err(not_json(format!("there is no member `{field}`"))),
+        // As text: a number that became a float would be the key of its neighbours too.
+        let Some(member) = json::field(line, field)? else {
+            return Err(not_json(format!("there is no member `{field}`")));
+        };
+        match member.as_bytes().first() {
+            Some(b'"') => serde_json::from_str(member).map_err(|error| not_json(error.to_string())),
+            Some(b'-' | b'0'..=b'9') => Ok(member.to_owned()),
+            _ => Err(not_json(format!("member `{field}` is no text or number"))),
         }
     }
 
@@ -210,5 +218,17 @@ impl Import<'_> {
 
     fn put_patiently(&self, key: &str, json: &[u8]) -> Result<(), Error> {
         self.collection.put_raw(key, json, WriteOptions::default()).map(|_written| ())
+    }
+}
+
+/// Reads on to the end of a line that is too long to be kept.
+fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
+    let mut piece = Vec::new();
+    loop {
+        piece.clear();
+        let read = input.take(1 << 20).read_until(b'\n', &mut piece)?;
+        if read == 0 || piece.ends_with(b"\n") {
+            return Ok(());
+        }
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     directory::{Access, Directory, Found},
     identity::Identity,
     log::LogHandle,
+    restore::run_apart,
 };
 use nodedb_cold::{Archive, NewArchive, Nonce, Session, open_store};
 use nodedb_control::{Admission, Routing, Tasks};
@@ -40,33 +41,22 @@ pub(crate) fn open(
     options.validate()?;
     let access = if options.create.is_some() { Access::Create } else { Access::Open };
     let directory = Directory::lock(env, path, access)?;
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_name("nodedb-rt")
-        .enable_time()
-        .build()
-        .map_err(Error::io("starting", "background threads"))?;
     match (directory.found(&*env.files)?, &options.create) {
         (Found::Database, _) if existing == Existing::Refuse => {
             return Err(Error::DatabaseExists { path: path.to_owned() });
         }
-        (Found::Database, _) => {}
-        (Found::Nothing, Some(create)) => new_database(env, &directory, create, &runtime)?,
+        (Found::Database, _) => directory.settle(&*env.files)?,
+        (Found::Nothing, Some(create)) => new_database(env, &directory, create)?,
         (Found::Nothing, None) => {
             return Err(Error::NoDatabase { path: path.to_owned() });
         }
     }
-    start(env, directory, options, runtime)
+    start(env, directory, options)
 }
 
 /// Fills a new directory. The archive is made before the identity is written: a database that says
 /// that it has an archive has one.
-fn new_database(
-    env: &Env,
-    directory: &Directory,
-    create: &CreateOptions,
-    runtime: &Runtime,
-) -> Result<(), Error> {
+fn new_database(env: &Env, directory: &Directory, create: &CreateOptions) -> Result<(), Error> {
     let random = || env.random.id().map_err(Error::io("drawing", "random bytes"));
     let lock_path = directory.lock_path();
     let identity = Identity {
@@ -85,7 +75,7 @@ fn new_database(
     let vshards_path = directory.vshards_path();
     DataPlane::create(env, &vshards_path, create.vshards)?;
     if let Some(archive) = &create.archive {
-        new_archive(env, directory, &identity, (create, archive), runtime)?;
+        new_archive(env, directory, &identity, (create, archive))?;
     }
     directory.finish(env, &identity)
 }
@@ -95,7 +85,6 @@ fn new_archive(
     directory: &Directory,
     identity: &Identity,
     (create, options): (&CreateOptions, &ArchiveOptions),
-    runtime: &Runtime,
 ) -> Result<(), Error> {
     let random = || env.random.id().map_err(Error::io("drawing", "random bytes"));
     let new = NewArchive {
@@ -111,7 +100,8 @@ fn new_archive(
         let store = open_store(env, &options.url)?;
         // Opens of the log begin at 1, so this session stands for the creation itself.
         let session = Session { log_epoch: LogEpoch::new(0), nonce: Nonce::from_bytes(random()?) };
-        runtime.block_on(Archive::init(store, new, session))?;
+        // Apart, since the caller may be on a thread of a runtime of its own.
+        run_apart(env, Archive::init(store, new, session))??;
     }
     let state = ArchiveState {
         url: options.url.clone(),
@@ -122,18 +112,14 @@ fn new_archive(
     state.write(&*env.files, &directory.archive_path())
 }
 
-fn start(
-    env: &Env,
-    directory: Directory,
-    options: OpenOptions,
-    runtime: Runtime,
-) -> Result<Database, Error> {
+fn start(env: &Env, directory: Directory, options: OpenOptions) -> Result<Database, Error> {
     let files = &*env.files;
     let identity_path = directory.identity_path();
     let identity = Identity::read(files, &identity_path)?
         .ok_or_else(|| Error::corrupt(&identity_path, "missing"))?;
     let archive_state = ArchiveState::read(files, &directory.archive_path())?;
     let (wal, report) = Wal::open(env, &directory.log_path(), LogOptions::default())?;
+    check_archive_state(&directory, archive_state.as_ref(), &wal)?;
     let checkpoint = report.checkpoint_record.map(|lsn| last_checkpoint(&wal, lsn)).transpose()?;
     let recovery = Recovery {
         vshards: identity.vshards,
@@ -156,8 +142,39 @@ fn start(
         dropped_bytes = report.dropped_bytes,
         "recovered"
     );
+    // Last: a runtime must not be dropped by an open that fails on a thread of a caller's runtime.
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("nodedb-rt")
+        .enable_time()
+        .build()
+        .map_err(Error::io("starting", "background threads"))?;
     let parts = Parts { env, identity, options, archive_state, last: report.checkpoint_record };
     Ok(parts.assemble(directory, runtime, wal, plane))
+}
+
+/// Without its `ARCHIVE` file a database would give back log that no archive holds, and with an older
+/// log than the file knows of it would count new records as archived.
+fn check_archive_state(
+    directory: &Directory,
+    state: Option<&ArchiveState>,
+    wal: &Wal,
+) -> Result<(), Error> {
+    let path = directory.archive_path();
+    let Some(state) = state else {
+        return match wal.control().archived {
+            Some(_) => Err(Error::corrupt(path, "missing, and the log has been archived")),
+            None => Ok(()),
+        };
+    };
+    let durable = wal.durable();
+    if state.archived > durable {
+        let (archived, durable) = (Lsn::encode(state.archived), Lsn::encode(durable));
+        let message =
+            format!("record {archived} is archived, the log ends at {durable}: it is an older one");
+        return Err(Error::corrupt(path, message));
+    }
+    Ok(())
 }
 
 /// What an opened directory says, before it is put together.
@@ -249,7 +266,9 @@ fn attach(
     // A copied directory must not write into the original's archive; its hold stays, so that
     // nothing unarchived is deleted (protocol rule P9).
     if env.files.identity(&directory.lock_path()).ok() != Some(identity.home) {
-        position.fail("this is a copied directory: uploads are suspended".to_owned(), true);
+        let message = "this is a copied directory: uploads are suspended and its log is kept; go on \
+                       in the original, or `restore` its archive into a new directory";
+        position.fail(message.to_owned(), true);
     }
     let parts = ArchiverParts {
         env: env.clone(),
@@ -259,7 +278,8 @@ fn attach(
         state,
         rule: CutRule { bytes: options.object_bytes, age: options.object_age },
     };
-    AttachedArchive { archiver: Arc::new(Archiver::new(parts)), position }
+    let archiver = Arc::new(Archiver::new(parts));
+    AttachedArchive { archiver, position, one_base: tokio::sync::Mutex::new(()) }
 }
 
 impl AttachedArchive {

@@ -18,6 +18,9 @@ pub struct CreateOptions {
     pub archive: Option<ArchiveOptions>,
 }
 
+/// Room in a segment for one vshard's part of a schema change.
+const SEGMENT_BYTES_PER_VSHARD: u64 = 1 << 10;
+
 impl Default for CreateOptions {
     fn default() -> Self {
         Self {
@@ -43,6 +46,18 @@ impl CreateOptions {
                 option: "segment-bytes",
                 value: self.segment_bytes.to_string(),
                 expected: "a multiple of 4096".to_owned(),
+            });
+        }
+        // A schema change is one group with a record for every vshard, and groups fit a segment.
+        let least = u64::from(self.vshards) * SEGMENT_BYTES_PER_VSHARD;
+        if self.segment_bytes < least {
+            return Err(Error::InvalidOption {
+                option: "segment-bytes",
+                value: self.segment_bytes.to_string(),
+                expected: format!(
+                    "at least {least} for {} vshards, or fewer vshards",
+                    self.vshards
+                ),
             });
         }
         Ok(())
@@ -86,11 +101,11 @@ pub struct OpenOptions {
     pub create: Option<CreateOptions>,
     /// Threads that own the vshards, 1 to the number of vshards. Default: one per processor.
     pub cores: Option<u16>,
-    /// Longest time between the starts of two checkpoints. Default 300 s.
+    /// Longest time between the starts of two checkpoints, 1 ms to 365 days. Default 300 s.
     pub checkpoint_interval: Duration,
-    /// Longest time that one checkpoint waits for the vshards. Default 30 s.
+    /// Longest time that one checkpoint waits for the vshards, 1 ms to 365 days. Default 30 s.
     pub checkpoint_deadline: Duration,
-    /// Longest time that one request waits. Default 30 s.
+    /// Longest time that one request waits, 1 ms to 365 days. Default 30 s.
     pub request_deadline: Duration,
     /// Bytes of log after which an archive object is cut. Default 16 MiB.
     pub object_bytes: u64,
@@ -134,8 +149,18 @@ impl OpenOptions {
         }
         check("object-bytes", self.object_bytes, 1, 512 << 20)?;
         let memtable_bytes = u64::try_from(self.memtable_bytes).unwrap_or(u64::MAX);
-        check("memtable-bytes", memtable_bytes, 1 << 10, 1 << 40)
+        check("memtable-bytes", memtable_bytes, 1 << 10, 1 << 40)?;
+        check_wait("checkpoint-interval-ms", self.checkpoint_interval)?;
+        check_wait("checkpoint-deadline-ms", self.checkpoint_deadline)?;
+        check_wait("request-deadline-ms", self.request_deadline)
     }
+}
+
+/// Points in time are computed from it, so it is neither nothing nor for ever.
+fn check_wait(option: &'static str, wait: Duration) -> Result<(), Error> {
+    let year = Duration::from_hours(24 * 365);
+    let ms = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+    check(option, ms(wait), 1, ms(year))
 }
 
 fn check(option: &'static str, value: u64, least: u64, most: u64) -> Result<(), Error> {

@@ -5,7 +5,9 @@ use bytes::Bytes;
 use nodedb_data::{Op, Outcome, Page, Row};
 use nodedb_document::Filter;
 use nodedb_engine::Snapshot;
-use nodedb_types::{ByteReader, CollectionId, Incarnation, VshardId, from_hex, put_bytes, to_hex};
+use nodedb_types::{
+    ByteReader, CollectionId, ErrorKind, Incarnation, VshardId, from_hex, put_bytes, to_hex,
+};
 use std::{collections::VecDeque, sync::Arc};
 
 /// Rows per page and partition.
@@ -180,14 +182,19 @@ struct PageRequest<'a> {
 impl Partition {
     /// Sends for the next page if there is none to answer from.
     fn ask(&mut self, request: &PageRequest<'_>) -> Result<(), Error> {
-        let after = match &self.next {
-            NextPage::First => None,
-            NextPage::After(key) => Some(key.clone()),
-            NextPage::Ended => return Ok(()),
-        };
-        if self.page.is_some() || !self.rows.is_empty() {
+        if self.next.is_ended() || self.page.is_some() || !self.rows.is_empty() {
             return Ok(());
         }
+        let inner = request.collection.inner();
+        self.page = Some(inner.patiently(|| self.send(request))?);
+        Ok(())
+    }
+
+    fn send(&self, request: &PageRequest<'_>) -> Result<Pending<Page>, Error> {
+        let after = match &self.next {
+            NextPage::After(key) => Some(key.clone()),
+            NextPage::First | NextPage::Ended => None,
+        };
         let op = Op::Scan(nodedb_data::Scan {
             collection: request.collection.definition.id,
             prefix: request.prefix.clone(),
@@ -197,20 +204,24 @@ impl Partition {
             filter: request.filter.map(Arc::clone),
             snapshot: request.lsn,
         });
-        let page = request.collection.send(self.vshard, op, |outcome| {
+        request.collection.send(self.vshard, op, |outcome| {
             let Outcome::Page(page) = outcome else {
                 return Err(Error::mismatched("scan"));
             };
             Ok(page)
-        })?;
-        self.page = Some(page);
-        Ok(())
+        })
     }
 
     /// Waits for the page, and for more of them while a filter leaves none of their rows.
     fn refill(&mut self, request: &PageRequest<'_>) -> Result<(), Error> {
         while let Some(page) = self.page.take() {
-            let page = page.wait()?;
+            let page = match page.wait() {
+                // A page is read at the scan's snapshot whenever it is read.
+                Err(error) if error.kind() == ErrorKind::Busy => {
+                    request.collection.inner().patiently(|| self.send(request)?.wait())?
+                }
+                result => result?,
+            };
             self.next = page.next.map_or(NextPage::Ended, NextPage::After);
             self.rows.extend(page.rows);
             self.ask(request)?;

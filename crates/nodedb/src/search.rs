@@ -33,6 +33,23 @@ impl Collection {
             k: options.k,
             filter,
         };
+        let mut hits = inner.patiently(|| self.partition_hits(&search))?;
+        hits.sort_by(|a, b| a.distance.total_cmp(&b.distance).then_with(|| a.key.cmp(&b.key)));
+        hits.truncate(options.k);
+        let document = self.document();
+        let hit = |hit: nodedb_data::Hit| Hit {
+            distance: hit.distance,
+            document: document(nodedb_data::Row {
+                key: hit.key,
+                stamp: hit.stamp,
+                value: hit.value,
+            }),
+        };
+        Ok(hits.into_iter().map(hit).collect())
+    }
+
+    /// The nearest documents of every partition, all asked at once.
+    fn partition_hits(&self, search: &nodedb_data::Search) -> Result<Vec<nodedb_data::Hit>, Error> {
         let asked: Vec<Pending<Vec<nodedb_data::Hit>>> = self
             .vshards()
             .map(|vshard| {
@@ -48,18 +65,7 @@ impl Collection {
         for partition in asked {
             hits.extend(partition.wait()?);
         }
-        hits.sort_by(|a, b| a.distance.total_cmp(&b.distance).then_with(|| a.key.cmp(&b.key)));
-        hits.truncate(options.k);
-        let document = self.document();
-        let hit = |hit: nodedb_data::Hit| Hit {
-            distance: hit.distance,
-            document: document(nodedb_data::Row {
-                key: hit.key,
-                stamp: hit.stamp,
-                value: hit.value,
-            }),
-        };
-        Ok(hits.into_iter().map(hit).collect())
+        Ok(hits)
     }
 
     fn vector_of(&self, key: &[u8], index: &VectorIndex) -> Result<Vec<f32>, Error> {

@@ -91,7 +91,7 @@ impl Tenant {
             name: definition.name.to_string(),
             kind: definition.kind,
             partitions: definition.partitions,
-            documents: self.count(definition)?,
+            documents: self.inner().patiently(|| self.count(definition))?,
             indexes: indexes.collect(),
         })
     }
@@ -177,7 +177,12 @@ impl Tenant {
 
     /// Logs the changes for every vshard as one atomic group, so that no vshard ever sees a put to a
     /// collection before, or after, all the others do.
+    /// Sent again while the database is busy: nothing was done by the tries before.
     fn change_catalog(&self, changes: &[CatalogChange]) -> Result<Lsn, Error> {
+        self.inner().patiently(|| self.change_catalog_once(changes))
+    }
+
+    fn change_catalog_once(&self, changes: &[CatalogChange]) -> Result<Lsn, Error> {
         let inner = self.inner();
         let write = |change: &CatalogChange| Write {
             collection: CollectionId::new(0),

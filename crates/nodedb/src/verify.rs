@@ -61,7 +61,7 @@ impl VerifyReport {
             kind: error.kind(),
             path: path.display().to_string(),
             lsn_range: None,
-            message: error.to_string(),
+            message: error.in_full(),
         });
     }
 

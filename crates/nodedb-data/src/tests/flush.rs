@@ -3,7 +3,8 @@
 
 use super::copies::copy_tree;
 use super::world::{
-    TENANT, World, at, data_dir, effective, log_options, options, proven, put, vshard, wal_dir,
+    FIELD, NOTES, TENANT, World, at, data_dir, effective, log_options, options, proven, put,
+    put_vector, vshard, wal_dir,
 };
 use crate::{DataError, DataOptions, DataPlane, Image, Op, Outcome, Priority, vshard_dir};
 use nodedb_engine::{EngineKind, Floor};
@@ -182,6 +183,43 @@ fn replay_flushes_as_it_goes() {
     assert!(own(&floors[0], EngineKind::Documents).is_some());
     assert!(floors[0].dirty.is_none_or(|dirty| dirty.bytes < 64 << 10));
     assert_eq!(world.scan(0, 7).len(), 64);
+}
+
+/// The documents are flushed far ahead of the vectors, whose flush fails. A replay that has to flush the
+/// vectors on its way asked the documents to freeze as well, below what they hold, and panicked: the
+/// database never opened again.
+#[test]
+fn replay_flushes_one_engine_that_lags_behind_another() {
+    let world = World::new(1, options(1));
+    let point = |x: u8| Some(vec![f32::from(x), 1.0]);
+    let rows = 64_u8;
+    world.faults.fail_creates(Some("0000/vectors"));
+    for row in 0..rows {
+        world
+            .ask(vshard(0), Op::Write(put_vector(&format!("{row:02}"), "{}", point(row))))
+            .expect("put");
+    }
+    world.flush(0).expect_err("the vectors fail");
+    let floors = world.data.floors();
+    assert!(own(&floors[0], EngineKind::Documents) > own(&floors[0], EngineKind::Vectors));
+    let left = world.copy();
+    drop(world);
+    let small = DataOptions { memtable_bytes: 1 << 10, ..options(1) };
+    let world = World::open(left, 1, small, Vec::new()).expect("opens");
+    assert!(own(&world.data.floors()[0], EngineKind::Vectors).is_some(), "flushed on the way");
+    assert_eq!(world.scan(0, 100).len(), usize::from(rows));
+    let search = crate::Search {
+        collection: NOTES,
+        index: FIELD,
+        vector: vec![63.0, 1.0],
+        metric: nodedb_engine::Metric::L2,
+        k: 100,
+        filter: None,
+    };
+    let Ok(Outcome::Hits(hits)) = world.ask(vshard(0), Op::Search(search)) else {
+        panic!("hits");
+    };
+    assert_eq!((hits.len(), &hits[0].key[..]), (usize::from(rows), &b"63"[..]));
 }
 
 #[test]

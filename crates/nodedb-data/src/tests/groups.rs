@@ -1,8 +1,8 @@
 //! Atomic batches over several vshards.
 
 use super::world::{
-    NOTES, TENANT, World, at, delete, expecting, get, group_written, options, put, text, value,
-    vshard,
+    DRAWINGS, NOTES, PERIODIC, TENANT, World, at, delete, expecting, get, group_written, options,
+    put, text, value, vshard, written,
 };
 use crate::{
     Change, Consistency, DataError, DataOptions, Expect, Group, Op, Part, Priority, TicketError,
@@ -377,4 +377,68 @@ fn a_dying_core_gives_up_the_group_it_waits_for() {
     let error = group.wait().expect("an answer").expect_err("given up");
     assert!(matches!(error, DataError::CoreDied { .. }), "{error}");
     assert_eq!(world.text(1, "b"), None, "nothing of it was logged");
+}
+
+/// A group of deletes that find nothing logs nothing, so no append asks for the sync that its answer
+/// waits for: after a weak delete the answer came with the next write of somebody else, or never.
+#[test]
+fn a_group_that_logs_nothing_asks_for_the_sync_of_what_it_rests_on() {
+    let world = World::new(2, options(2));
+    world.put(0, "a", "1");
+    let gone = at(delete("a"), PERIODIC);
+    assert!(written(world.ask(vshard(0), gone)).stamp.is_some());
+    assert!(world.wal.durable() < world.wal.appended(), "nobody has asked yet");
+    let ticket = world.send_group(vec![(0, vec![delete("a")]), (1, vec![delete("b")])]);
+    let group = group_written(ticket.wait().expect("an answer"));
+    assert_eq!(group.lsns, None);
+    assert_eq!(world.wal.durable(), world.wal.appended());
+}
+
+/// A core panics while it serves what waited for a vshard. The rest of that queue is dropped with the
+/// turn, the visit of a group among it; the vshard that waits for this group on another core must not
+/// wait for the group's deadline, which may be hours away.
+#[test]
+fn a_visit_that_a_panic_drops_gives_its_group_up() {
+    let world = World::new(3, options(3));
+    let held = world.hold(2);
+    let first = world.send_group(vec![(1, vec![put("b", "1")]), (2, vec![put("c", "1")])]);
+    // Both wait in the queue of vshard 1, one behind the other.
+    let panic = world.send_task_to(1, vshard(1), Task::Panic);
+    let far = world.env.clock.now() + Duration::from_hours(1);
+    let second =
+        world.send_group_until(vec![(0, vec![put("a", "2")]), (1, vec![put("b", "2")])], far);
+    let waits = world.send(vshard(0), strong("a"));
+    // Core 0 has passed the group on, and core 1 has taken it, once each has answered what came later.
+    let busy = world.send_task_to(0, vshard(9), Task::Op(strong("a")));
+    assert!(busy.wait().expect("an answer").is_err());
+    let busy = world.send_task_to(1, vshard(9), Task::Op(strong("a")));
+    assert!(busy.wait().expect("an answer").is_err());
+    held.release();
+    assert_eq!(panic.wait().expect_err("dropped"), TicketError::Cancelled);
+    group_written(first.wait().expect("an answer"));
+    assert_eq!(second.wait().expect_err("dropped"), TicketError::Cancelled);
+    assert_eq!(value(waits.wait().expect("an answer")), None);
+    world.put(0, "a", "3");
+}
+
+/// A put behind the drop of its collection passed the check, was logged at a position above the drop,
+/// and was refused by every replay as a record of an unknown collection: nothing could open it again.
+#[test]
+fn catalog_changes_travel_alone_and_are_checked_one_after_the_other() {
+    let world = World::new(2, options(2));
+    let catalog = |change| Write { change: Change::Catalog(change), ..put("", "") };
+    let send = |writes: &[Write]| {
+        let parts = (0..2).map(|id| Part { vshard: vshard(id), writes: writes.to_vec() });
+        let group = Group { parts: parts.collect(), durability: Durability::Sync };
+        world.data.send_group(TENANT, group, world.deadline())
+    };
+    let drop_it = CatalogChange::DropCollection { id: DRAWINGS, indexes: Vec::new() };
+    let mixed = send(&[catalog(drop_it.clone()), put("a", "1")]);
+    assert!(matches!(mixed, Err(DataError::InvalidRequest { .. })));
+    let twice = send(&[catalog(drop_it.clone()), catalog(drop_it)]).expect("there is room");
+    let error = twice.wait().expect("an answer").expect_err("it is gone the second time");
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    assert!(world.data.catalog().get(DRAWINGS).is_some(), "nothing of it was done");
+    let world = world.kill(1);
+    assert!(world.data.catalog().get(DRAWINGS).is_some());
 }

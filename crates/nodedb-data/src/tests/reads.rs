@@ -1,12 +1,20 @@
 //! Scans, counts and searches.
 
-use super::world::{FIELD, NOTES, World, at, delete, options, put, put_vector, vshard, written};
-use crate::{DataError, Op, Outcome, Page, Scan, Search};
+use super::world::{
+    FIELD, NOTES, TENANT, World, at, data_dir, delete, faulty_env, log_options, options, put,
+    put_vector, vshard, wal_dir, written,
+};
+use crate::{
+    DataError, Op, Outcome, Page, Scan, Search,
+    durable_log::WalDurability,
+    vshard::{Count, Replay, load_all},
+};
 use bytes::Bytes;
-use nodedb_document::Filter;
-use nodedb_engine::Metric;
+use nodedb_document::{Filter, Ports};
+use nodedb_engine::{Metric, Snapshots};
 use nodedb_types::{CollectionId, Durability, ErrorKind, IndexId, Lsn};
-use std::sync::Arc;
+use nodedb_wal::Wal;
+use std::{sync::Arc, time::Duration};
 
 fn page(world: &World, scan: Scan) -> Page {
     match world.ask(vshard(0), Op::Scan(scan)).expect("a page") {
@@ -96,6 +104,39 @@ fn a_count_of_more_than_one_slice_is_exact() {
     assert_eq!(missing.expect_err("missing").kind(), ErrorKind::NotFound);
 }
 
+/// A slice of a count was bounded in rows alone: 4,096 rows of 16 MiB, copied from tables, in one turn.
+#[test]
+fn a_slice_of_a_count_is_bounded_in_bytes() {
+    let world = World::new(1, options(1));
+    let (rows, value) = (60, "x".repeat(100 << 10));
+    for row in 0..rows {
+        world.put(0, &format!("{row:02}"), &value);
+    }
+    let snapshot = world.wal.durable().expect("durable");
+    let left = world.die();
+    let (env, _) = faulty_env();
+    let opened = Wal::open(&env, &wal_dir(left.path()), log_options());
+    let (wal, report) = opened.expect("the log opens");
+    let clock = Arc::clone(&env.clock);
+    let log = WalDurability { wal: wal.clone(), clock, wait: Duration::from_secs(30) };
+    let replay = Replay {
+        ports: &Ports::new(&env, Snapshots::new(Arc::clone(&env.clock)), Arc::new(log)),
+        dir: &data_dir(left.path()),
+        wal: &wal,
+        vshards: 1,
+        redo: report.redo,
+        proven: &[],
+        options: &options(1),
+    };
+    let loaded = load_all(&replay, std::iter::once(vshard(0))).expect("loads");
+    let vshard = &loaded.vshards[&vshard(0)];
+    let mut count = Count::new(TENANT, NOTES, snapshot);
+    assert!(!vshard.count(&mut count).expect("a slice"), "6 MiB are more than one slice");
+    assert!(count.rows > 0 && count.rows < rows);
+    while !vshard.count(&mut count).expect("a slice") {}
+    assert_eq!(count.rows, rows);
+}
+
 fn search(vector: Vec<f32>, filter: Option<&str>) -> Search {
     Search {
         collection: NOTES,
@@ -167,7 +208,7 @@ fn a_put_or_a_search_that_does_not_fit_its_index_is_refused() {
 fn a_vshard_that_does_not_exist_is_refused_at_once() {
     let world = World::new(2, options(1));
     let sent = world.data.send(
-        super::world::TENANT,
+        TENANT,
         vshard(2),
         Op::Status,
         world.deadline(),

@@ -40,7 +40,9 @@ pub(super) struct World {
 }
 
 pub(super) fn log_options() -> LogOptions {
-    LogOptions { segment_bytes: 1 << 20, ..LogOptions::default() }
+    // A log that syncs by itself when it is quiet would hide that nobody has asked for it.
+    let sync_point_idle = Duration::from_hours(1);
+    LogOptions { segment_bytes: 1 << 20, sync_point_idle, ..LogOptions::default() }
 }
 
 pub(super) fn options(cores: u16) -> DataOptions {

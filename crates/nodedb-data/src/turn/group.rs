@@ -143,12 +143,21 @@ impl Core {
         let (until, stakes) = match range.and_then(LsnRange::last) {
             Some(last) => (Until::acknowledged(visit.durability, last), Stakes::Write),
             // Nothing was there to be deleted, which is only as true as what was applied.
-            None => (Until::durable(visit.seen), Stakes::Read),
+            None => (self.soon_durable(visit.seen), Stakes::Read),
         };
         Finish {
             until,
             parked: Parked { reply: caller.reply, answer: Ok(outcome), stakes, publish: None },
         }
+    }
+
+    /// When a position may be shown, having asked for its sync: the parts of the group park its answer
+    /// without knowing whether anybody else asks.
+    fn soon_durable(&self, seen: Option<Lsn>) -> Until {
+        if let Some(seen) = seen.filter(|seen| self.shared.wal.durable() < Some(*seen)) {
+            self.shared.wal.request_sync(seen);
+        }
+        Until::durable(seen)
     }
 
     /// Applies a vshard's part of a committed group.

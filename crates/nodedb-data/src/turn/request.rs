@@ -19,7 +19,7 @@ impl Core {
         match op {
             Op::Write(write) => self.write(caller, write),
             Op::CrdtMerge { collection, key: document, update, durability } => {
-                self.merge(caller, key(collection, document), update, durability)
+                self.merge(caller, key(collection, document), update, durability);
             }
             Op::Get { collection, key: document, consistency } => {
                 let durable = self.shared.wal.durable();
@@ -33,7 +33,7 @@ impl Core {
                 self.read(caller, |vshard| vshard.export(&key, since.as_deref()));
             }
             Op::Count { collection, snapshot } => {
-                self.begin_count(caller, Count::new(tenant, collection, snapshot))
+                self.begin_count(caller, Count::new(tenant, collection, snapshot));
             }
             Op::Flush { barrier } => self.flush(caller, barrier),
             Op::Image { into } => self.image(caller, into),

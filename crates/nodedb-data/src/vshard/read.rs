@@ -10,6 +10,8 @@ use nodedb_types::{CollectionId, Lsn, TenantId};
 
 /// Most rows that one turn examines for a filtered page or a count.
 pub(crate) const SCAN_EXAMINED_MAX: usize = 4096;
+/// About the most bytes that one turn of a count examines: tables are read by copying.
+const COUNT_BYTES_MAX: usize = 4 << 20;
 /// Most CRDT documents that one turn builds for a page.
 const CRDT_PAGE_MAX: usize = 64;
 
@@ -134,7 +136,7 @@ impl Vshard {
             prefix: Bytes::new(),
             after: count.after.take(),
             limit_rows: SCAN_EXAMINED_MAX,
-            limit_bytes: usize::MAX,
+            limit_bytes: COUNT_BYTES_MAX,
         };
         let at = ReadAt::Snapshot(count.snapshot);
         let page = self.engines.documents.scan(&range, at);

@@ -4,8 +4,8 @@ use super::Vshard;
 use crate::{Change, DataError, Expect, Write, group::GroupPart, group::PreparedPart};
 use bytes::Bytes;
 use nodedb_document::{Place, ReadAt};
-use nodedb_engine::{Collection, CollectionKind, Redo, VectorChange};
-use nodedb_types::{CollectionId, IndexId, Stamp, TenantId};
+use nodedb_engine::{Catalog, Collection, CollectionKind, Redo, VectorChange};
+use nodedb_types::{CollectionId, IndexId, Lsn, Stamp, TenantId};
 use std::collections::BTreeMap;
 
 /// A checked write. Without redo there is nothing to do: the key to be deleted is not there.
@@ -14,9 +14,14 @@ pub(crate) struct Draft {
     pub(crate) redo: Option<Redo>,
 }
 
-/// Which keys the writes before in the same batch have put or deleted.
+/// What the writes before in the same batch have changed.
 #[derive(Debug, Default)]
-pub(crate) struct Overlay(BTreeMap<(CollectionId, Bytes), bool>);
+pub(crate) struct Overlay {
+    /// Which keys they have put or deleted.
+    keys: BTreeMap<(CollectionId, Bytes), bool>,
+    /// The catalog as they leave it.
+    catalog: Option<Catalog>,
+}
 
 impl Vshard {
     /// Checks a write against what is applied here. Changes nothing.
@@ -29,14 +34,18 @@ impl Vshard {
         let Write { collection, change, expect, .. } = write;
         let redo = match change {
             Change::Catalog(change) => {
-                self.engines.catalog.catalog().check(&change)?;
+                let applied = self.engines.catalog.catalog();
+                let catalog = overlay.catalog.get_or_insert_with(|| applied.clone());
+                catalog.check(&change)?;
+                // The position does not matter to a copy that only checks.
+                catalog.apply(Lsn::FIRST, &change);
                 return Ok(Draft { redo: Some(Redo::Catalog(change)) });
             }
             Change::Put { key, value, vectors } => {
                 let schema = self.collection(tenant, collection)?;
                 check_put(schema, &vectors)?;
                 self.check_expect(tenant, collection, &key, expect)?;
-                overlay.0.insert((collection, key.clone()), true);
+                overlay.keys.insert((collection, key.clone()), true);
                 Some(Redo::Put { collection, key, value, vectors })
             }
             Change::Delete { key } => {
@@ -92,7 +101,7 @@ impl Vshard {
             let row = self.engines.documents.get(&place, ReadAt::Latest);
             row.map_err(document)?.is_some()
         };
-        let earlier = overlay.0.insert((collection, key.clone()), false);
+        let earlier = overlay.keys.insert((collection, key.clone()), false);
         let exists = earlier.unwrap_or(stored);
         Ok(exists.then(|| Redo::Delete {
             collection,

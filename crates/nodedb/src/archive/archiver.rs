@@ -32,6 +32,9 @@ pub(crate) struct Archiver {
     parts: ArchiverParts,
     /// The archive, once it was reached. An open that writes nothing never touches it.
     open: Mutex<Option<Archive>>,
+    /// Up to where the archive may hold records: what the log held when it was opened, and what this
+    /// archiver has tried to upload since.
+    explained: Mutex<Option<Lsn>>,
 }
 
 const PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -40,8 +43,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 const LAST_OBJECT: Duration = Duration::from_secs(5);
 
 impl Archiver {
-    pub(crate) const fn new(parts: ArchiverParts) -> Self {
-        Self { parts, open: Mutex::new(None) }
+    pub(crate) fn new(parts: ArchiverParts) -> Self {
+        let recovered = parts.log.wal().durable();
+        Self { parts, open: Mutex::new(None), explained: Mutex::new(recovered) }
     }
 
     pub(crate) const fn state(&self) -> &ArchiveState {
@@ -61,8 +65,9 @@ impl Archiver {
                 },
             };
             let stopped = !is_temporary(&error);
-            tracing::warn!(error = %error, stopped, "archiving failed");
-            self.parts.position.fail(error.to_string(), stopped);
+            let error = error.in_full();
+            tracing::warn!(error, stopped, "archiving failed");
+            self.parts.position.fail(error, stopped);
             if stopped {
                 return shutdown.requested().await;
             }
@@ -116,6 +121,8 @@ impl Archiver {
         self.check_not_ahead(&tail)?;
         if tail.next_lsn() <= end {
             let object = cut(&self.parts, archive.writer(), &tail, end)?;
+            // Before the upload: a cancelled one may have succeeded.
+            self.explain(end);
             // Only the receipt of a verified upload moves the position.
             let receipt = archive.upload_log(&object).await?;
             tail.advance(&receipt)?;
@@ -142,16 +149,22 @@ impl Archiver {
         Ok(archive)
     }
 
-    /// An archive that is ahead of the log means that an old copy of the directory was put back.
+    fn explain(&self, end: Lsn) {
+        let mut explained = self.explained.lock();
+        *explained = (*explained).max(Some(end));
+    }
+
+    /// An archive that is ahead of the log means that an old copy of the directory was put back. The
+    /// durable position does not show it: the older copy may have written past the archive's end.
     fn check_not_ahead(&self, tail: &ArchivedTail) -> Result<(), Error> {
-        let durable = self.parts.log.wal().durable();
-        if tail.archived() <= durable {
+        let explained = *self.explained.lock();
+        if tail.archived() <= explained {
             return Ok(());
         }
         let message = format!(
-            "the archive ends at record {}, the log already at {}: an older copy was put back",
+            "the archive ends at record {}, the log ended at {}: an older copy was put back",
             Lsn::encode(tail.archived()),
-            Lsn::encode(durable)
+            Lsn::encode(explained)
         );
         Err(Error::corrupt(&self.parts.path, message))
     }

@@ -6,5 +6,6 @@ mod archive;
 mod checkpoint;
 mod crdt;
 mod documents;
+mod hostile;
 mod lifecycle;
 mod world;
