@@ -1,7 +1,7 @@
 //! Who a database is: the file `NODEDB`.
 
 use crate::{Error, sealed_file::SealedFile};
-use nodedb_env::{FileIdentity, Files};
+use nodedb_env::{Env, FileIdentity, Files};
 use nodedb_types::{
     ByteReader, DatabaseId, DecodeError, Durability, Incarnation, limits::VSHARDS_MAX,
 };
@@ -19,6 +19,11 @@ pub(crate) struct Identity {
     pub(crate) durability: Durability,
     /// The `LOCK` file as it was at creation: a copy of the directory has another one.
     pub(crate) home: FileIdentity,
+}
+
+/// 16 random bytes, for ids and nonces.
+pub(crate) fn random_id(env: &Env) -> Result<[u8; 16], Error> {
+    env.random.id().map_err(Error::io("drawing", "random bytes"))
 }
 
 impl Identity {

@@ -6,7 +6,7 @@ use crate::{
     checkpoint::{CheckpointRecord, Checkpointer, CheckpointerParts},
     database::{AttachedArchive, Inner},
     directory::{Access, Directory, Found},
-    identity::Identity,
+    identity::{Identity, random_id},
     log::LogHandle,
     restore::run_apart,
 };
@@ -57,11 +57,10 @@ pub(crate) fn open(
 /// Fills a new directory. The archive is made before the identity is written: a database that says
 /// that it has an archive has one.
 fn new_database(env: &Env, directory: &Directory, create: &CreateOptions) -> Result<(), Error> {
-    let random = || env.random.id().map_err(Error::io("drawing", "random bytes"));
     let lock_path = directory.lock_path();
     let identity = Identity {
-        database: DatabaseId::from_bytes(random()?),
-        incarnation: Incarnation::from_bytes(random()?),
+        database: DatabaseId::from_bytes(random_id(env)?),
+        incarnation: Incarnation::from_bytes(random_id(env)?),
         vshards: create.vshards,
         durability: create.durability,
         home: env.files.identity(&lock_path).map_err(Error::io("looking at", &lock_path))?,
@@ -86,11 +85,10 @@ fn new_archive(
     identity: &Identity,
     (create, options): (&CreateOptions, &ArchiveOptions),
 ) -> Result<(), Error> {
-    let random = || env.random.id().map_err(Error::io("drawing", "random bytes"));
     let new = NewArchive {
         database_id: identity.database,
         incarnation: identity.incarnation,
-        nonce: Nonce::from_bytes(random()?),
+        nonce: Nonce::from_bytes(random_id(env)?),
         start_lsn: Lsn::FIRST,
         vshards: create.vshards,
         segment_bytes: create.segment_bytes,
@@ -99,7 +97,8 @@ fn new_archive(
     if options.policy == ArchivePolicy::Required {
         let store = open_store(env, &options.url)?;
         // Opens of the log begin at 1, so this session stands for the creation itself.
-        let session = Session { log_epoch: LogEpoch::new(0), nonce: Nonce::from_bytes(random()?) };
+        let session =
+            Session { log_epoch: LogEpoch::new(0), nonce: Nonce::from_bytes(random_id(env)?) };
         // Apart, since the caller may be on a thread of a runtime of its own.
         run_apart(env, Archive::init(store, new, session))??;
     }

@@ -3,7 +3,7 @@
 use crate::{
     Error,
     directory::{Access, Directory, Found, exists, parent},
-    identity::Identity,
+    identity::{Identity, random_id},
 };
 use nodedb_cold::{ArchiveReader, ArchivedBatch, ObjectStore, RestorePlan, open_store};
 use nodedb_data::DataPlane;
@@ -187,12 +187,11 @@ impl Restoring<'_> {
         &self,
         progress: &mpsc::SyncSender<RestoreProgress>,
     ) -> Result<Option<Lsn>, Error> {
-        let random = || self.env.random.id().map_err(Error::io("drawing", "random bytes"));
         let lock_path = self.directory.lock_path();
         let home = self.env.files.identity(&lock_path);
         let identity = Identity {
-            database: DatabaseId::from_bytes(random()?),
-            incarnation: Incarnation::from_bytes(random()?),
+            database: DatabaseId::from_bytes(random_id(self.env)?),
+            incarnation: Incarnation::from_bytes(random_id(self.env)?),
             vshards: self.reader.vshards(),
             durability: Durability::Sync,
             home: home.map_err(Error::io("looking at", &lock_path))?,

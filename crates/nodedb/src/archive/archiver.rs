@@ -5,7 +5,7 @@ use super::{
     backlog::{Backlog, CutRule},
     cut::cut,
 };
-use crate::{Error, log::LogHandle};
+use crate::{Error, identity::random_id, log::LogHandle};
 use nodedb_cold::{Archive, ArchivedTail, Nonce, Session, open_store};
 use nodedb_control::Shutdown;
 use nodedb_env::Env;
@@ -30,6 +30,9 @@ pub(crate) struct ArchiverParts {
 #[derive(Debug)]
 pub(crate) struct Archiver {
     parts: ArchiverParts,
+    /// Where the next object goes, while nothing is in doubt: after a failed or cancelled upload it is
+    /// found again by reading the archive.
+    tail: Mutex<Option<ArchivedTail>>,
     /// The archive, once it was reached. An open that writes nothing never touches it.
     open: Mutex<Option<Archive>>,
     /// Up to where the archive may hold records: what the log held when it was opened, and what this
@@ -45,7 +48,12 @@ const LAST_OBJECT: Duration = Duration::from_secs(5);
 impl Archiver {
     pub(crate) fn new(parts: ArchiverParts) -> Self {
         let recovered = parts.log.wal().durable();
-        Self { parts, open: Mutex::new(None), explained: Mutex::new(recovered) }
+        Self {
+            parts,
+            tail: Mutex::new(None),
+            open: Mutex::new(None),
+            explained: Mutex::new(recovered),
+        }
     }
 
     pub(crate) const fn state(&self) -> &ArchiveState {
@@ -117,7 +125,11 @@ impl Archiver {
     /// kill after an upload and before its note in the `ARCHIVE` file is made good here.
     async fn upload_to(&self, end: Lsn) -> Result<(), Error> {
         let archive = self.reach().await?;
-        let mut tail = archive.tail(self.parts.position.persisted()).await?;
+        let known = self.tail.lock().take();
+        let mut tail = match known {
+            Some(tail) => tail,
+            None => archive.tail(self.parts.position.persisted()).await?,
+        };
         self.check_not_ahead(&tail)?;
         if tail.next_lsn() <= end {
             let object = cut(&self.parts, archive.writer(), &tail, end)?;
@@ -127,10 +139,11 @@ impl Archiver {
             let receipt = archive.upload_log(&object).await?;
             tail.advance(&receipt)?;
         }
-        match tail.archived() {
-            Some(archived) => self.persist(archived),
-            None => Ok(()),
+        if let Some(archived) = tail.archived() {
+            self.persist(archived)?;
         }
+        *self.tail.lock() = Some(tail);
+        Ok(())
     }
 
     /// The archive, opened for writing at first use.
@@ -141,7 +154,7 @@ impl Archiver {
             return Ok(archive);
         }
         let store = open_store(&self.parts.env, &self.parts.state.url)?;
-        let nonce = self.parts.env.random.id().map_err(Error::io("drawing", "random bytes"))?;
+        let nonce = random_id(&self.parts.env)?;
         let log_epoch = self.parts.log.wal().epoch();
         let session = Session { log_epoch, nonce: Nonce::from_bytes(nonce) };
         let archive = Archive::attach(store, self.parts.state.writer, session).await?;
