@@ -1,7 +1,7 @@
 //! Group commit: who leads, who follows, and that nobody is forgotten.
 
 use crate::world::{Log, dir, lsn, options, record, until};
-use nodedb_env::{Env, Files};
+use nodedb_env::Env;
 use nodedb_testkit::{FaultyFiles, SimFiles};
 use nodedb_types::{Durability, ErrorKind, Lsn};
 use nodedb_wal::{AppendClass, DurabilityListener, LogOptions, PoisonCause, WaitError, Wal};
@@ -40,7 +40,7 @@ fn what_is_staged_is_written_when_somebody_asks_and_not_before() {
 fn records_that_are_staged_together_share_one_write_and_one_sync() {
     let log = Log::create(SimFiles::new(2), options());
     let operations = log.disk.operations();
-    let last = (0..64).map(|index| staged(&log, &[index; 100])).last().expect("64");
+    let last = (0..64).map(|index| staged(&log, &[index; 100])).max().expect("64");
     log.wal.commit(last, log.deadline()).expect("durable");
     assert_eq!(log.disk.operations() - operations, 2, "a write and a sync");
 }
@@ -210,10 +210,10 @@ fn the_last_handle_may_be_dropped_on_a_thread_of_the_log() {
     let waker = Waker::from(Arc::clone(&owner));
     assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     // The flusher finds the task busy until it owns the last handle.
-    let mut owned = owner.0.lock().expect("no panic");
+    let mut slot = owner.0.lock().expect("no panic");
     wal.append(&[record(b"x")], Durability::Sync, AppendClass::User).expect("room");
-    *owned = Some(wal);
-    drop(owned);
+    *slot = Some(wal);
+    drop(slot);
     until("it can be opened again", || Wal::open(&disk.env(), dir(), options()).is_ok());
     assert!(owner.0.lock().expect("no panic").is_none(), "the flusher has dropped it");
 }
