@@ -1,16 +1,13 @@
 //! What holds the log, and the one way to remove some of it.
 
-use crate::sync::Mutex;
 use crate::{
     WalError,
     core::Core,
     segment::{Segment, SegmentInfo, Spare, name::spare_path},
+    sync::{Mutex, atomic::Ordering},
 };
 use nodedb_types::Lsn;
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// A named reason to keep the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
