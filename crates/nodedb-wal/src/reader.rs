@@ -4,7 +4,7 @@ use crate::{
     ReadError, RecordView,
     batch::BatchHeader,
     core::Core,
-    format::{BATCH_HEADER, HEADER_PAGE, in_memory},
+    format::{BATCH_HEADER, in_memory},
     record,
     segment::{Segment, map::SegmentMap},
 };
@@ -210,7 +210,8 @@ impl Reader {
                 failed(&segment, source)
             }
         })?;
-        Ok(Place { segment, view, offset: HEADER_PAGE })
+        let offset = segment.start_for(self.next);
+        Ok(Place { segment, view, offset })
     }
 }
 

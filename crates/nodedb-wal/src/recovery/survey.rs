@@ -177,7 +177,7 @@ fn read_sealed(env: &Env, head: &Head, next: &Head) -> Result<SurveyedSegment, W
         && link.prev_segment == head.number()
         && link.base_offset == base;
     if whole {
-        return Ok(head.surveyed(&scan));
+        return Ok(head.surveyed(scan));
     }
     match (scan.next_lsn, link.prev_last) {
         (Some(first_bad_lsn), Some(durable_lsn)) if first_bad_lsn <= durable_lsn => {
@@ -250,6 +250,6 @@ fn read_newest(
             evidence: proof.evidence,
         });
     }
-    let surveyed = head.surveyed(&scan);
-    Ok((surveyed, behind.end - scan.offset))
+    let dropped = behind.end - scan.offset;
+    Ok((head.surveyed(scan), dropped))
 }

@@ -1,6 +1,6 @@
 //! The list of live segments.
 
-use super::{SegmentHeader, SegmentLink, map::SegmentMap};
+use super::{SegmentHeader, SegmentLink, index::SparseIndex, map::SegmentMap};
 use nodedb_env::{Env, Open};
 use nodedb_types::{LogEpoch, Lsn};
 use parking_lot::Mutex;
@@ -47,26 +47,40 @@ pub(crate) struct Segment {
     /// Whether this handle started it, so that it knows of every map of it.
     own: bool,
     end: AtomicU64,
+    index: Mutex<SparseIndex>,
     map: Mutex<Weak<SegmentMap>>,
 }
 
 impl Segment {
     pub(crate) fn new(path: PathBuf, header: &SegmentHeader, link: &SegmentLink, end: u64) -> Self {
+        let first_lsn = Lsn::after(link.prev_last);
         Self {
             number: header.identity.segment,
             path,
             header: *header,
-            first_lsn: Lsn::after(link.prev_last),
+            first_lsn,
             base_offset: link.base_offset,
             own: true,
             end: AtomicU64::new(end),
+            index: Mutex::new(SparseIndex::new(first_lsn)),
             map: Mutex::default(),
         }
     }
 
     /// The same, found on disk: a reader of an earlier handle may still have it mapped.
-    pub(crate) fn found(self) -> Self {
-        Self { own: false, ..self }
+    pub(crate) fn found(self, index: SparseIndex) -> Self {
+        Self { own: false, index: Mutex::new(index), ..self }
+    }
+
+    /// Takes note of a batch that was written.
+    pub(crate) fn note(&self, first_lsn: Lsn, offset: u64) {
+        self.index.lock().note(first_lsn, offset);
+    }
+
+    /// Where to start reading to find a record of this segment that is published: only what is
+    /// published lies between that place and its end.
+    pub(crate) fn start_for(&self, lsn: Lsn) -> u64 {
+        self.index.lock().start_for(lsn)
     }
 
     /// Bytes in use.
