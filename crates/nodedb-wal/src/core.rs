@@ -3,6 +3,7 @@
 use crate::{
     AppendClass, AppendError, LogOptions, PoisonCause, Record, WaitError, WalError,
     control::ControlFile, segment::SegmentSet, stage::Stage, truncation::Pins,
+    watch::Watchers,
 };
 use crc32c::crc32c;
 use nodedb_env::Env;
@@ -54,6 +55,8 @@ pub(crate) struct Core {
     pub(crate) room: Condvar,
     /// Who waits for a record to be durable sleeps on one of these; see [`Stage::turnstile`].
     pub(crate) turnstiles: [Condvar; 2],
+    pub(crate) written_watchers: Watchers,
+    pub(crate) durable_watchers: Watchers,
     listener: RwLock<Option<Arc<dyn DurabilityListener>>>,
     // Mirrors for readers without the lock; 0 is none. Each changes only upwards.
     written: AtomicU64,
@@ -97,6 +100,8 @@ impl Core {
             shortage: Condvar::new(),
             room: Condvar::new(),
             turnstiles: [Condvar::new(), Condvar::new()],
+            written_watchers: Watchers::default(),
+            durable_watchers: Watchers::default(),
             listener: RwLock::new(None),
             written: AtomicU64::new(last),
             durable: AtomicU64::new(last),
@@ -235,6 +240,7 @@ impl Core {
         let before = self.written.swap(Lsn::encode(written), Ordering::AcqRel);
         assert!(before <= Lsn::encode(written), "written never goes back");
         if let Some(written) = written.filter(|written| written.get() > before) {
+            self.written_watchers.notify();
             self.tell(|listener| listener.written(written));
         }
     }
@@ -259,6 +265,7 @@ impl Core {
         let ready = std::mem::replace(&mut stage.wakers, waiting);
         drop(stage);
         ready.into_values().for_each(std::task::Waker::wake);
+        self.durable_watchers.notify();
         self.tell(|listener| listener.durable(durable));
         Ok(())
     }
@@ -299,7 +306,14 @@ impl Core {
         let wakers = std::mem::take(&mut self.stage.lock().wakers);
         self.wake_all();
         wakers.into_values().for_each(std::task::Waker::wake);
+        self.end_watches(&WaitError::Poisoned(cause.clone()));
         self.tell(|listener| listener.poisoned(cause));
+    }
+
+    /// Nothing is published any more. Out of all locks, as above.
+    pub(crate) fn end_watches(&self, end: &WaitError) {
+        self.written_watchers.end(end.clone());
+        self.durable_watchers.end(end.clone());
     }
 
     pub(crate) fn wake_all(&self) {

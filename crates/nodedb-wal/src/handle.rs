@@ -1,7 +1,7 @@
 //! The life of an open log: its lock, its threads, its end.
 
 use crate::{
-    LogOptions, WalError,
+    LogOptions, WaitError, WalError,
     control::ControlFile,
     core::{Birth, Core},
     flusher::Flusher,
@@ -116,6 +116,7 @@ impl Handle {
         }
         let wakers = std::mem::take(&mut self.core.stage.lock().wakers);
         wakers.into_values().for_each(std::task::Waker::wake);
+        self.core.end_watches(&WaitError::Closed);
         let durable = self.core.durable();
         // A truncation under way comes to its end first: who opens next may use the same names.
         let reclaim = self.core.reclaim.lock();

@@ -68,8 +68,10 @@ mod record;
 mod recovery;
 mod segment;
 mod stage;
+mod tail;
 mod truncation;
 mod wal;
+mod watch;
 
 pub use builder::{LogBuilder, StoredRecord};
 pub use control::Control;
@@ -82,5 +84,7 @@ pub use record::{GroupFlags, Record, RecordView, SKIPPABLE};
 pub use recovery::RecoveryReport;
 pub use segment::SegmentInfo;
 pub use stage::AppendClass;
+pub use tail::{Next, Tail, TailError};
 pub use truncation::{Hold, RetentionPin, Truncated, TruncationPlan};
 pub use wal::{LogHealth, Wal};
+pub use watch::{Past, Watch};

@@ -114,7 +114,7 @@ impl Wal {
         Ok((Self { handle }, report))
     }
 
-    fn core(&self) -> &Arc<Core> {
+    pub(crate) fn core(&self) -> &Arc<Core> {
         self.handle.core()
     }
 
