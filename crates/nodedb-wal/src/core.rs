@@ -2,8 +2,7 @@
 
 use crate::{
     AppendClass, AppendError, LogOptions, PoisonCause, Record, WaitError, WalError,
-    control::ControlFile, segment::SegmentSet, stage::Stage, truncation::Pins,
-    watch::Watchers,
+    control::ControlFile, pins::Pins, segment::SegmentSet, stage::Stage, watch::Watchers,
 };
 use crc32c::crc32c;
 use nodedb_env::Env;
@@ -74,6 +73,7 @@ pub(crate) struct Birth {
     pub(crate) options: LogOptions,
     pub(crate) control: ControlFile,
     pub(crate) segments: SegmentSet,
+    pub(crate) pins: Arc<Pins>,
     pub(crate) stage: Stage,
     pub(crate) commit_ms: u64,
     pub(crate) log_offset: u64,
@@ -93,7 +93,7 @@ impl Core {
             segment_bytes: control.segment_bytes,
             segments: birth.segments,
             control: Mutex::new(birth.control),
-            pins: Arc::default(),
+            pins: birth.pins,
             reclaim: Mutex::default(),
             stage: Mutex::new(birth.stage),
             work: Condvar::new(),

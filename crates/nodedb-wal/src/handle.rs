@@ -1,10 +1,11 @@
 //! The life of an open log: its lock, its threads, its end.
 
 use crate::{
-    LogOptions, WaitError, WalError,
+    Control, LogOptions, WaitError, WalError,
     control::ControlFile,
     core::{Birth, Core},
     flusher::Flusher,
+    pins::Pins,
     preparer,
     segment::{Segment, SegmentSet, SegmentWriter, Spare, name},
     stage::Stage,
@@ -75,7 +76,7 @@ impl Handle {
         let segments = SegmentSet::new(parts.segments);
         let active = segments.newest();
         let bytes_max = options.staging_bytes_max;
-        let segment_bytes = parts.control.state().segment_bytes;
+        let Control { log_id, segment_bytes, .. } = parts.control.state();
         let next = Lsn::after(parts.last);
         let mut stage = Stage::new(segment_bytes, bytes_max, next, writer.offset());
         stage.ready = parts.ready;
@@ -85,6 +86,7 @@ impl Handle {
             options,
             control: parts.control,
             segments,
+            pins: Arc::new(Pins::open(env, dir, log_id)?),
             stage,
             commit_ms: parts.commit_ms,
             log_offset: writer.log_offset(),
@@ -121,6 +123,7 @@ impl Handle {
         // A truncation under way comes to its end first: who opens next may use the same names.
         let reclaim = self.core.reclaim.lock();
         let closed = self.core.change_control(|control| control.close(durable));
+        self.core.pins.close();
         drop(reclaim);
         closed
     }

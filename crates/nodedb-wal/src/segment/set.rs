@@ -183,6 +183,14 @@ impl SegmentSet {
             .collect()
     }
 
+    /// Bytes in use from the beginning of the segment that holds a record, or of the oldest one, to the
+    /// end.
+    pub(crate) fn bytes_from(&self, lsn: Lsn) -> u64 {
+        let segments = self.segments.lock();
+        let after = segments.partition_point(|segment| segment.first_lsn <= lsn);
+        segments.iter().skip(after.saturating_sub(1)).map(|segment| segment.end()).sum()
+    }
+
     /// Takes every segment off below the one of this number, which CONTROL names as the oldest. By
     /// number and not by record: a rotation meanwhile may have made more segments removable than
     /// CONTROL knows of, and one that it names must stay.
