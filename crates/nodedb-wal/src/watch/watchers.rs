@@ -171,7 +171,7 @@ mod tests {
     fn no_wake_up_is_lost() {
         let watchers = Watchers::default();
         let ball = AtomicU64::new(1);
-        let patience = || Duration::from_secs(60);
+        let patience = || Duration::from_mins(1);
         let play = |parity: u64| {
             for round in (parity..20_000).step_by(2) {
                 let turn = Lsn::from_u64(round + 1);

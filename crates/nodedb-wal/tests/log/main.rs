@@ -3,11 +3,18 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test ends by a panic")]
 
 mod builder;
+mod counted;
 mod crashes;
+mod executor;
 mod golden;
 mod handles;
+mod pins;
 mod reading;
 mod recovery;
+mod seeking;
 mod space;
+mod stress;
+mod tailing;
+mod watching;
 mod world;
 mod writing;
