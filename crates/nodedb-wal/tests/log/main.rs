@@ -8,6 +8,7 @@ mod crashes;
 mod executor;
 mod golden;
 mod handles;
+mod pin_races;
 mod pins;
 mod reading;
 mod recovery;
