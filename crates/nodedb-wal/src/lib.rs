@@ -19,7 +19,21 @@
 //! - An LSN that was lost with a tail is used again only in a later epoch: `(epoch, lsn)` is unique.
 //! - Segments are removed only by a [`TruncationPlan`], never above what both slots of CONTROL allow.
 //!
+//! - A named pin that was reported taken or moved holds the log so after every crash, until it is moved,
+//!   released or, over its limit, durably marked as given up.
+//!
 //! The byte layout is described in `docs/formats/wal.md`.
+//!
+//! # Reading
+//! | what | waits | for |
+//! |---|---|---|
+//! | [`Wal::reader`] | never | replay, archives, lookups: from any record on, to the limit |
+//! | [`Wal::tail`] | blocking or as a future | replicas, change feeds: batch after batch as they come |
+//! | [`Wal::subscribe_durable`], [`Wal::subscribe_written`] | blocking or as a future | positions alone, one notification per change |
+//!
+//! None of them asks for a sync, holds anything back or keeps the log open. What must not be reclaimed
+//! before it is read is pinned: [`Wal::pin`] for as long as a handle lives, [`Wal::pin_persistent`] over
+//! restarts. `examples/tail.rs` is a replica that does all of this.
 //!
 //! # Example
 //! ```
