@@ -65,10 +65,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod append;
 mod batch;
 mod builder;
+mod commit;
+mod committer;
 mod control;
 mod core;
+mod demand;
 mod error;
 mod flusher;
 mod format;
@@ -83,10 +87,13 @@ mod record;
 mod recovery;
 mod segment;
 mod stage;
+mod sync;
 mod tail;
 mod truncation;
+mod turns;
 mod wal;
 mod watch;
+mod word;
 
 pub use builder::{LogBuilder, StoredRecord};
 pub use control::Control;

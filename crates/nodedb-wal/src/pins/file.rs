@@ -4,9 +4,8 @@ use super::{
     StoredPins,
     slot::{PinSlot, SLOT},
 };
-use crate::{PoisonCause, WalError, core::Core, segment::name::PINS};
+use crate::{PoisonCause, WalError, core::Core, segment::name::PINS, sync::MutexGuard};
 use nodedb_env::{Env, File, Open};
-use parking_lot::MutexGuard;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,

@@ -14,11 +14,14 @@ pub use retention::RetentionPin;
 pub use stored::{PinInfo, PinPolicy, PinState};
 pub(crate) use stored::{StoredPin, StoredPins};
 
-use crate::{Hold, WalError, core::Core};
+use crate::{
+    Hold, WalError,
+    core::Core,
+    sync::{Mutex, MutexGuard},
+};
 use file::PinFile;
 use nodedb_env::Env;
 use nodedb_types::Lsn;
-use parking_lot::{Mutex, MutexGuard};
 use std::{collections::BTreeMap, path::Path};
 
 /// The pins of one open log.

@@ -6,9 +6,8 @@ use super::{
     slot::PINS_MAX,
     stored::is_name,
 };
-use crate::{Wal, core::Core};
+use crate::{Wal, core::Core, sync::MutexGuard};
 use nodedb_types::Lsn;
-use parking_lot::MutexGuard;
 use std::sync::Arc;
 
 /// The handle of a named pin. Dropping it keeps the pin: it is as persistent as the log, and holds the

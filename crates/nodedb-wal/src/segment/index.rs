@@ -1,6 +1,6 @@
 //! Where to start reading within a segment.
 
-use crate::format::HEADER_PAGE;
+use crate::format::{HEADER_PAGE, in_memory};
 use nodedb_types::Lsn;
 
 /// Bytes of log between two entries, at least.
@@ -26,6 +26,14 @@ impl SparseIndex {
     /// The index of a segment whose first record is or will be `first_lsn`: reading starts at its link.
     pub(crate) fn new(first_lsn: Lsn) -> Self {
         Self { entries: vec![Entry { first_lsn, offset: HEADER_PAGE }] }
+    }
+
+    /// The same for a segment that is about to be written, with memory for all of it: a commit allocates
+    /// nothing.
+    pub(crate) fn for_writer(first_lsn: Lsn, segment_bytes: u64) -> Self {
+        let mut entries = Vec::with_capacity(in_memory(segment_bytes.div_ceil(STRIDE)));
+        entries.push(Entry { first_lsn, offset: HEADER_PAGE });
+        Self { entries }
     }
 
     /// Takes note of a batch behind all noted before.
@@ -62,12 +70,14 @@ mod tests {
     #[test]
     fn an_index_never_has_more_entries_than_strides() {
         let segment_bytes = nodedb_types::limits::SEGMENT_BYTES_MAX;
-        let mut index = SparseIndex::new(lsn(1));
+        let mut index = SparseIndex::for_writer(lsn(1), segment_bytes);
+        let room = index.entries.capacity();
         let offsets = (HEADER_PAGE..segment_bytes).step_by(512);
         for (number, offset) in offsets.enumerate().skip(1) {
             index.note(lsn(number as u64), offset);
         }
         assert_eq!(index.entries.len() as u64, segment_bytes / STRIDE);
+        assert_eq!(index.entries.capacity(), room);
     }
 
     #[test]

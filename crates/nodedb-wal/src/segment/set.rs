@@ -1,9 +1,9 @@
 //! The list of live segments.
 
 use super::{SegmentHeader, SegmentLink, index::SparseIndex, map::SegmentMap};
+use crate::sync::Mutex;
 use nodedb_env::{Env, Open};
 use nodedb_types::{LogEpoch, Lsn};
-use parking_lot::Mutex;
 use std::{
     io,
     path::PathBuf,
@@ -52,7 +52,13 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    pub(crate) fn new(path: PathBuf, header: &SegmentHeader, link: &SegmentLink, end: u64) -> Self {
+    pub(crate) fn new(
+        path: PathBuf,
+        header: &SegmentHeader,
+        link: &SegmentLink,
+        end: u64,
+        index: SparseIndex,
+    ) -> Self {
         let first_lsn = Lsn::after(link.prev_last);
         Self {
             number: header.identity.segment,
@@ -62,14 +68,14 @@ impl Segment {
             base_offset: link.base_offset,
             own: true,
             end: AtomicU64::new(end),
-            index: Mutex::new(SparseIndex::new(first_lsn)),
+            index: Mutex::new(index),
             map: Mutex::default(),
         }
     }
 
     /// The same, found on disk: a reader of an earlier handle may still have it mapped.
-    pub(crate) fn found(self, index: SparseIndex) -> Self {
-        Self { own: false, index: Mutex::new(index), ..self }
+    pub(crate) fn found(self) -> Self {
+        Self { own: false, ..self }
     }
 
     /// Takes note of a batch that was written.
@@ -231,7 +237,8 @@ mod tests {
         };
         let link = SegmentLink::first(first.previous());
         let path = Path::new("segment").join(number.to_string());
-        Arc::new(Segment::new(path, &header, &link, 4608))
+        let index = SparseIndex::for_writer(first, header.segment_bytes);
+        Arc::new(Segment::new(path, &header, &link, 4608, index))
     }
 
     /// A truncation decides that segment 2 becomes the oldest and writes that to CONTROL; a rotation
