@@ -256,6 +256,7 @@ impl Core {
         }
         self.word(ended).wake(EVERYBODY);
         ready.into_iter().for_each(Waker::wake);
+        self.notify_watches();
         self.room.notify_all();
     }
 

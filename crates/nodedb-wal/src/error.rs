@@ -134,7 +134,18 @@ pub enum WalError {
         /// What is wrong.
         reason: &'static str,
     },
-    /// A segment belongs to another log.
+    /// The named pins are not readable, so nobody knows what they hold.
+    #[error(
+        "{}: {reason}, and what it holds must not be reclaimed; nothing was changed, restore the file, \
+         or remove it to give up all named pins", path.display()
+    )]
+    PinsCorrupt {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// A segment, or the file of the named pins, belongs to another log.
     #[error("{} belongs to another log; move it out of the directory", path.display())]
     WrongLog {
         /// The file.
@@ -230,9 +241,10 @@ impl WalError {
             | Self::TooLarge { .. }
             | Self::NotConsecutive { .. }
             | Self::Malformed { .. } => ErrorKind::InvalidInput,
-            Self::ControlCorrupt { .. } | Self::Damaged { .. } | Self::Corruption { .. } => {
-                ErrorKind::Corrupt
-            }
+            Self::ControlCorrupt { .. }
+            | Self::PinsCorrupt { .. }
+            | Self::Damaged { .. }
+            | Self::Corruption { .. } => ErrorKind::Corrupt,
             Self::WrongLog { .. } => ErrorKind::WrongHistory,
             Self::UnsupportedFormat { .. } => ErrorKind::UnsupportedFormat,
             Self::MissingSegment { .. } => ErrorKind::Gap,

@@ -1,7 +1,7 @@
 //! Looking at a log that nobody has open, without changing a byte of it.
 
 use crate::{
-    SegmentInfo, WalError,
+    PinInfo, SegmentInfo, WalError,
     recovery::{Purpose, Survey, survey},
 };
 use nodedb_env::Env;
@@ -28,6 +28,8 @@ pub struct VerifyReport {
     pub records: u64,
     /// The segments, oldest first.
     pub segments: Vec<SegmentInfo>,
+    /// The named pins, by name.
+    pub pins: Vec<PinInfo>,
     /// Bytes of recognisable batches behind the last record, which an open would drop.
     pub dropped_bytes: u64,
     /// Whether the log was closed in order.
@@ -53,6 +55,7 @@ pub fn verify(env: &Env, dir: &Path) -> Result<VerifyReport, WalError> {
         redo: survey.control.redo,
         records: survey.segments.iter().map(|segment| segment.records).sum(),
         segments,
+        pins: pins(&survey),
         dropped_bytes: survey.dropped_bytes,
         clean_shutdown: survey.control.clean_shutdown,
         control_slots_intact: survey.control_slots_intact,
@@ -81,4 +84,14 @@ fn infos(survey: &Survey) -> Vec<SegmentInfo> {
         created_unix_ms: segment.header.created_unix_ms,
     };
     survey.segments.iter().map(info).collect()
+}
+
+fn pins(survey: &Survey) -> Vec<PinInfo> {
+    let bytes_from = |lsn| {
+        let first = |segment: &crate::recovery::SurveyedSegment| Lsn::after(segment.link.prev_last);
+        let after = survey.segments.partition_point(|segment| first(segment) <= lsn);
+        let held = survey.segments.iter().skip(after.saturating_sub(1));
+        held.map(|segment| segment.end).sum()
+    };
+    survey.pins.iter().map(|(name, pin)| pin.info(name, bytes_from)).collect()
 }

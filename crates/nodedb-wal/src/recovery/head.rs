@@ -7,7 +7,7 @@ use crate::{
     control::Control,
     error::Evidence,
     format::{HEADER_PAGE, in_memory},
-    segment::{SegmentHeader, SegmentLink},
+    segment::{SegmentHeader, SegmentLink, index::SparseIndex},
 };
 use nodedb_env::{Env, File, Open};
 use nodedb_types::{LogEpoch, Lsn};
@@ -30,6 +30,7 @@ pub(crate) struct SurveyedSegment {
     pub(crate) records: u64,
     pub(crate) epoch: LogEpoch,
     pub(crate) commit_ms: u64,
+    pub(crate) index: SparseIndex,
 }
 
 /// Header and link of a segment, which were durable before it had its name.
@@ -76,7 +77,7 @@ impl Head {
         Evidence::SegmentLink { segment: self.number() }
     }
 
-    pub(crate) fn surveyed(&self, scan: &SegmentScan<'_>) -> SurveyedSegment {
+    pub(crate) fn surveyed(&self, scan: SegmentScan<'_>) -> SurveyedSegment {
         SurveyedSegment {
             path: self.path.clone(),
             header: self.header,
@@ -87,6 +88,7 @@ impl Head {
             records: scan.records,
             epoch: scan.epoch,
             commit_ms: scan.commit_ms,
+            index: scan.index.unwrap_or_else(|| SparseIndex::new(Lsn::after(self.link.prev_last))),
         }
     }
 }

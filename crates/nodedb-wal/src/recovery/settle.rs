@@ -203,7 +203,8 @@ fn next_segment(survey: &Survey, epoch: LogEpoch, commit_ms: u64) -> Start {
 fn old_segments(survey: &Survey) -> Vec<Arc<Segment>> {
     let segments = survey.segments.iter().map(|old| {
         let path = old.path.clone();
-        Arc::new(Segment::new(path, &old.header, &old.link, old.end).found())
+        let index = old.index.clone();
+        Arc::new(Segment::new(path, &old.header, &old.link, old.end, index).found())
     });
     segments.collect()
 }

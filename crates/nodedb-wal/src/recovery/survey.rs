@@ -10,6 +10,7 @@ use crate::{
     control::{self, Control, ReadControl},
     error::Evidence,
     format::{HEADER_PAGE, in_memory},
+    pins::{self, StoredPins},
     segment::{SegmentHeader, name},
 };
 use nodedb_env::{Env, Open};
@@ -37,6 +38,7 @@ pub(crate) struct Survey {
     pub(crate) proven: Option<Lsn>,
     /// Bytes behind the valid part that carry recognisable batches.
     pub(crate) dropped_bytes: u64,
+    pub(crate) pins: StoredPins,
 }
 
 impl Survey {
@@ -70,6 +72,7 @@ pub(crate) fn survey(env: &Env, dir: &Path, purpose: Purpose) -> Result<Survey, 
     let listing = Listing::read(env, dir)?;
     let read = read_control(env, dir, &listing)?;
     let control = read.newest;
+    let pins = pins::read(env, dir, &control.log_id)?.unwrap_or_default();
     let paths = listing.live_segments(dir, &control)?;
     if purpose == Purpose::Open {
         sync_all(env, dir, &paths)?;
@@ -100,6 +103,7 @@ pub(crate) fn survey(env: &Env, dir: &Path, purpose: Purpose) -> Result<Survey, 
         segments,
         proven: proof.durable,
         dropped_bytes,
+        pins,
     })
 }
 
@@ -177,7 +181,7 @@ fn read_sealed(env: &Env, head: &Head, next: &Head) -> Result<SurveyedSegment, W
         && link.prev_segment == head.number()
         && link.base_offset == base;
     if whole {
-        return Ok(head.surveyed(&scan));
+        return Ok(head.surveyed(scan));
     }
     match (scan.next_lsn, link.prev_last) {
         (Some(first_bad_lsn), Some(durable_lsn)) if first_bad_lsn <= durable_lsn => {
@@ -250,6 +254,6 @@ fn read_newest(
             evidence: proof.evidence,
         });
     }
-    let surveyed = head.surveyed(&scan);
-    Ok((surveyed, behind.end - scan.offset))
+    let dropped = behind.end - scan.offset;
+    Ok((head.surveyed(scan), dropped))
 }

@@ -1,6 +1,8 @@
 //! The one place where segments are written.
 
-use super::{Identity, Segment, SegmentHeader, SegmentLink, Spare, name::segment_path};
+use super::{
+    Identity, Segment, SegmentHeader, SegmentLink, Spare, index::SparseIndex, name::segment_path,
+};
 use crate::{
     WalError,
     batch::{self, Draft, LINK},
@@ -72,7 +74,9 @@ impl SegmentWriter {
             offset: first.len() as u64,
             chain,
         };
-        let segment = Segment::new(path, &header, &start.link, writer.offset);
+        let first_lsn = Lsn::after(start.link.prev_last);
+        let index = SparseIndex::for_writer(first_lsn, start.segment_bytes);
+        let segment = Segment::new(path, &header, &start.link, writer.offset, index);
         Ok((writer, Arc::new(segment)))
     }
 

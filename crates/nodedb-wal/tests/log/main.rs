@@ -4,11 +4,19 @@
 
 mod builder;
 mod committing;
+mod counted;
 mod crashes;
+mod executor;
 mod golden;
 mod handles;
+mod pin_races;
+mod pins;
 mod reading;
 mod recovery;
+mod seeking;
 mod space;
+mod stress;
+mod tailing;
+mod watching;
 mod world;
 mod writing;
