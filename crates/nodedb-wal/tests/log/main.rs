@@ -9,5 +9,6 @@ mod handles;
 mod reading;
 mod recovery;
 mod space;
+mod tools;
 mod world;
 mod writing;
