@@ -19,6 +19,8 @@
 //! - An LSN that was lost with a tail is used again only in a later epoch: `(epoch, lsn)` is unique.
 //! - Segments are removed only by a [`TruncationPlan`], never above what both slots of CONTROL allow.
 //!
+//! A damaged log is looked at, and as a last resort cut, with [`inspect`].
+//!
 //! The byte layout is described in `docs/formats/wal.md`.
 //!
 //! # Example
