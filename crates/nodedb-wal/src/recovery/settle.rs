@@ -144,7 +144,7 @@ fn rewrite(env: &Env, survey: &Survey) -> Result<u64, WalError> {
     let path = &newest.path;
     let io = |operation| WalError::io(operation, path);
     let file = env.files.open(path, Open::ReadWrite).map_err(io("open"))?;
-    let mut scan = SegmentScan::new(file.as_ref(), path, &newest.header);
+    let mut scan = SegmentScan::new(Arc::clone(&file), path, &newest.header);
     let mut rewritten = 0;
     while let Some(batch) = scan.next(newest.end)? {
         // A batch without records counts as the record that follows it: evidence for that record is

@@ -17,6 +17,7 @@ mod seeking;
 mod space;
 mod stress;
 mod tailing;
+mod tools;
 mod watching;
 mod world;
 mod writing;
