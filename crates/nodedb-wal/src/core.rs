@@ -6,21 +6,17 @@ use crate::{
     pins::Pins,
     segment::SegmentSet,
     stage::Stage,
-    sync::{Condvar, Mutex, RwLock},
+    sync::{
+        Condvar, Mutex, RwLock, ThreadId,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+        current,
+    },
     watch::Watchers,
     word::Word,
 };
 use nodedb_env::Env;
 use nodedb_types::{LogEpoch, Lsn};
-use std::{
-    fmt::Debug,
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
-    },
-    thread::{self, ThreadId},
-};
+use std::{fmt::Debug, path::PathBuf, sync::Arc};
 
 /// Is told after each change, in order, by the thread that made it: the flusher, or a caller that commits.
 /// Must be quick and must not call back into anything that waits for the log.
@@ -152,11 +148,11 @@ impl Core {
 
     /// Notes that the current thread is one that closing waits for.
     pub(crate) fn enter_own_thread(&self) {
-        self.own_threads.lock().push(thread::current().id());
+        self.own_threads.lock().push(current().id());
     }
 
     pub(crate) fn is_own_thread(&self) -> bool {
-        self.own_threads.lock().contains(&thread::current().id())
+        self.own_threads.lock().contains(&current().id())
     }
 
     /// Where who waits for the end of this pass sleeps.

@@ -4,9 +4,10 @@ use crate::{
     WalError,
     core::Core,
     segment::{Segment, SegmentInfo, Spare, name::spare_path},
+    sync::atomic::Ordering,
 };
 use nodedb_types::Lsn;
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 /// A named reason to keep the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
