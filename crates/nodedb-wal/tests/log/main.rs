@@ -4,10 +4,12 @@
 
 mod builder;
 mod crashes;
+mod damage;
 mod golden;
 mod handles;
 mod reading;
 mod recovery;
+mod sample;
 mod space;
 mod world;
 mod writing;
