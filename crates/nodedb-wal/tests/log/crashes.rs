@@ -138,7 +138,8 @@ impl History {
             match self.log.wal.append(records, durability, class) {
                 Ok(range) => return Some(range),
                 Err(AppendError::TooLarge { .. }) => return None,
-                Err(AppendError::Backpressure) if !self.hindered => {
+                // The preparer may still be between two attempts on a disk that was full.
+                Err(AppendError::Backpressure | AppendError::NoSpace) if !self.hindered => {
                     let waited = self.log.wal.wait_room(bytes, class, self.log.deadline());
                     waited.expect("room comes");
                 }
@@ -198,10 +199,6 @@ impl History {
         }
         self.log.disk.set_quota(None);
         self.hindered = false;
-        // The preparer may still be between two attempts.
-        let bytes = record(&[0; 14_000]).encoded_len();
-        let waited = self.log.wal.wait_room(bytes, AppendClass::User, self.log.deadline());
-        waited.expect("room came back");
     }
 
     /// The machine dies after some operations, while it is used.

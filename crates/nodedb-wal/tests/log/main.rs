@@ -5,6 +5,7 @@
 mod builder;
 mod crashes;
 mod damage;
+mod faults;
 mod golden;
 mod handles;
 mod model;
@@ -12,6 +13,7 @@ mod reading;
 mod recovery;
 mod sample;
 mod space;
+mod tripwire;
 mod waiter;
 mod world;
 mod writing;
