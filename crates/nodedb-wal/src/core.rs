@@ -1,24 +1,26 @@
 //! What all handles, threads, readers and futures of one open log share.
 
 use crate::{
-    AppendClass, AppendError, LogOptions, PoisonCause, Record, WaitError, WalError,
-    control::ControlFile, segment::SegmentSet, stage::Stage, truncation::Pins,
+    LogOptions, PoisonCause, WalError,
+    control::ControlFile,
+    segment::SegmentSet,
+    stage::Stage,
+    sync::{Condvar, Mutex, RwLock},
+    truncation::Pins,
+    word::Word,
 };
-use crc32c::crc32c;
 use nodedb_env::Env;
-use nodedb_types::{Durability, LogEpoch, Lsn, LsnRange};
-use parking_lot::{Condvar, Mutex, RwLock};
+use nodedb_types::{LogEpoch, Lsn};
 use std::{
     fmt::Debug,
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
-/// Is told after each change: by the flusher, on its thread, or of a failure by the thread that met it.
+/// Is told after each change, in order, by the thread that made it: the flusher, or a caller that commits.
 /// Must be quick and must not call back into anything that waits for the log.
 pub trait DurabilityListener: Send + Sync + Debug {
     /// All records up to this one survive a power cut.
@@ -52,8 +54,10 @@ pub(crate) struct Core {
     pub(crate) shortage: Condvar,
     /// Who waits for room to append sleeps here.
     pub(crate) room: Condvar,
-    /// Who waits for a record to be durable sleeps on one of these; see [`Stage::turnstile`].
-    pub(crate) turnstiles: [Condvar; 2],
+    /// Who waits for the end of a pass sleeps on the word of its number, modulo their count.
+    words: [Word; 16],
+    /// Threads that came to commit in the next pass: for a leader that gathers, without the lock.
+    pub(crate) arrived: AtomicU32,
     listener: RwLock<Option<Arc<dyn DurabilityListener>>>,
     // Mirrors for readers without the lock; 0 is none. Each changes only upwards.
     written: AtomicU64,
@@ -96,7 +100,8 @@ impl Core {
             work: Condvar::new(),
             shortage: Condvar::new(),
             room: Condvar::new(),
-            turnstiles: [Condvar::new(), Condvar::new()],
+            words: Default::default(),
+            arrived: AtomicU32::new(0),
             listener: RwLock::new(None),
             written: AtomicU64::new(last),
             durable: AtomicU64::new(last),
@@ -136,98 +141,10 @@ impl Core {
         }
     }
 
-    pub(crate) fn append(
-        &self,
-        records: &[Record<'_>],
-        durability: Durability,
-        class: AppendClass,
-    ) -> Result<LsnRange, AppendError> {
-        assert!(!records.is_empty(), "an atomic group has at least one record");
-        // Outside the lock: it is the only part of an append that takes time.
-        let crcs: Vec<u32> = records.iter().map(|r| crc32c(r.payload)).collect();
-        let mut stage = self.stage.lock();
-        let range = stage.append(records, &crcs, class)?;
-        if durability == Durability::Sync {
-            stage.sync_wanted = range.last();
-        }
-        if let Durability::Periodic { every } = durability {
-            let due = self.env.clock.now().saturating_add(every);
-            stage.sync_due = Some(stage.sync_due.map_or(due, |earlier| earlier.min(due)));
-        }
-        // `Buffered` is written at once, and synced when something else is: a future, for one, that
-        // has waited for this record since before it was there.
-        let awaited = stage.last_awaited(range.end());
-        stage.sync_wanted = stage.sync_wanted.max(awaited);
-        drop(stage);
-        self.work.notify_one();
-        Ok(range)
-    }
-
-    pub(crate) fn request_sync(&self, up_to: Lsn) {
-        let mut stage = self.stage.lock();
-        if stage.want_sync(up_to) {
-            drop(stage);
-            self.work.notify_one();
-        }
-    }
-
-    /// Whether a record is durable, or will never be; `None` if that is open.
-    pub(crate) fn verdict(&self, stage: &Stage, lsn: Lsn) -> Option<Result<(), WaitError>> {
-        if self.durable() >= Some(lsn) {
-            return Some(Ok(()));
-        }
-        if let Some(cause) = &stage.poison {
-            return Some(Err(WaitError::Poisoned(cause.clone())));
-        }
-        if stage.closing && stage.appended() < Some(lsn) {
-            return Some(Err(WaitError::Closed));
-        }
-        None
-    }
-
-    pub(crate) fn wait_durable(&self, lsn: Lsn, deadline: Duration) -> Result<(), WaitError> {
-        if self.durable() >= Some(lsn) {
-            return Ok(());
-        }
-        let mut stage = self.stage.lock();
-        loop {
-            if let Some(verdict) = self.verdict(&stage, lsn) {
-                return verdict;
-            }
-            // Again after every pass: the record may have been appended only after the wait began.
-            if stage.want_sync(lsn) {
-                self.work.notify_one();
-            }
-            let left = deadline.saturating_sub(self.env.clock.now());
-            let turnstile = stage.turnstile(lsn);
-            let Some(turnstile) = self.turnstiles.get(turnstile) else {
-                continue;
-            };
-            if turnstile.wait_for(&mut stage, left).timed_out() {
-                return self.verdict(&stage, lsn).unwrap_or(Err(WaitError::Timeout));
-            }
-        }
-    }
-
-    /// Waits until a group of so many bytes would be taken.
-    pub(crate) fn wait_room(
-        &self,
-        bytes: usize,
-        class: AppendClass,
-        deadline: Duration,
-    ) -> Result<(), AppendError> {
-        let mut stage = self.stage.lock();
-        loop {
-            match stage.admit(bytes, class) {
-                Err(full @ (AppendError::Backpressure | AppendError::NoSpace)) => {
-                    let left = deadline.saturating_sub(self.env.clock.now());
-                    if self.room.wait_for(&mut stage, left).timed_out() {
-                        return stage.admit(bytes, class).map_err(|_still| full);
-                    }
-                }
-                verdict => return verdict,
-            }
-        }
+    /// Where who waits for the end of this pass sleeps.
+    #[expect(clippy::indexing_slicing, reason = "a remainder of the length is an index")]
+    pub(crate) fn word(&self, pass: usize) -> &Word {
+        &self.words[pass % self.words.len()]
     }
 
     pub(crate) fn publish_written(&self, written: Option<Lsn>, log_offset: u64) {
@@ -239,40 +156,24 @@ impl Core {
         }
     }
 
-    /// Publishes that all records up to `durable` survived a sync, and wakes the futures among them.
+    /// Publishes that all records up to `durable` survived a sync. Who waits is woken when the pass ends.
     ///
     /// # Errors
     /// `Poisoned` if another thread met a failure during the sync: what was durable then stays the last
     /// word, and whoever was told of the failure has acted on it.
     pub(crate) fn publish_durable(&self, durable: Option<Lsn>) -> Result<(), WalError> {
         assert!(durable <= self.written(), "only what is written can be durable");
-        let mut stage = self.stage.lock();
+        let stage = self.stage.lock();
         if let Some(cause) = &stage.poison {
             return Err(WalError::Poisoned(cause.clone()));
         }
         let before = self.durable.swap(Lsn::encode(durable), Ordering::AcqRel);
         assert!(before <= Lsn::encode(durable), "durable never goes back");
-        let Some(durable) = durable.filter(|durable| durable.get() > before) else {
-            return Ok(());
-        };
-        let waiting = stage.wakers.split_off(&(durable.next(), 0));
-        let ready = std::mem::replace(&mut stage.wakers, waiting);
         drop(stage);
-        ready.into_values().for_each(std::task::Waker::wake);
-        self.tell(|listener| listener.durable(durable));
-        Ok(())
-    }
-
-    /// Ends a pass: frees its memory and wakes whom it was for.
-    pub(crate) fn end_pass(&self, buffers: impl Iterator<Item = Vec<u8>>) {
-        let mut stage = self.stage.lock();
-        let finished = stage.pass % 2;
-        stage.end_pass(buffers);
-        drop(stage);
-        if let Some(turnstile) = self.turnstiles.get(finished) {
-            turnstile.notify_all();
+        if let Some(durable) = durable.filter(|durable| durable.get() > before) {
+            self.tell(|listener| listener.durable(durable));
         }
-        self.room.notify_all();
+        Ok(())
     }
 
     /// Ends the life of the log: a write or sync failed, so nothing may be acknowledged, deleted or
@@ -306,8 +207,8 @@ impl Core {
         for condvar in [&self.work, &self.shortage, &self.room] {
             condvar.notify_all();
         }
-        for turnstile in &self.turnstiles {
-            turnstile.notify_all();
+        for word in &self.words {
+            word.wake(crate::commit::EVERYBODY);
         }
     }
 

@@ -2,16 +2,16 @@
 
 use crate::{
     LogOptions, WalError,
+    committer::Committer,
     control::ControlFile,
     core::{Birth, Core},
-    flusher::Flusher,
-    preparer,
+    flusher, preparer,
     segment::{Segment, SegmentSet, SegmentWriter, Spare, name},
     stage::Stage,
+    sync::Mutex,
 };
 use nodedb_env::{Env, FileLock, Thread};
 use nodedb_types::Lsn;
-use parking_lot::Mutex;
 use std::{collections::VecDeque, io, path::Path, sync::Arc};
 
 /// What ends with the last clone.
@@ -71,14 +71,16 @@ impl Handle {
         options: LogOptions,
         parts: Parts,
     ) -> Result<Arc<Self>, WalError> {
-        let writer = parts.writer;
         let segments = SegmentSet::new(parts.segments);
         let active = segments.newest();
         let bytes_max = options.staging_bytes_max;
         let segment_bytes = parts.control.state().segment_bytes;
         let next = Lsn::after(parts.last);
-        let mut stage = Stage::new(segment_bytes, bytes_max, next, writer.offset());
+        let mut stage = Stage::new(segment_bytes, bytes_max, next, parts.writer.offset());
         stage.ready = parts.ready;
+        let committer = Committer::new(parts.writer, active, parts.last);
+        let log_offset = committer.log_offset();
+        stage.lead = Some(Box::new(committer));
         let core = Arc::new(Core::new(Birth {
             env: env.clone(),
             dir: dir.to_owned(),
@@ -87,11 +89,10 @@ impl Handle {
             segments,
             stage,
             commit_ms: parts.commit_ms,
-            log_offset: writer.log_offset(),
+            log_offset,
             next_spare: parts.next_spare,
         }));
-        let threads =
-            spawn(env, &core, writer, active).map_err(WalError::io("start a thread for", dir))?;
+        let threads = spawn(env, &core).map_err(WalError::io("start a thread for", dir))?;
         let running = Mutex::new(Some(Running { threads, _lock: parts.lock }));
         Ok(Arc::new(Self { core, running }))
     }
@@ -133,17 +134,13 @@ impl Drop for Handle {
     }
 }
 
-fn spawn(
-    env: &Env,
-    core: &Arc<Core>,
-    writer: SegmentWriter,
-    active: Arc<Segment>,
-) -> io::Result<Vec<Box<dyn Thread>>> {
-    let flusher = Flusher::new(Arc::clone(core), writer, active);
+fn spawn(env: &Env, core: &Arc<Core>) -> io::Result<Vec<Box<dyn Thread>>> {
+    let for_flusher = Arc::clone(core);
+    let flush = Box::new(move || flusher::run(&for_flusher));
     let for_preparer = Arc::clone(core);
     let prepare = Box::new(move || preparer::run(&for_preparer));
     let preparer = env.threads.spawn("wal-prepare", prepare)?;
-    match env.threads.spawn("wal-flush", Box::new(move || flusher.run())) {
+    match env.threads.spawn("wal-flush", flush) {
         Ok(flusher) => Ok(vec![flusher, preparer]),
         Err(error) => {
             // No thread may outlive a failed open.

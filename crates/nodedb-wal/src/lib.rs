@@ -51,10 +51,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod append;
 mod batch;
 mod builder;
+mod commit;
+mod committer;
 mod control;
 mod core;
+mod demand;
 mod error;
 mod flusher;
 mod format;
@@ -68,8 +72,11 @@ mod record;
 mod recovery;
 mod segment;
 mod stage;
+mod sync;
 mod truncation;
+mod turns;
 mod wal;
+mod word;
 
 pub use builder::{LogBuilder, StoredRecord};
 pub use control::Control;

@@ -1,12 +1,12 @@
 //! What holds the log, and the one way to remove some of it.
 
+use crate::sync::Mutex;
 use crate::{
     WalError,
     core::Core,
     segment::{Segment, SegmentInfo, Spare, name::spare_path},
 };
 use nodedb_types::Lsn;
-use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
     sync::{Arc, atomic::Ordering},

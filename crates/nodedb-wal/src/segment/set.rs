@@ -1,9 +1,9 @@
 //! The list of live segments.
 
 use super::{SegmentHeader, SegmentLink, map::SegmentMap};
+use crate::sync::Mutex;
 use nodedb_env::{Env, Open};
 use nodedb_types::{LogEpoch, Lsn};
-use parking_lot::Mutex;
 use std::{
     io,
     path::PathBuf,

@@ -12,7 +12,9 @@ fn a_full_disk_refuses_before_an_lsn_is_taken_and_appends_resume() {
     let big = [8; 9000];
     let last = loop {
         match log.wal.append(&[record(&big)], Durability::Sync, AppendClass::User) {
-            Ok(range) => log.wal.wait_durable(range.start(), log.deadline()).expect("durable"),
+            Ok(range) => {
+                log.wal.wait_durable(range.start(), log.deadline()).expect("durable");
+            }
             Err(AppendError::NoSpace) => break log.wal.appended(),
             Err(AppendError::Backpressure) => {
                 // The preparer has not met the full disk yet.
@@ -89,7 +91,9 @@ fn fill_until_no_space(log: &Log) {
     let big = [8; 1000];
     loop {
         match log.wal.append(&[record(&big)], Durability::Sync, AppendClass::User) {
-            Ok(range) => log.wal.wait_durable(range.start(), log.deadline()).expect("durable"),
+            Ok(range) => {
+                log.wal.wait_durable(range.start(), log.deadline()).expect("durable");
+            }
             Err(AppendError::NoSpace) => return,
             Err(AppendError::Backpressure) => {
                 // The preparer has not met the full disk yet.
