@@ -70,9 +70,7 @@ pub trait Probe: Send + Sync + Debug {
     fn before(&self, call: &Call<'_>) -> io::Result<()>;
 
     /// Comes after a call, also after one that a probe has refused.
-    fn after(&self, call: &Call<'_>, failed: bool) {
-        let _unused = (call, failed);
-    }
+    fn after(&self, call: &Call<'_>, failed: bool);
 }
 
 /// Any files, with a probe around every call.

@@ -116,10 +116,11 @@ impl History {
         let count = 1 + self.random.below(3);
         let payloads: Vec<_> = (0..count).map(|_| self.payload()).collect();
         let records: Vec<_> = payloads.iter().map(|payload| record(payload)).collect();
-        let durability = match self.random.below(4) {
-            0 => Durability::Buffered,
-            1 => Durability::Periodic { every: Duration::from_millis(1) },
-            _ => Durability::Sync,
+        let durability = match self.random.below(5) {
+            0 => Some(Durability::Buffered),
+            1 => Some(Durability::Periodic { every: Duration::from_millis(1) }),
+            2 => None,
+            _ => Some(Durability::Sync),
         };
         let range = self.take(&records, durability)?;
         self.model.appended(self.log.wal.epoch(), range, payloads);
@@ -130,12 +131,17 @@ impl History {
     fn take(
         &self,
         records: &[Record<'_>],
-        durability: Durability,
+        durability: Option<Durability>,
     ) -> Option<nodedb_types::LsnRange> {
         let bytes = records.iter().map(Record::encoded_len).sum();
         let class = AppendClass::User;
         loop {
-            match self.log.wal.append(records, durability, class) {
+            // Staged alone, it is written only when somebody asks for it.
+            let taken = match durability {
+                Some(durability) => self.log.wal.append(records, durability, class),
+                None => self.log.wal.stage(records, class),
+            };
+            match taken {
                 Ok(range) => return Some(range),
                 Err(AppendError::TooLarge { .. }) => return None,
                 // The preparer may still be between two attempts on a disk that was full.
@@ -194,7 +200,7 @@ impl History {
     fn fill_the_disk(&mut self) {
         self.log.fill_disk();
         self.hindered = true;
-        for _ in 0..1 + self.random.below(8) {
+        for _ in 0..=self.random.below(8) {
             self.use_it();
         }
         self.log.disk.set_quota(None);
@@ -205,7 +211,7 @@ impl History {
     fn die_in_the_middle(&mut self) {
         self.log.disk.crash_after(self.random.below(50));
         self.hindered = true;
-        for _ in 0..1 + self.random.below(8) {
+        for _ in 0..=self.random.below(8) {
             self.use_it();
         }
         self.end(if self.chance(70) { End::PowerCut } else { End::Kill });
@@ -269,6 +275,7 @@ impl History {
 struct Replay(u64);
 
 impl Drop for Replay {
+    #[expect(clippy::print_stderr, reason = "a failing seed must be found in the output")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             let seed = self.0;

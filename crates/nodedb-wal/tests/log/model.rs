@@ -54,9 +54,13 @@ impl Model {
     }
 
     pub(crate) fn acknowledged(&mut self, promise: Promise, lsn: Lsn, wal: &Wal) {
-        assert_eq!(promise, Promise::Durable);
-        assert!(wal.durable() >= Some(lsn), "acknowledged before it is durable");
-        self.durable = self.durable.max(Some(lsn));
+        let reached = match promise {
+            Promise::Durable => wal.durable(),
+            Promise::Written => wal.written(),
+            Promise::Nothing => return,
+        };
+        assert!(reached >= Some(lsn), "{promise:?} was promised of {lsn}, and is {reached:?}");
+        self.observe(wal);
     }
 
     pub(crate) fn closed(&mut self, wal: &Wal) {

@@ -24,6 +24,9 @@ struct State {
     armed: Option<(Operation, u64)>,
     hit: Option<Hit>,
     released: bool,
+    /// Whether the call that failed is to stay until it is let go, and stays.
+    linger: bool,
+    lingers: bool,
     /// Whose call is about to fail. Others of the kind wait: the fault is meant for this one.
     failing: Option<(ThreadId, Operation)>,
     /// Open files whose sync has failed.
@@ -61,14 +64,23 @@ impl Tripwire {
         self.state.lock().hit.clone()
     }
 
-    /// Whether it has stopped a call and not let it go.
-    pub(crate) fn is_holding(&self) -> bool {
-        let state = self.state.lock();
-        state.hit.is_some() && !state.released
-    }
-
     pub(crate) fn release(&self) {
         self.state.lock().released = true;
+        self.changed.notify_all();
+    }
+
+    /// Has the failing call keep its thread after it failed, until [`Tripwire::let_go`].
+    pub(crate) fn linger(&self) {
+        self.state.lock().linger = true;
+    }
+
+    /// Whether the call has failed and keeps its thread.
+    pub(crate) fn lingers(&self) -> bool {
+        self.state.lock().lingers
+    }
+
+    pub(crate) fn let_go(&self) {
+        self.state.lock().linger = false;
         self.changed.notify_all();
     }
 
@@ -77,6 +89,7 @@ impl Tripwire {
         self.state.lock().synced_again.clone()
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the disk has no faults of these")]
     fn inject(&self, operation: Operation) -> io::Result<()> {
         match operation {
             // The simulated disk knows what such a failure leaves behind.
@@ -127,6 +140,10 @@ impl Probe for Tripwire {
         if state.failing == Some((me, call.operation)) {
             state.failing = None;
             self.changed.notify_all();
+            state.lingers = true;
+            while state.linger {
+                self.changed.wait(&mut state);
+            }
         }
     }
 }

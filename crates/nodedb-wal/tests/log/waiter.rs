@@ -3,7 +3,7 @@
 use crate::world::record;
 use nodedb_env::Env;
 use nodedb_types::{ErrorKind, Lsn};
-use nodedb_wal::{AppendClass, DurabilityListener, PoisonCause, Wal};
+use nodedb_wal::{AppendClass, DurabilityListener, PoisonCause, WaitError, Wal};
 use parking_lot::{Condvar, Mutex};
 use std::{
     future::Future,
@@ -18,6 +18,8 @@ use std::{
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Waiter {
     Durable,
+    Commit,
+    Flush,
     Future,
     Sync,
     Listener,
@@ -29,13 +31,22 @@ pub(crate) enum Waiter {
 pub(crate) enum Promise {
     /// The record survives a power cut.
     Durable,
+    /// The record survives a killed process.
+    Written,
     /// Nothing about the record.
     Nothing,
 }
 
 impl Waiter {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Durable, Self::Future, Self::Sync, Self::Listener, Self::Room];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Durable,
+        Self::Commit,
+        Self::Flush,
+        Self::Future,
+        Self::Sync,
+        Self::Listener,
+        Self::Room,
+    ];
 
     /// Those that acknowledge a record.
     pub(crate) fn acknowledging() -> Vec<Self> {
@@ -46,7 +57,10 @@ impl Waiter {
 
     pub(crate) const fn promise(self) -> Promise {
         match self {
-            Self::Durable | Self::Future | Self::Sync | Self::Listener => Promise::Durable,
+            Self::Durable | Self::Commit | Self::Future | Self::Sync | Self::Listener => {
+                Promise::Durable
+            }
+            Self::Flush => Promise::Written,
             Self::Room => Promise::Nothing,
         }
     }
@@ -59,18 +73,26 @@ impl Waiter {
         lsn: Lsn,
         deadline: Duration,
     ) -> Result<(), ErrorKind> {
-        match self {
-            Self::Durable => wal.wait_durable(lsn, deadline).map_err(|error| error.kind()),
-            Self::Future => resolve(env, wal.durable_future(lsn), deadline)
-                .unwrap_or_else(|| panic!("the future never resolved"))
-                .map_err(|error| error.kind()),
-            Self::Sync => wal.sync(deadline).map(drop).map_err(|error| error.kind()),
-            Self::Listener => listen(env, wal, lsn, deadline),
+        let kind = |error: WaitError| error.kind();
+        let reached = match self {
+            Self::Durable => wal.wait_durable(lsn, deadline).map_err(kind)?,
+            Self::Commit => wal.commit(lsn, deadline).map_err(kind)?,
+            Self::Flush => wal.flush(lsn, deadline).map_err(kind)?,
+            Self::Future => {
+                let resolved = resolve(env, wal.durable_future(lsn), deadline);
+                resolved.ok_or(ErrorKind::Timeout)?.map_err(kind)?
+            }
+            // Of all that is appended, and of no record that is not.
+            Self::Sync => wal.sync(deadline).map_err(kind)?.max(Some(lsn)).unwrap_or(lsn),
+            Self::Listener => return listen(env, wal, lsn, deadline),
             Self::Room => {
                 let bytes = record(&[0; 9000]).encoded_len();
-                wal.wait_room(bytes, AppendClass::User, deadline).map_err(|error| error.kind())
+                let room = wal.wait_room(bytes, AppendClass::User, deadline);
+                return room.map_err(|error| error.kind());
             }
-        }
+        };
+        assert!(reached >= lsn, "{self:?} answers {reached}, which is less than was asked for");
+        Ok(())
     }
 }
 
