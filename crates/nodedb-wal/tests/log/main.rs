@@ -5,6 +5,7 @@
 mod builder;
 mod crashes;
 mod damage;
+mod environment;
 mod faults;
 mod golden;
 mod handles;
