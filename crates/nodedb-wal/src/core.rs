@@ -18,6 +18,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
+    thread::{self, ThreadId},
 };
 
 /// Is told after each change, in order, by the thread that made it: the flusher, or a caller that commits.
@@ -67,6 +68,7 @@ pub(crate) struct Core {
     log_offset: AtomicU64,
     commit_ms: AtomicU64,
     pub(crate) next_spare: AtomicU64,
+    own_threads: Mutex<Vec<ThreadId>>,
 }
 
 /// What a core starts from.
@@ -111,6 +113,7 @@ impl Core {
             log_offset: AtomicU64::new(birth.log_offset),
             commit_ms: AtomicU64::new(birth.commit_ms),
             next_spare: AtomicU64::new(birth.next_spare),
+            own_threads: Mutex::default(),
         }
     }
 
@@ -142,6 +145,15 @@ impl Core {
         if let Some(listener) = listener {
             news(listener.as_ref());
         }
+    }
+
+    /// Notes that the current thread is one that closing waits for.
+    pub(crate) fn enter_own_thread(&self) {
+        self.own_threads.lock().push(thread::current().id());
+    }
+
+    pub(crate) fn is_own_thread(&self) -> bool {
+        self.own_threads.lock().contains(&thread::current().id())
     }
 
     /// Where who waits for the end of this pass sleeps.

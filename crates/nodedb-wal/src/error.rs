@@ -243,8 +243,8 @@ impl WalError {
 
     /// Wraps what the system reported; a full disk is its own situation.
     pub(crate) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
         move |source| {
+            let path = path.to_owned();
             if is_full(&source) {
                 Self::NoSpace { operation, path }
             } else {

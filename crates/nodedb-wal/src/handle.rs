@@ -104,31 +104,51 @@ impl Handle {
     pub(crate) fn close(&self) -> Result<(), WalError> {
         // Held throughout: a second closer returns when the log is closed, not before.
         let mut running = self.running.lock();
-        let Some(mut run) = running.take() else {
-            return self.core.check_healthy();
-        };
-        self.core.stage.lock().closing = true;
-        self.core.wake_all();
-        for thread in run.threads.drain(..) {
-            if thread.join().is_err() {
-                // It has poisoned the log on its way out.
-                tracing::error!("a thread of the log panicked");
-            }
+        match running.take() {
+            Some(run) => end(&self.core, run),
+            None => self.core.check_healthy(),
         }
-        let wakers = std::mem::take(&mut self.core.stage.lock().wakers);
-        wakers.into_values().for_each(std::task::Waker::wake);
-        let durable = self.core.durable();
-        // A truncation under way comes to its end first: who opens next may use the same names.
-        let reclaim = self.core.reclaim.lock();
-        let closed = self.core.change_control(|control| control.close(durable));
-        drop(reclaim);
-        closed
     }
+}
+
+/// Ends the threads, then marks the shutdown as clean, then lets others open the log.
+fn end(core: &Core, mut run: Running) -> Result<(), WalError> {
+    core.stage.lock().closing = true;
+    core.wake_all();
+    for thread in run.threads.drain(..) {
+        if thread.join().is_err() {
+            // It has poisoned the log on its way out.
+            tracing::error!("a thread of the log panicked");
+        }
+    }
+    let wakers = std::mem::take(&mut core.stage.lock().wakers);
+    wakers.into_values().for_each(std::task::Waker::wake);
+    let durable = core.durable();
+    // A truncation under way comes to its end first: who opens next may use the same names.
+    let reclaim = core.reclaim.lock();
+    let closed = core.change_control(|control| control.close(durable));
+    drop(reclaim);
+    closed
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        if let Err(error) = self.close() {
+        let Some(run) = self.running.get_mut().take() else {
+            return;
+        };
+        let core = Arc::clone(&self.core);
+        let close = move || {
+            if let Err(error) = end(&core, run) {
+                tracing::warn!(%error, "log not closed in order");
+            }
+        };
+        if !self.core.is_own_thread() {
+            return close();
+        }
+        // A waker has dropped the last handle on a thread that is to be joined: another one must do it.
+        // It has no owner, but an end: what it waits for goes on as soon as this returns.
+        let spawned = self.core.env.threads.spawn("wal-close", Box::new(close));
+        if let Err(error) = spawned {
             tracing::warn!(%error, "log not closed in order");
         }
     }
@@ -136,9 +156,15 @@ impl Drop for Handle {
 
 fn spawn(env: &Env, core: &Arc<Core>) -> io::Result<Vec<Box<dyn Thread>>> {
     let for_flusher = Arc::clone(core);
-    let flush = Box::new(move || flusher::run(&for_flusher));
+    let flush = Box::new(move || {
+        for_flusher.enter_own_thread();
+        flusher::run(&for_flusher);
+    });
     let for_preparer = Arc::clone(core);
-    let prepare = Box::new(move || preparer::run(&for_preparer));
+    let prepare = Box::new(move || {
+        for_preparer.enter_own_thread();
+        preparer::run(&for_preparer);
+    });
     let preparer = env.threads.spawn("wal-prepare", prepare)?;
     match env.threads.spawn("wal-flush", flush) {
         Ok(flusher) => Ok(vec![flusher, preparer]),

@@ -2,6 +2,10 @@
 
 use nodedb_types::Lsn;
 
+/// More threads than this are not gathered: waking them and their coming back takes longer than a sync,
+/// and half of them do it while the other half is being synced.
+const GATHER_THREADS_MAX: u32 = 16;
+
 /// Most passes without gathering after gathering was fruitless.
 const PAUSE_MAX: u32 = 64;
 
@@ -45,7 +49,7 @@ impl Turns {
     ///
     /// Without this, writers split into two halves that commit in turns, and each sync serves only one.
     pub(crate) fn worth_gathering(&mut self) -> Option<u32> {
-        if self.expected <= self.in_next {
+        if self.expected <= self.in_next || self.expected > GATHER_THREADS_MAX {
             return None;
         }
         if self.pause > 0 {

@@ -83,12 +83,12 @@ impl Wal {
         Ok(Self { handle })
     }
 
-    /// Opens a log for writing, in a new epoch and a new segment. The size of its segments is taken from
-    /// disk. When this returns, every record that it reports is durable.
+    /// Opens a log for writing, in a new epoch and a new segment; on a full disk that has no file prepared
+    /// for one, in the newest segment, of which users may then fill seven eighths. The size of its segments
+    /// is taken from disk. When this returns, every record that it reports is durable.
     ///
     /// # Errors
-    /// [`WalError::NotALog`], [`WalError::Locked`], [`WalError::InvalidOptions`], [`WalError::NoSpace`],
-    /// [`WalError::Io`]. [`WalError::Corruption`], [`WalError::Damaged`], [`WalError::MissingSegment`],
+    /// [`WalError::NotALog`], [`WalError::Locked`], [`WalError::InvalidOptions`], [`WalError::Io`]. [`WalError::Corruption`], [`WalError::Damaged`], [`WalError::MissingSegment`],
     /// [`WalError::ControlCorrupt`], [`WalError::WrongLog`], [`WalError::UnsupportedFormat`]: then no byte
     /// was changed.
     pub fn open(
@@ -311,8 +311,8 @@ impl Wal {
     /// [`WalError::Poisoned`], also if this very write fails; [`WalError::Closed`].
     ///
     /// # Panics
-    /// If `redo` goes back or lies above `durable` + 1, or if the checkpoint record is not durable:
-    /// each would lose data later.
+    /// If `redo` goes back or lies above the checkpoint record + 1, or if that record is not durable: each
+    /// would lose data later.
     pub fn record_checkpoint(
         &self,
         redo: Lsn,
@@ -321,8 +321,8 @@ impl Wal {
     ) -> Result<(), WalError> {
         let core = self.core();
         let durable = core.durable();
-        assert!(redo <= Lsn::after(durable), "only durable records can be skipped");
         assert!(Some(checkpoint_record) <= durable, "a checkpoint record is synced first");
+        assert!(redo <= checkpoint_record.next(), "a checkpoint says nothing of what follows it");
         core.change_control(|control| {
             assert!(redo >= control.state().redo, "recovery's start never goes back");
             control.write_both(|state| {

@@ -5,8 +5,9 @@ use crate::{
     WalError,
     batch::{self, Draft, LINK},
     format::{BATCH_HEADER, HEADER_PAGE, in_memory},
+    recovery::SurveyedSegment,
 };
-use nodedb_env::{Env, File};
+use nodedb_env::{Env, File, Open};
 use nodedb_types::{LogEpoch, Lsn};
 use std::{path::Path, path::PathBuf, sync::Arc};
 
@@ -73,6 +74,28 @@ impl SegmentWriter {
         };
         let segment = Segment::new(path, &header, &start.link, writer.offset);
         Ok((writer, Arc::new(segment)))
+    }
+
+    /// Goes on behind the valid part of a segment that was found, where the disk is too full to start
+    /// another one.
+    ///
+    /// What lies there was dropped, and cannot come back: a batch counts only in the chain of all before it,
+    /// and the one that is written here is another one than stood here, if only by its epoch. What the
+    /// dropped batches prove is no more than what is kept, or the log would not have opened.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub(crate) fn resume(env: &Env, found: &SurveyedSegment) -> Result<Self, WalError> {
+        let path = found.path.clone();
+        let file = env.files.open(&path, Open::ReadWrite).map_err(WalError::io("open", &path))?;
+        Ok(Self {
+            file,
+            path,
+            identity: found.header.identity,
+            base_offset: found.link.base_offset,
+            offset: found.end,
+            chain: found.chain,
+        })
     }
 
     /// Writes a batch: `bytes` is room for the header, then the body. Not durable before

@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test ends by a panic")]
 
 mod builder;
+mod committing;
 mod crashes;
 mod damage;
 mod environment;
