@@ -91,10 +91,12 @@ impl History {
     }
 
     fn payload(&mut self) -> Vec<u8> {
-        self.payloads = self.payloads.wrapping_add(1);
+        // Often the same again, as of somebody who tries again after a crash.
+        self.payloads = self.payloads.wrapping_add(u8::from(self.chance(60)));
         let len = match self.random.below(10) {
             0..4 => self.index(120),
-            4..8 => self.index(3000),
+            4..6 => self.index(3000),
+            6..8 => 700,
             _ => self.index(14_000),
         };
         if self.chance(80) {
@@ -202,6 +204,13 @@ impl History {
         self.hindered = true;
         for _ in 0..=self.random.below(8) {
             self.use_it();
+        }
+        // The next process finds the disk as full as it was.
+        for _ in 0..self.random.below(4) {
+            self.end(if self.chance(50) { End::PowerCut } else { End::Kill });
+            for _ in 0..self.random.below(4) {
+                self.use_it();
+            }
         }
         self.log.disk.set_quota(None);
         self.hindered = false;

@@ -6,6 +6,7 @@ mod builder;
 mod committing;
 mod crashes;
 mod damage;
+mod earlier_lives;
 mod environment;
 mod faults;
 mod golden;

@@ -103,8 +103,8 @@ fn a_full_tmpfs_refuses_and_resumes() {
 }
 
 #[test]
-fn a_log_on_a_full_ext4_opens_again() {
-    on(Volume::Ext4, "a_log_on_a_full_ext4_opens_again", |volume| reopen(volume, 1));
+fn a_log_on_a_full_ext4_opens_again_and_again() {
+    on(Volume::Ext4, "a_log_on_a_full_ext4_opens_again_and_again", |volume| reopen(volume, 3));
 }
 
 #[test]

@@ -45,8 +45,8 @@ impl Sandbox {
             .env(INSIDE, scratch.path())
             .output()
             .expect("it was probed");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (out, err) = (lossy(&output.stdout), lossy(&output.stderr));
         assert!(
             out.contains("1 passed") && output.status.success(),
             "{}\n{out}{err}",
