@@ -12,10 +12,10 @@ use crate::{
     committer::Committer,
     core::Core,
     stage::Stage,
-    sync::{MutexGuard, yield_now},
+    sync::{MutexGuard, atomic::Ordering, yield_now},
 };
 use nodedb_types::Lsn;
-use std::{sync::atomic::Ordering, task::Waker, time::Duration};
+use std::{task::Waker, time::Duration};
 
 /// How long a leader waits for those who were there last time.
 const GATHER_MAX: Duration = Duration::from_micros(50);
@@ -256,6 +256,7 @@ impl Core {
         }
         self.word(ended).wake(EVERYBODY);
         ready.into_iter().for_each(Waker::wake);
+        self.notify_watches();
         self.room.notify_all();
     }
 

@@ -107,6 +107,7 @@ impl Committer {
         let draft = draft(core, RECORDS, batch.first_lsn, batch.records);
         self.writer.write(&mut batch.bytes, &draft)?;
         self.written = batch.first_lsn.advance(u64::from(batch.records)).previous();
+        self.segment.note(batch.first_lsn, batch.offset);
         self.segment.grow_to(self.writer.offset());
         self.stamped = draft.durable;
         Ok(())

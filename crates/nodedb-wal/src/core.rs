@@ -1,25 +1,22 @@
 //! What all handles, threads, readers and futures of one open log share.
 
 use crate::{
-    LogOptions, PoisonCause, WalError,
+    LogOptions, PoisonCause, WaitError, WalError,
     control::ControlFile,
+    pins::Pins,
     segment::SegmentSet,
     stage::Stage,
-    sync::{Condvar, Mutex, RwLock},
-    truncation::Pins,
+    sync::{
+        Condvar, Mutex, RwLock, ThreadId,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+        current,
+    },
+    watch::Watchers,
     word::Word,
 };
 use nodedb_env::Env;
 use nodedb_types::{LogEpoch, Lsn};
-use std::{
-    fmt::Debug,
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
-    },
-    thread::{self, ThreadId},
-};
+use std::{fmt::Debug, path::PathBuf, sync::Arc};
 
 /// Is told after each change, in order, by the thread that made it: the flusher, or a caller that commits.
 /// Must be quick and must not call back into anything that waits for the log.
@@ -61,6 +58,8 @@ pub(crate) struct Core {
     words: [Word; 16],
     /// Threads that came to commit in the next pass: for a leader that gathers, without the lock.
     pub(crate) arrived: AtomicU32,
+    pub(crate) written_watchers: Watchers,
+    pub(crate) durable_watchers: Watchers,
     listener: RwLock<Option<Arc<dyn DurabilityListener>>>,
     // Mirrors for readers without the lock; 0 is none. Each changes only upwards.
     written: AtomicU64,
@@ -79,6 +78,7 @@ pub(crate) struct Birth {
     pub(crate) options: LogOptions,
     pub(crate) control: ControlFile,
     pub(crate) segments: SegmentSet,
+    pub(crate) pins: Arc<Pins>,
     pub(crate) stage: Stage,
     pub(crate) commit_ms: u64,
     pub(crate) log_offset: u64,
@@ -98,7 +98,7 @@ impl Core {
             segment_bytes: control.segment_bytes,
             segments: birth.segments,
             control: Mutex::new(birth.control),
-            pins: Arc::default(),
+            pins: birth.pins,
             reclaim: Mutex::default(),
             directory: Mutex::default(),
             stage: Mutex::new(birth.stage),
@@ -107,6 +107,8 @@ impl Core {
             room: Condvar::new(),
             words: Default::default(),
             arrived: AtomicU32::new(0),
+            written_watchers: Watchers::default(),
+            durable_watchers: Watchers::default(),
             listener: RwLock::new(None),
             written: AtomicU64::new(last),
             durable: AtomicU64::new(last),
@@ -149,11 +151,11 @@ impl Core {
 
     /// Notes that the current thread is one that closing waits for.
     pub(crate) fn enter_own_thread(&self) {
-        self.own_threads.lock().push(thread::current().id());
+        self.own_threads.lock().push(current().id());
     }
 
     pub(crate) fn is_own_thread(&self) -> bool {
-        self.own_threads.lock().contains(&thread::current().id())
+        self.own_threads.lock().contains(&current().id())
     }
 
     /// Where who waits for the end of this pass sleeps.
@@ -215,7 +217,20 @@ impl Core {
         let wakers = std::mem::take(&mut self.stage.lock().wakers);
         self.wake_all();
         wakers.into_values().for_each(std::task::Waker::wake);
+        self.end_watches(&WaitError::Poisoned(cause.clone()));
         self.tell(|listener| listener.poisoned(cause));
+    }
+
+    /// Tells the watches of a pass that has ended. Out of all locks, and without the lead, as above.
+    pub(crate) fn notify_watches(&self) {
+        self.written_watchers.notify(self.written());
+        self.durable_watchers.notify(self.durable());
+    }
+
+    /// Nothing is published any more. As above.
+    pub(crate) fn end_watches(&self, end: &WaitError) {
+        self.written_watchers.end(end.clone());
+        self.durable_watchers.end(end.clone());
     }
 
     pub(crate) fn wake_all(&self) {

@@ -1,11 +1,13 @@
 //! The life of an open log: its lock, its threads, its end.
 
 use crate::{
-    LogOptions, WalError,
+    Control, LogOptions, WaitError, WalError,
     committer::Committer,
     control::ControlFile,
     core::{Birth, Core},
-    flusher, preparer,
+    flusher,
+    pins::Pins,
+    preparer,
     segment::{Segment, SegmentSet, SegmentWriter, Spare, name},
     stage::Stage,
     sync::Mutex,
@@ -74,7 +76,7 @@ impl Handle {
         let segments = SegmentSet::new(parts.segments);
         let active = segments.newest();
         let bytes_max = options.staging_bytes_max;
-        let segment_bytes = parts.control.state().segment_bytes;
+        let Control { log_id, segment_bytes, .. } = parts.control.state();
         let next = Lsn::after(parts.last);
         let mut stage = Stage::new(segment_bytes, bytes_max, next, parts.writer.offset());
         stage.ready = parts.ready;
@@ -87,6 +89,7 @@ impl Handle {
             options,
             control: parts.control,
             segments,
+            pins: Arc::new(Pins::open(env, dir, log_id)?),
             stage,
             commit_ms: parts.commit_ms,
             log_offset,
@@ -123,10 +126,12 @@ fn end(core: &Core, mut run: Running) -> Result<(), WalError> {
     }
     let wakers = std::mem::take(&mut core.stage.lock().wakers);
     wakers.into_values().for_each(std::task::Waker::wake);
+    core.end_watches(&WaitError::Closed);
     let durable = core.durable();
     // A truncation under way comes to its end first: who opens next may use the same names.
     let reclaim = core.reclaim.lock();
     let closed = core.change_control(|control| control.close(durable));
+    core.pins.close();
     drop(reclaim);
     closed
 }

@@ -1,10 +1,7 @@
 //! The thread that keeps prepared files ready.
 
-use crate::{WalError, commit::Alarm, core::Core, segment::Spare};
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use crate::{WalError, commit::Alarm, core::Core, segment::Spare, sync::atomic::Ordering};
+use std::{sync::Arc, time::Duration};
 
 /// Time between two attempts while they fail, as on a full disk. A truncation ends the wait early.
 const RETRY: Duration = Duration::from_millis(100);

@@ -1,10 +1,10 @@
 //! A word in memory that threads sleep on until another changes it.
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(shuttle, not(target_os = "linux")))]
 use crate::sync::{Condvar, Mutex};
-#[cfg(target_os = "linux")]
+#[cfg(all(not(shuttle), target_os = "linux"))]
 use rustix::thread::futex;
-#[cfg(target_os = "linux")]
+#[cfg(all(not(shuttle), target_os = "linux"))]
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ use std::time::Duration;
 /// that lock, or under it. So a change between ticket and sleep is noticed, and no wake-up is lost.
 #[derive(Debug, Default)]
 pub(crate) struct Word {
-    #[cfg(target_os = "linux")]
+    #[cfg(all(not(shuttle), target_os = "linux"))]
     value: AtomicU32,
     /// How many sleep, so that waking nobody costs no system call.
-    #[cfg(target_os = "linux")]
+    #[cfg(all(not(shuttle), target_os = "linux"))]
     sleepers: AtomicU32,
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(any(shuttle, not(target_os = "linux")))]
     value: Mutex<u32>,
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(any(shuttle, not(target_os = "linux")))]
     changed: Condvar,
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct Word {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Ticket(u32);
 
-#[cfg(target_os = "linux")]
+#[cfg(all(not(shuttle), target_os = "linux"))]
 impl Word {
     /// What to sleep with.
     pub(crate) fn ticket(&self) -> Ticket {
@@ -60,7 +60,7 @@ impl Word {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(shuttle, not(target_os = "linux")))]
 impl Word {
     /// What to sleep with.
     pub(crate) fn ticket(&self) -> Ticket {

@@ -149,7 +149,7 @@ fn rewrite(env: &Env, survey: &Survey) -> Result<u64, WalError> {
     let path = &newest.path;
     let io = |operation| WalError::io(operation, path);
     let file = env.files.open(path, Open::ReadWrite).map_err(io("open"))?;
-    let mut scan = SegmentScan::new(file.as_ref(), path, &newest.header);
+    let mut scan = SegmentScan::new(Arc::clone(&file), path, &newest.header);
     let mut rewritten = 0;
     while let Some(batch) = scan.next(newest.end)? {
         // A batch without records counts as the record that follows it: evidence for that record is
@@ -208,7 +208,8 @@ fn next_segment(survey: &Survey, epoch: LogEpoch, commit_ms: u64) -> Start {
 fn old_segments(survey: &Survey) -> Vec<Arc<Segment>> {
     let segments = survey.segments.iter().map(|old| {
         let path = old.path.clone();
-        Arc::new(Segment::new(path, &old.header, &old.link, old.end).found())
+        let index = old.index.clone();
+        Arc::new(Segment::new(path, &old.header, &old.link, old.end, index).found())
     });
     segments.collect()
 }
