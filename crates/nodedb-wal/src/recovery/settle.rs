@@ -69,6 +69,7 @@ pub(crate) fn settle(env: &Env, dir: &Path, survey: &Survey) -> Result<Settled, 
     let epoch = survey.epoch().next();
     let commit_ms = survey.commit_ms().max(env.clock.unix_ms());
     let mut segments = old_segments(survey);
+    let resumes = spare.is_none();
     let writer = if let Some(spare) = spare {
         let start = next_segment(survey, epoch, commit_ms);
         let (writer, segment) = SegmentWriter::start(env, dir, spare, &start)?;
@@ -85,6 +86,10 @@ pub(crate) fn settle(env: &Env, dir: &Path, survey: &Survey) -> Result<Settled, 
         state.newest_segment = writer.number();
         state.clean_shutdown = false;
     })?;
+    if resumes {
+        // After CONTROL: what is erased may be the last evidence for what is kept.
+        writer.erase_ahead(survey.control.segment_bytes)?;
+    }
     for path in survey.listing.reclaimed(dir, survey.control.oldest_segment) {
         remove(env, &path)?;
     }

@@ -6,7 +6,7 @@ use super::{
 use crate::{
     WalError,
     batch::{self, Draft, LINK},
-    format::{BATCH_HEADER, HEADER_PAGE, in_memory},
+    format::{BATCH_ALIGN, BATCH_HEADER, HEADER_PAGE, in_memory},
     recovery::SurveyedSegment,
 };
 use nodedb_env::{Env, File, Open};
@@ -100,9 +100,8 @@ impl SegmentWriter {
     /// Goes on behind the valid part of a segment that was found, where the disk is too full to start
     /// another one.
     ///
-    /// What lies there was dropped, and cannot come back: a batch counts only in the chain of all before it,
-    /// and the one that is written here is another one than stood here, if only by its epoch. What the
-    /// dropped batches prove is no more than what is kept, or the log would not have opened.
+    /// What lies there was dropped. What it proves is no more than what is kept, or the log would not have
+    /// opened. [`SegmentWriter::erase_ahead`] comes before the first write.
     ///
     /// # Errors
     /// `Io`.
@@ -117,6 +116,22 @@ impl SegmentWriter {
             offset: found.end,
             chain: found.chain,
         })
+    }
+
+    /// Erases the header of a dropped batch where the next one goes, durably. A batch counts only in the
+    /// chain of all before it, so none behind it can come back. It could: what a torn write of the next
+    /// batch left might complete it, where both have most of their bytes in common, as a write has that is
+    /// tried again.
+    ///
+    /// # Errors
+    /// `Io`; the log must then be opened again.
+    pub(crate) fn erase_ahead(&self, segment_bytes: u64) -> Result<(), WalError> {
+        if self.offset + BATCH_ALIGN > segment_bytes {
+            return Ok(());
+        }
+        let zeros = vec![0; in_memory(BATCH_ALIGN)];
+        self.file.write_all_at(&zeros, self.offset).map_err(WalError::io("write", &self.path))?;
+        self.sync()
     }
 
     /// Writes a batch: `bytes` is room for the header, then the body. Not durable before
