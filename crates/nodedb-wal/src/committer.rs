@@ -135,7 +135,8 @@ impl Committer {
             commit_ms: core.commit_ms(),
             link: self.writer.link(self.written, Reason::Rotate),
         };
-        let (writer, segment) = SegmentWriter::start(&core.env, &core.dir, spare, &start)?;
+        let (writer, segment) =
+            core.change_directory(|| SegmentWriter::start(&core.env, &core.dir, spare, &start))?;
         // Before any record goes in: from now on recovery misses this segment if it is gone.
         core.change_control(|control| {
             control.write(|state| {

@@ -45,6 +45,8 @@ pub(crate) struct Core {
     pub(crate) pins: Arc<Pins>,
     /// Held while files are removed. Taken before every other lock.
     pub(crate) reclaim: Mutex<()>,
+    /// Held while the directory is synced; see [`Core::change_directory`].
+    directory: Mutex<()>,
     pub(crate) stage: Mutex<Stage>,
     /// The flusher sleeps here.
     pub(crate) work: Condvar,
@@ -98,6 +100,7 @@ impl Core {
             control: Mutex::new(birth.control),
             pins: birth.pins,
             reclaim: Mutex::default(),
+            directory: Mutex::default(),
             stage: Mutex::new(birth.stage),
             work: Condvar::new(),
             shortage: Condvar::new(),
@@ -245,6 +248,28 @@ impl Core {
             Some(cause) => Err(WalError::Poisoned(cause.clone())),
             None => Ok(()),
         }
+    }
+
+    /// Changes names and syncs the directory, one thread at a time; a failure poisons the log before the
+    /// next one may. A failed sync of a directory is reported once: another thread's would succeed and
+    /// leave its names as little on disk, and a record in such a file would be acknowledged and lost.
+    pub(crate) fn change_directory<T>(
+        &self,
+        change: impl FnOnce() -> Result<T, WalError>,
+    ) -> Result<T, WalError> {
+        let directory = self.directory.lock();
+        self.check_healthy()?;
+        let error = match change() {
+            Ok(changed) => return Ok(changed),
+            Err(error) => error,
+        };
+        let cause = PoisonCause::from_failure(error);
+        let first = self.mark_poisoned(&cause);
+        drop(directory);
+        if first {
+            self.announce_poison(&cause);
+        }
+        Err(WalError::Poisoned(cause))
     }
 
     /// Changes CONTROL, unless the log is closed; a failure poisons the log.

@@ -22,6 +22,8 @@
 //! - A named pin that was reported taken or moved holds the log so after every crash, until it is moved,
 //!   released or, over its limit, durably marked as given up.
 //!
+//! A damaged log is looked at, and as a last resort cut, with [`inspect`].
+//!
 //! The byte layout is described in `docs/formats/wal.md`.
 //!
 //! # Reading

@@ -111,10 +111,8 @@ pub(crate) fn truncate(core: &Core, plan: &TruncationPlan) -> Result<Truncated, 
         }
     }
     if segments > 0 {
-        core.env.files.sync_dir(&core.dir).map_err(|error| {
-            let cause = crate::PoisonCause::new("sync directory", &core.dir, error);
-            core.poison(&cause);
-            WalError::Poisoned(cause)
+        core.change_directory(|| {
+            core.env.files.sync_dir(&core.dir).map_err(WalError::io("sync directory", &core.dir))
         })?;
     }
     drop(reclaim);

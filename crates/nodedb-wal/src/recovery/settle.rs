@@ -69,6 +69,7 @@ pub(crate) fn settle(env: &Env, dir: &Path, survey: &Survey) -> Result<Settled, 
     let epoch = survey.epoch().next();
     let commit_ms = survey.commit_ms().max(env.clock.unix_ms());
     let mut segments = old_segments(survey);
+    let resumes = spare.is_none();
     let writer = if let Some(spare) = spare {
         let start = next_segment(survey, epoch, commit_ms);
         let (writer, segment) = SegmentWriter::start(env, dir, spare, &start)?;
@@ -85,6 +86,10 @@ pub(crate) fn settle(env: &Env, dir: &Path, survey: &Survey) -> Result<Settled, 
         state.newest_segment = writer.number();
         state.clean_shutdown = false;
     })?;
+    if resumes {
+        // After CONTROL: what is erased may be the last evidence for what is kept.
+        writer.erase_ahead(survey.control.segment_bytes)?;
+    }
     for path in survey.listing.reclaimed(dir, survey.control.oldest_segment) {
         remove(env, &path)?;
     }
@@ -144,7 +149,7 @@ fn rewrite(env: &Env, survey: &Survey) -> Result<u64, WalError> {
     let path = &newest.path;
     let io = |operation| WalError::io(operation, path);
     let file = env.files.open(path, Open::ReadWrite).map_err(io("open"))?;
-    let mut scan = SegmentScan::new(file.as_ref(), path, &newest.header);
+    let mut scan = SegmentScan::new(Arc::clone(&file), path, &newest.header);
     let mut rewritten = 0;
     while let Some(batch) = scan.next(newest.end)? {
         // A batch without records counts as the record that follows it: evidence for that record is

@@ -2,6 +2,7 @@
 
 use super::{
     head::{Head, SurveyedSegment, read_link},
+    intent::Intent,
     listing::Listing,
     scan::SegmentScan,
 };
@@ -71,6 +72,9 @@ impl Survey {
 pub(crate) fn survey(env: &Env, dir: &Path, purpose: Purpose) -> Result<Survey, WalError> {
     let listing = Listing::read(env, dir)?;
     let read = read_control(env, dir, &listing)?;
+    if let Some(intent) = Intent::read(env, dir)? {
+        return Err(intent.unfinished(dir));
+    }
     let control = read.newest;
     let pins = pins::read(env, dir, &control.log_id)?.unwrap_or_default();
     let paths = listing.live_segments(dir, &control)?;
@@ -79,7 +83,7 @@ pub(crate) fn survey(env: &Env, dir: &Path, purpose: Purpose) -> Result<Survey, 
     }
     let mut heads = Vec::new();
     for path in &paths {
-        heads.push(Head::read(env, path, &control)?);
+        heads.push(Head::read(env, path, control.shape())?);
     }
     check_start(dir, &control, &heads)?;
     let mut segments = Vec::new();
@@ -107,7 +111,11 @@ pub(crate) fn survey(env: &Env, dir: &Path, purpose: Purpose) -> Result<Survey, 
     })
 }
 
-fn read_control(env: &Env, dir: &Path, listing: &Listing) -> Result<ReadControl, WalError> {
+pub(crate) fn read_control(
+    env: &Env,
+    dir: &Path,
+    listing: &Listing,
+) -> Result<ReadControl, WalError> {
     match control::read(env, dir)? {
         Some(control) => Ok(control),
         None if listing.segments.is_empty() => Err(WalError::NotALog { dir: dir.to_owned() }),
@@ -171,16 +179,10 @@ fn check_start(dir: &Path, control: &Control, heads: &[Head]) -> Result<(), WalE
 /// A segment with a successor: the successor's link says where it ends, and proves it durable.
 fn read_sealed(env: &Env, head: &Head, next: &Head) -> Result<SurveyedSegment, WalError> {
     let file = head.open(env)?;
-    let mut scan = SegmentScan::new(file.as_ref(), &head.path, &head.header);
+    let mut scan = SegmentScan::new(file, &head.path, &head.header);
     while scan.next(next.link.prev_end)?.is_some() {}
     let link = next.link;
-    let base = head.link.base_offset + link.prev_end;
-    let whole = scan.offset == link.prev_end
-        && scan.last() == link.prev_last
-        && scan.chain == link.prev_chain
-        && link.prev_segment == head.number()
-        && link.base_offset == base;
-    if whole {
+    if head.is_whole(&scan, &link) {
         return Ok(head.surveyed(scan));
     }
     match (scan.next_lsn, link.prev_last) {
@@ -218,7 +220,7 @@ fn add_prepared(
         let follows = header.identity.log_id == newest.header.identity.log_id
             && header.identity.segment == newest.number() + 1
             && header.segment_bytes == newest.header.segment_bytes;
-        if follows && let Some(link) = read_link(file.as_ref(), path, &header)? {
+        if follows && let Some(link) = read_link(file, path, &header)? {
             let segment = header.identity.segment;
             proof.add(link.prev_last, Evidence::SegmentLink { segment });
         }
@@ -234,7 +236,7 @@ fn read_newest(
     proof: &mut Proof,
 ) -> Result<(SurveyedSegment, u64), WalError> {
     let file = head.open(env)?;
-    let mut scan = SegmentScan::new(file.as_ref(), &head.path, &head.header);
+    let mut scan = SegmentScan::new(file, &head.path, &head.header);
     while scan.next(head.header.segment_bytes)?.is_some() {}
     let segment = head.number();
     let stamped = |(durable, offset)| (durable, Evidence::BatchHeader { segment, offset });

@@ -1,7 +1,8 @@
-//! Looking at a log that nobody has open, without changing a byte of it.
+//! Judging a log as an open would.
 
 use crate::{
     PinInfo, SegmentInfo, WalError,
+    inspect::segments::infos,
     recovery::{Purpose, Survey, survey},
 };
 use nodedb_env::Env;
@@ -60,30 +61,6 @@ pub fn verify(env: &Env, dir: &Path) -> Result<VerifyReport, WalError> {
         clean_shutdown: survey.control.clean_shutdown,
         control_slots_intact: survey.control_slots_intact,
     })
-}
-
-/// The segments of a log, oldest first.
-///
-/// # Errors
-/// As [`verify`].
-pub fn segments(env: &Env, dir: &Path) -> Result<Vec<SegmentInfo>, WalError> {
-    Ok(infos(&survey(env, dir, Purpose::Verify)?))
-}
-
-fn infos(survey: &Survey) -> Vec<SegmentInfo> {
-    let newest = survey.newest().header.identity.segment;
-    let info = |segment: &crate::recovery::SurveyedSegment| SegmentInfo {
-        number: segment.header.identity.segment,
-        path: segment.path.clone(),
-        first_lsn: Lsn::after(segment.link.prev_last),
-        last_lsn: segment.last.filter(|_| segment.records > 0),
-        bytes: segment.end,
-        base_offset: segment.link.base_offset,
-        epoch: segment.header.epoch,
-        sealed: segment.header.identity.segment != newest,
-        created_unix_ms: segment.header.created_unix_ms,
-    };
-    survey.segments.iter().map(info).collect()
 }
 
 fn pins(survey: &Survey) -> Vec<PinInfo> {
