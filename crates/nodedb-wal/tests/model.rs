@@ -224,50 +224,48 @@ fn a_close_beside_writers_ends_for_everybody() {
     });
 }
 
-/// A thread, a future and a tail follow the log while it is written and closed: a wake-up that one of
-/// them misses is a deadlock, and a position that none is told shows at the end.
+/// A thread, a future and a tail follow the log. They are waited for before it is closed, so a wake-up
+/// that one of them misses is a deadlock; the tail then goes on to the end.
 #[test]
 fn watches_and_tails_are_told_everything_and_then_the_end() {
     check(|| {
         let (wal, _disk) = log(64 << 10);
         let (durable, written) = (wal.subscribe_durable(), wal.subscribe_written());
         let mut tail = wal.tail(Lsn::FIRST, ReadLimit::Durable).expect("there");
-        let follow = |next: Box<dyn Fn(Option<Lsn>) -> Result<Lsn, WaitError> + Send>| {
-            thread::spawn(move || {
-                let mut seen = None;
-                loop {
-                    match next(seen) {
-                        Ok(position) => {
-                            assert!(Some(position) > seen);
-                            seen = Some(position);
-                        }
-                        Err(end) => {
-                            assert!(matches!(end, WaitError::Closed), "{end}");
-                            return seen;
-                        }
-                    }
-                }
-            })
-        };
-        let blocked = follow(Box::new(move |seen| durable.wait_past(seen, FAR)));
-        let awaited = follow(Box::new(move |seen| block_on(written.past(seen))));
-        let tailing = thread::spawn(move || {
-            loop {
-                if let Err(end) = block_on(tail.next()) {
-                    assert!(matches!(end, TailError::Wait(WaitError::Closed)), "{end}");
-                    return tail.position().previous();
-                }
+        let two = Lsn::FIRST.next();
+        let blocked = thread::spawn(move || {
+            let mut seen = None;
+            while seen < Some(two) {
+                let position = durable.wait_past(seen, FAR).expect("the log grows");
+                assert!(Some(position) > seen);
+                seen = Some(position);
             }
+        });
+        let awaited = thread::spawn(move || {
+            let mut seen = None;
+            while seen < Some(two) {
+                seen = Some(block_on(written.past(seen)).expect("the log grows"));
+            }
+        });
+        let tailing = thread::spawn(move || {
+            while tail.position() <= two {
+                block_on(tail.next()).expect("the log grows");
+            }
+            tail
         });
         for byte in 0..2 {
             let lsn = stage(&wal, &[byte]);
             wal.commit(lsn, FAR).expect("no fault");
         }
+        blocked.join().expect("no panic");
+        awaited.join().expect("no panic");
+        let mut tail = tailing.join().expect("no panic");
         wal.append(&[record(b"synced by the close")], Durability::Buffered, AppendClass::User)
             .expect("room");
         wal.close().expect("no fault");
-        for follower in [blocked, awaited, tailing] {
-            assert_eq!(follower.join().expect("no panic").map(Lsn::get), Some(3));
-        }
+        let last = block_on(tail.next()).expect("published");
+        assert_eq!(last.last_lsn.get(), 3);
+        let end = block_on(tail.next());
+        assert!(matches!(end, Err(TailError::Wait(WaitError::Closed))), "{end:?}");
     });
 }

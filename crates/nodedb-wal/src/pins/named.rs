@@ -13,7 +13,8 @@ use std::sync::Arc;
 /// The handle of a named pin. Dropping it keeps the pin: it is as persistent as the log, and holds the
 /// log until it is moved, released or, over its limit, invalidated.
 ///
-/// Blocks on the disk in every call that changes something; no place for a thread that must not.
+/// Every call that changes something blocks on the disk, for two syncs: a follower advances its pin once
+/// in a while, not for each record.
 #[derive(Debug)]
 pub struct NamedPin {
     core: Arc<Core>,
