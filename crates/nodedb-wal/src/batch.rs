@@ -163,28 +163,37 @@ pub(crate) fn seal(
     let body_len = bytes.len() - BATCH_HEADER;
     assert!(body_len.is_multiple_of(8), "records are padded to 8 bytes");
     let total = crate::format::in_memory(batch_len(body_len));
-    let mut head = Vec::with_capacity(BATCH_HEADER);
-    head.extend_from_slice(&MAGIC);
-    head.extend_from_slice(&on_disk(body_len).to_le_bytes());
-    head.extend_from_slice(&draft.first_lsn.get().to_le_bytes());
-    head.extend_from_slice(&draft.record_count.to_le_bytes());
-    head.extend_from_slice(&draft.epoch.get().to_le_bytes());
-    head.extend_from_slice(&Lsn::encode(draft.durable).to_le_bytes());
-    head.extend_from_slice(&draft.commit_ms.to_le_bytes());
-    head.extend_from_slice(&draft.kind.to_le_bytes());
-    head.extend_from_slice(&0_u16.to_le_bytes());
-    head.extend_from_slice(&on_disk(total - bytes.len()).to_le_bytes());
-    head.extend_from_slice(&prev_chain.to_le_bytes());
-    let body = bytes.get(BATCH_HEADER..).unwrap_or_default();
-    let chain = sealed_chain(draft.kind, &head, body, prev_chain, identity.segment);
-    head.extend_from_slice(&chain.to_le_bytes());
-    head.extend_from_slice(&header_crc(&head, identity, offset).to_le_bytes());
-    head.extend_from_slice(&[0; 4]);
-    for (to, from) in bytes.iter_mut().zip(&head) {
-        *to = *from;
-    }
+    let pad_len = on_disk(total - bytes.len());
+    let (head, body) = bytes.split_at_mut(BATCH_HEADER);
+    let mut end = put(head, 0, &MAGIC);
+    end = put(head, end, &on_disk(body_len).to_le_bytes());
+    end = put(head, end, &draft.first_lsn.get().to_le_bytes());
+    end = put(head, end, &draft.record_count.to_le_bytes());
+    end = put(head, end, &draft.epoch.get().to_le_bytes());
+    end = put(head, end, &Lsn::encode(draft.durable).to_le_bytes());
+    end = put(head, end, &draft.commit_ms.to_le_bytes());
+    end = put(head, end, &draft.kind.to_le_bytes());
+    end = put(head, end, &0_u16.to_le_bytes());
+    end = put(head, end, &pad_len.to_le_bytes());
+    end = put(head, end, &prev_chain.to_le_bytes());
+    let chain = sealed_chain(draft.kind, head, body, prev_chain, identity.segment);
+    end = put(head, end, &chain.to_le_bytes());
+    let covered = head.get(..end).unwrap_or_default();
+    let crc = header_crc(covered, identity, offset);
+    end = put(head, end, &crc.to_le_bytes());
+    end = put(head, end, &[0; 4]);
+    assert_eq!(end, BATCH_HEADER, "the header is full");
     bytes.resize(total, 0);
     chain
+}
+
+/// Writes a field and answers where it ends.
+fn put(head: &mut [u8], start: usize, field: &[u8]) -> usize {
+    let end = start + field.len();
+    if let Some(place) = head.get_mut(start..end) {
+        place.copy_from_slice(field);
+    }
+    end
 }
 
 #[expect(clippy::expect_used, reason = "the body was encoded by this process")]

@@ -134,7 +134,18 @@ pub enum WalError {
         /// What is wrong.
         reason: &'static str,
     },
-    /// A segment belongs to another log.
+    /// The named pins are not readable, so nobody knows what they hold.
+    #[error(
+        "{}: {reason}, and what it holds must not be reclaimed; nothing was changed, restore the file, \
+         or remove it to give up all named pins", path.display()
+    )]
+    PinsCorrupt {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// A segment, or the file of the named pins, belongs to another log.
     #[error("{} belongs to another log; move it out of the directory", path.display())]
     WrongLog {
         /// The file.
@@ -260,6 +271,7 @@ impl WalError {
             | Self::NotConsecutive { .. }
             | Self::Malformed { .. } => ErrorKind::InvalidInput,
             Self::ControlCorrupt { .. }
+            | Self::PinsCorrupt { .. }
             | Self::Damaged { .. }
             | Self::Corruption { .. }
             | Self::TruncationUnfinished { .. } => ErrorKind::Corrupt,
@@ -273,8 +285,8 @@ impl WalError {
 
     /// Wraps what the system reported; a full disk is its own situation.
     pub(crate) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
         move |source| {
+            let path = path.to_owned();
             if is_full(&source) {
                 Self::NoSpace { operation, path }
             } else {

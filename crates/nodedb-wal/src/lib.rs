@@ -19,9 +19,23 @@
 //! - An LSN that was lost with a tail is used again only in a later epoch: `(epoch, lsn)` is unique.
 //! - Segments are removed only by a [`TruncationPlan`], never above what both slots of CONTROL allow.
 //!
+//! - A named pin that was reported taken or moved holds the log so after every crash, until it is moved,
+//!   released or, over its limit, durably marked as given up.
+//!
 //! A damaged log is looked at, and as a last resort cut, with [`inspect`].
 //!
 //! The byte layout is described in `docs/formats/wal.md`.
+//!
+//! # Reading
+//! | what | waits | for |
+//! |---|---|---|
+//! | [`Wal::reader`] | never | replay, archives, lookups: from any record on, to the limit |
+//! | [`Wal::tail`] | blocking or as a future | replicas, change feeds: batch after batch as they come |
+//! | [`Wal::subscribe_durable`], [`Wal::subscribe_written`] | blocking or as a future | positions alone, one notification per change |
+//!
+//! None of them asks for a sync, holds anything back or keeps the log open. What must not be reclaimed
+//! before it is read is pinned: [`Wal::pin`] for as long as a handle lives, [`Wal::pin_persistent`] over
+//! restarts. `examples/tail.rs` is a replica that does all of this.
 //!
 //! # Example
 //! ```
@@ -53,10 +67,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod append;
 mod batch;
 mod builder;
+mod commit;
+mod committer;
 mod control;
 mod core;
+mod demand;
 mod error;
 mod flusher;
 mod format;
@@ -64,14 +82,20 @@ mod future;
 mod handle;
 pub mod inspect;
 mod options;
+mod pins;
 mod preparer;
 mod reader;
 mod record;
 mod recovery;
 mod segment;
 mod stage;
+mod sync;
+mod tail;
 mod truncation;
+mod turns;
 mod wal;
+mod watch;
+mod word;
 
 pub use builder::{LogBuilder, StoredRecord};
 pub use control::Control;
@@ -79,10 +103,13 @@ pub use core::DurabilityListener;
 pub use error::{AppendError, Evidence, PoisonCause, ReadError, WaitError, WalError};
 pub use future::DurableFuture;
 pub use options::LogOptions;
+pub use pins::{NamedPin, PinError, PinInfo, PinPolicy, PinState, RetentionPin};
 pub use reader::{Batch, ReadLimit, Reader, Records, decode_records};
 pub use record::{GroupFlags, Record, RecordView, SKIPPABLE};
 pub use recovery::RecoveryReport;
 pub use segment::SegmentInfo;
 pub use stage::AppendClass;
-pub use truncation::{Hold, RetentionPin, Truncated, TruncationPlan};
+pub use tail::{Next, Tail, TailError};
+pub use truncation::{Hold, Truncated, TruncationPlan};
 pub use wal::{LogHealth, Wal};
+pub use watch::{Past, Watch};

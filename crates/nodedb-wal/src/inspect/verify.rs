@@ -1,9 +1,9 @@
 //! Judging a log as an open would.
 
 use crate::{
-    SegmentInfo, WalError,
+    PinInfo, SegmentInfo, WalError,
     inspect::segments::infos,
-    recovery::{Purpose, survey},
+    recovery::{Purpose, Survey, survey},
 };
 use nodedb_env::Env;
 use nodedb_types::{LogEpoch, Lsn};
@@ -29,6 +29,8 @@ pub struct VerifyReport {
     pub records: u64,
     /// The segments, oldest first.
     pub segments: Vec<SegmentInfo>,
+    /// The named pins, by name.
+    pub pins: Vec<PinInfo>,
     /// Bytes of recognisable batches behind the last record, which an open would drop.
     pub dropped_bytes: u64,
     /// Whether the log was closed in order.
@@ -54,8 +56,19 @@ pub fn verify(env: &Env, dir: &Path) -> Result<VerifyReport, WalError> {
         redo: survey.control.redo,
         records: survey.segments.iter().map(|segment| segment.records).sum(),
         segments,
+        pins: pins(&survey),
         dropped_bytes: survey.dropped_bytes,
         clean_shutdown: survey.control.clean_shutdown,
         control_slots_intact: survey.control_slots_intact,
     })
+}
+
+fn pins(survey: &Survey) -> Vec<PinInfo> {
+    let bytes_from = |lsn| {
+        let first = |segment: &crate::recovery::SurveyedSegment| Lsn::after(segment.link.prev_last);
+        let after = survey.segments.partition_point(|segment| first(segment) <= lsn);
+        let held = survey.segments.iter().skip(after.saturating_sub(1));
+        held.map(|segment| segment.end).sum()
+    };
+    survey.pins.iter().map(|(name, pin)| pin.info(name, bytes_from)).collect()
 }

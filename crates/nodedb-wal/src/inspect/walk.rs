@@ -133,8 +133,9 @@ impl Walk {
         let Some(Current { head, scan, next }) = self.current.take() else {
             return;
         };
-        self.segments.push(head.surveyed(&scan));
-        self.enter(next.filter(|next| head.is_whole(&scan, &next.link)));
+        let next = next.filter(|next| head.is_whole(&scan, &next.link));
+        self.segments.push(head.surveyed(scan));
+        self.enter(next);
     }
 
     fn fail(&mut self, error: WalError) {

@@ -6,7 +6,7 @@ use crate::{
     batch::LINK,
     error::Evidence,
     format::{HEADER_PAGE, in_memory},
-    segment::{SegmentHeader, SegmentLink},
+    segment::{SegmentHeader, SegmentLink, index::SparseIndex},
 };
 use nodedb_env::{Env, File, Open};
 use nodedb_types::{LogEpoch, Lsn};
@@ -29,6 +29,7 @@ pub(crate) struct SurveyedSegment {
     pub(crate) records: u64,
     pub(crate) epoch: LogEpoch,
     pub(crate) commit_ms: u64,
+    pub(crate) index: SparseIndex,
 }
 
 /// What every segment of a log has in common; CONTROL says it.
@@ -91,7 +92,7 @@ impl Head {
         Evidence::SegmentLink { segment: self.number() }
     }
 
-    pub(crate) fn surveyed(&self, scan: &SegmentScan) -> SurveyedSegment {
+    pub(crate) fn surveyed(&self, scan: SegmentScan) -> SurveyedSegment {
         SurveyedSegment {
             path: self.path.clone(),
             header: self.header,
@@ -102,6 +103,7 @@ impl Head {
             records: scan.records,
             epoch: scan.epoch,
             commit_ms: scan.commit_ms,
+            index: scan.index.unwrap_or_else(|| SparseIndex::new(Lsn::after(self.link.prev_last))),
         }
     }
 }

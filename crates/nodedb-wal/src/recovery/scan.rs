@@ -4,7 +4,7 @@ use crate::{
     WalError,
     batch::BatchHeader,
     format::{BATCH_ALIGN, BATCH_HEADER, HEADER_PAGE, in_memory},
-    segment::SegmentHeader,
+    segment::{SegmentHeader, index::SparseIndex},
 };
 use nodedb_env::File;
 use nodedb_types::{LogEpoch, Lsn};
@@ -35,6 +35,8 @@ pub(crate) struct SegmentScan {
     /// The highest durable position in a valid batch, and where.
     pub(crate) stamp: (Option<Lsn>, u64),
     pub(crate) records: u64,
+    /// Of the batches so far; `None` before the first.
+    pub(crate) index: Option<SparseIndex>,
 }
 
 /// One valid batch.
@@ -68,6 +70,7 @@ impl SegmentScan {
             commit_ms: 0,
             stamp: (None, 0),
             records: 0,
+            index: None,
         }
     }
 
@@ -110,6 +113,8 @@ impl SegmentScan {
 
     fn step_over(&mut self, header: &BatchHeader) {
         let count = u64::from(header.record_count);
+        let index = self.index.get_or_insert_with(|| SparseIndex::new(header.first_lsn));
+        index.note(header.first_lsn, self.offset);
         if header.durable > self.stamp.0 {
             self.stamp = (header.durable, self.offset);
         }

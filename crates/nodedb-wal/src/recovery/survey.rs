@@ -11,6 +11,7 @@ use crate::{
     control::{self, Control, ReadControl},
     error::Evidence,
     format::{HEADER_PAGE, in_memory},
+    pins::{self, StoredPins},
     segment::{SegmentHeader, name},
 };
 use nodedb_env::{Env, Open};
@@ -38,6 +39,7 @@ pub(crate) struct Survey {
     pub(crate) proven: Option<Lsn>,
     /// Bytes behind the valid part that carry recognisable batches.
     pub(crate) dropped_bytes: u64,
+    pub(crate) pins: StoredPins,
 }
 
 impl Survey {
@@ -74,6 +76,7 @@ pub(crate) fn survey(env: &Env, dir: &Path, purpose: Purpose) -> Result<Survey, 
         return Err(intent.unfinished(dir));
     }
     let control = read.newest;
+    let pins = pins::read(env, dir, &control.log_id)?.unwrap_or_default();
     let paths = listing.live_segments(dir, &control)?;
     if purpose == Purpose::Open {
         sync_all(env, dir, &paths)?;
@@ -104,6 +107,7 @@ pub(crate) fn survey(env: &Env, dir: &Path, purpose: Purpose) -> Result<Survey, 
         segments,
         proven: proof.durable,
         dropped_bytes,
+        pins,
     })
 }
 
@@ -179,7 +183,7 @@ fn read_sealed(env: &Env, head: &Head, next: &Head) -> Result<SurveyedSegment, W
     while scan.next(next.link.prev_end)?.is_some() {}
     let link = next.link;
     if head.is_whole(&scan, &link) {
-        return Ok(head.surveyed(&scan));
+        return Ok(head.surveyed(scan));
     }
     match (scan.next_lsn, link.prev_last) {
         (Some(first_bad_lsn), Some(durable_lsn)) if first_bad_lsn <= durable_lsn => {
@@ -252,6 +256,6 @@ fn read_newest(
             evidence: proof.evidence,
         });
     }
-    let surveyed = head.surveyed(&scan);
-    Ok((surveyed, behind.end - scan.offset))
+    let dropped = behind.end - scan.offset;
+    Ok((head.surveyed(scan), dropped))
 }

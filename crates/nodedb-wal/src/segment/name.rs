@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) const LOCK: &str = "LOCK";
 pub(crate) const CONTROL: &str = "CONTROL";
+pub(crate) const PINS: &str = "PINS";
 /// Stands while a lossy truncation is under way.
 pub(crate) const TRUNCATING: &str = "TRUNCATING";
 
