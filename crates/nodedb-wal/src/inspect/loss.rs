@@ -9,6 +9,7 @@ use crate::{
     WalError,
     batch::{BatchHeader, RECORDS},
     control::Control,
+    pins,
     recovery::{Intent, Listing, SegmentScan, read_control},
     segment::name::{self, segment_path},
 };
@@ -217,6 +218,10 @@ impl Dropped {
         (control, segment, kept): (&Control, u64, Option<Lsn>),
     ) -> Result<Vec<OsString>, WalError> {
         let mut paths = vec![dir.join(name::CONTROL)];
+        // Refused where it cannot be read: who holds the log must stay known.
+        if pins::read(env, dir, &control.log_id)?.is_some() {
+            paths.push(dir.join(name::PINS));
+        }
         for number in walk.listing.segments.iter().filter(|number| **number >= segment) {
             let path = segment_path(dir, *number);
             self.look_into(env, &path, control, kept)?;
