@@ -1,11 +1,12 @@
 //! PINS: the named pins, in two slots written in place.
 
 use super::{
-    StoredPins,
+    PinState, StoredPin, StoredPins,
     slot::{PinSlot, SLOT},
 };
 use crate::{PoisonCause, WalError, core::Core, segment::name::PINS, sync::MutexGuard};
 use nodedb_env::{Env, File, Open};
+use nodedb_types::Lsn;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -126,6 +127,33 @@ impl PinFile {
         self.state = next;
         Ok(())
     }
+}
+
+/// Gives up the pins that stand behind `kept`, the end at which a lossy truncation cuts the log: the
+/// records that their owners go on from are gone, and what is appended under the same numbers is another
+/// history, which must not be taken for the rest of theirs.
+///
+/// # Errors
+/// As [`read`], and `NoSpace`.
+pub(crate) fn give_up_behind(
+    env: &Env,
+    dir: &Path,
+    log_id: [u8; 16],
+    kept: Option<Lsn>,
+) -> Result<(), WalError> {
+    let mut file = PinFile::open(env, dir, log_id)?;
+    let mut pins = file.pins().clone();
+    let behind =
+        |pin: &&mut StoredPin| pin.state == PinState::Holding && pin.lsn > Lsn::after(kept);
+    let mut given_up = 0;
+    for pin in pins.values_mut().filter(behind) {
+        pin.state = PinState::Invalidated { bytes: 0, at: kept };
+        given_up += 1;
+    }
+    if given_up > 0 {
+        file.write(env, pins)?;
+    }
+    Ok(())
 }
 
 /// Changes what is durable; answers the lock again.

@@ -8,7 +8,7 @@ mod slot;
 mod stored;
 
 pub use error::PinError;
-pub(crate) use file::read;
+pub(crate) use file::{give_up_behind, read};
 pub use named::NamedPin;
 pub use retention::RetentionPin;
 pub use stored::{PinInfo, PinPolicy, PinState};
