@@ -1,8 +1,9 @@
 //! Batches: what one pass of the flusher writes, all or nothing at recovery.
 
 use crate::{
+    chain::Chain,
     error::WalError,
-    format::{BATCH_ALIGN, BATCH_HEADER, VERSION, batch_len, on_disk},
+    format::{BATCH_ALIGN, BATCH_HEADER, VERSION, batch_len, is_zero, on_disk},
     record,
     segment::Identity,
 };
@@ -126,19 +127,19 @@ impl BatchHeader {
         let shape = self.total_len().is_multiple_of(BATCH_ALIGN)
             && u64::from(self.pad_len) < BATCH_ALIGN
             && padding.len() == self.pad_len as usize
-            && padding.iter().all(|byte| *byte == 0);
-        let chain = chain_start(header, self.prev_chain, segment);
+            && is_zero(padding);
+        let chain = Chain::new(header, self.prev_chain, segment);
         let chain = match self.kind {
             RECORDS => self.chain_of_records(chain, body),
             _ if self.record_count > 0 => None,
-            _ => Some(crc32c_append(chain, body)),
+            _ => Some(chain.end_with(body)),
         };
         shape && chain == Some(self.chain)
     }
 
     /// Hashes the record headers onto `chain`; `None` if a record does not check out or is out of place. In
     /// one walk: this is what the time of a recovery goes into.
-    fn chain_of_records(&self, mut chain: u32, body: &[u8]) -> Option<u32> {
+    fn chain_of_records(&self, mut chain: Chain, body: &[u8]) -> Option<u32> {
         let mut reader = ByteReader::new(body);
         let mut lsn = self.first_lsn;
         let mut within_group = false;
@@ -147,13 +148,13 @@ impl BatchHeader {
             if record.header.lsn != lsn || group.first == within_group || !record.is_intact() {
                 return None;
             }
-            chain = crc32c_append(chain, record.header_bytes);
+            chain.add(record.header_bytes);
             within_group = !group.last;
             lsn = lsn.next();
         }
         let count = lsn.get() - self.first_lsn.get();
         let whole = !within_group && count == u64::from(self.record_count) && count > 0;
-        whole.then_some(chain)
+        whole.then(|| chain.end())
     }
 }
 
@@ -204,22 +205,15 @@ fn put(head: &mut [u8], start: usize, field: &[u8]) -> usize {
 /// The chain crc of a batch that this process encoded.
 #[expect(clippy::expect_used, reason = "the body was encoded by this process")]
 fn sealed_chain(kind: u16, head: &[u8], body: &[u8], prev_chain: u32, segment: u64) -> u32 {
-    let mut chain = chain_start(head, prev_chain, segment);
+    let mut chain = Chain::new(head, prev_chain, segment);
     if kind != RECORDS {
-        return crc32c_append(chain, body);
+        return chain.end_with(body);
     }
     let mut reader = ByteReader::new(body);
     while let Some(record) = record::take(&mut reader).expect("a body of whole records") {
-        chain = crc32c_append(chain, record.header_bytes);
+        chain.add(record.header_bytes);
     }
-    chain
-}
-
-/// Binds a batch to all before it. Record headers carry the crc of their payloads, so hashing them is
-/// enough to go on; other bodies are hashed whole.
-fn chain_start(head: &[u8], prev_chain: u32, segment: u64) -> u32 {
-    let chain = crc32c_append(crc32c(&prev_chain.to_le_bytes()), &segment.to_le_bytes());
-    crc32c_append(chain, head.get(..52).unwrap_or_default())
+    chain.end()
 }
 
 /// Binds a header to its log, segment, life of that segment's file (`seed`) and offset, so that bytes

@@ -90,6 +90,7 @@
 mod append;
 mod batch;
 mod builder;
+mod chain;
 mod commit;
 mod committer;
 mod control;
