@@ -53,6 +53,13 @@ impl Arguments {
         self.cases.is_empty() || self.cases.iter().any(|wanted| case.starts_with(wanted.as_str()))
     }
 
+    /// Takes a word off the cases; answers whether it was there.
+    pub fn take(&mut self, word: &str) -> bool {
+        let before = self.cases.len();
+        self.cases.retain(|case| case != word);
+        self.cases.len() < before
+    }
+
     /// Refuses words that are the beginning of none of the cases there are.
     ///
     /// # Errors
@@ -81,6 +88,9 @@ mod tests {
         assert!(arguments.quick && arguments.json);
         assert!(arguments.wants("blocking-8") && !arguments.wants("buffered-1"));
         assert!(parse(&[]).expect("known").wants("anything"));
+        let mut arguments = parse(&["io", "blocking"]).expect("known");
+        assert!(arguments.take("io") && !arguments.take("io"));
+        assert_eq!(arguments.cases, ["blocking"]);
         assert!(parse(&["--fast"]).is_err());
     }
 

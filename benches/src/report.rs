@@ -1,6 +1,6 @@
 //! What a run tells: rows for programs, or a table for people.
 
-use crate::{Arguments, Machine, Outcome, Row, Series};
+use crate::{Arguments, Effort, Machine, Outcome, Row, Series};
 use anyhow::Result;
 use std::io::{self, Write};
 
@@ -15,10 +15,9 @@ impl Report {
     ///
     /// # Errors
     /// If standard output is closed.
-    pub fn begin(arguments: &Arguments, machine: &Machine) -> Result<Self> {
+    pub fn begin(arguments: &Arguments, effort: Effort, machine: &Machine) -> Result<Self> {
         let json = arguments.json;
         if !json {
-            let effort = arguments.effort();
             let worth = if effort.quick { " (quick: nothing to quote)" } else { "" };
             let (rounds, time) = (effort.rounds, effort.time);
             say(&format!("{machine}\n{rounds} rounds of about {time:?}, medians{worth}\n"))?;
@@ -101,6 +100,7 @@ mod tests {
             group: "wal",
             case: "blocking-8".to_owned(),
             unit: "records/s",
+            limit: "limit",
             series: vec![
                 series("limit", [70_000.0, 75_000.0, 1_234_567.0]),
                 series("nodedb", [35_000.0, 30_000.0, 617_283.5]),

@@ -18,9 +18,10 @@ pub fn run(arguments: &Arguments, peers: &[&dyn Subject]) -> Result<()> {
     }
     arguments.check_cases(&Case::ALL.map(|case| case.id))?;
     let temp = tempfile::tempdir()?;
-    let report = Report::begin(arguments, &Machine::of(temp.path()))?;
+    let effort = arguments.effort();
+    let report = Report::begin(arguments, effort, &Machine::of(temp.path()))?;
     for case in Case::ALL.into_iter().filter(|case| arguments.wants(case.id)) {
-        let outcomes = case.measure(temp.path(), arguments.effort(), peers);
+        let outcomes = case.measure(temp.path(), effort, peers);
         for outcome in outcomes.with_context(|| format!("case {}", case.id))? {
             report.tell(&outcome)?;
         }

@@ -1,7 +1,7 @@
 //! The workloads.
 
 use super::{field::Field, recovery, store::Subject};
-use crate::{Effort, Outcome, in_turns};
+use crate::{Effort, LIMIT, Outcome, in_turns};
 use anyhow::Result;
 use std::path::Path;
 
@@ -70,7 +70,7 @@ impl Case {
         };
         let series = in_turns(contenders, effort)?;
         let case = self.id.to_owned();
-        Ok(vec![Outcome { group: "wal", case, unit, series, remarks: vec![] }])
+        Ok(vec![Outcome { group: "wal", case, unit, limit: LIMIT, series, remarks: vec![] }])
     }
 }
 

@@ -41,6 +41,7 @@ pub(super) fn measure(dir: &Path, effort: Effort) -> Result<[Outcome; 2]> {
         group: "wal",
         case: case.to_owned(),
         unit: "GB/s",
+        limit: LIMIT,
         series: vec![limit.clone(), series],
         remarks: vec![size.clone(), remark],
     };
