@@ -131,10 +131,14 @@ impl Outcome {
 pub fn in_turns(mut contenders: Vec<Box<dyn Contender>>, effort: Effort) -> Result<Vec<Series>> {
     let all = contenders.iter().map(|one| Series { who: one.who(), samples: vec![] });
     let mut all: Vec<Series> = all.collect();
+    let mut order: Vec<usize> = (0..contenders.len()).collect();
     for _ in 0..effort.rounds {
-        for (contender, series) in contenders.iter_mut().zip(&mut all) {
-            series.samples.push(contender.turn(effort.time)?);
+        for index in &order {
+            let sample = contenders[*index].turn(effort.time)?;
+            all[*index].samples.push(sample);
         }
+        // There and back: a device whose rate is limited owes everybody what the one before has used up.
+        order.reverse();
     }
     contenders.into_iter().try_for_each(Contender::verify)?;
     Ok(all)
@@ -183,9 +187,9 @@ mod tests {
     }
 
     #[test]
-    fn everybody_has_a_turn_in_each_round() {
+    fn everybody_has_a_turn_in_each_round_there_and_back() {
         let (outcome, calls) = outcome();
-        assert_eq!(calls, "limitnodedb".repeat(3) + "..");
+        assert_eq!(calls, "limitnodedb nodedblimit limitnodedb..".replace(' ', ""));
         assert_eq!(outcome.series[1].notes(), [("twice", 10.0)]);
     }
 

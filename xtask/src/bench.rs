@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: one bench target per crate, named without its prefix.
 
+use crate::layers::peers;
 use anyhow::{Result, bail};
 use lexopt::{Arg, Parser};
 use xshell::{Shell, cmd};
@@ -16,7 +17,7 @@ pub(crate) fn run(shell: &Shell, arguments: Parser) -> Result<()> {
     if plan.peers {
         // A workspace of its own, so that nothing else ever builds a peer.
         let _target = shell.push_env("CARGO_TARGET_DIR", PEERS_TARGET);
-        let manifest = "benches/compare/Cargo.toml";
+        let manifest = format!("{}/Cargo.toml", peers::FOLDER);
         cmd!(shell, "cargo run --release --locked --manifest-path {manifest} -- {options...}")
             .run()?;
     } else {
