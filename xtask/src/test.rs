@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test in the release profile, then the doc tests.
+//! `cargo xtask test`: every test in the release profile, then the doc tests, then the model checks.
 
 use anyhow::Result;
 use lexopt::{Arg, Parser};
@@ -17,7 +17,19 @@ pub(crate) fn run(shell: &Shell, mut arguments: Parser) -> Result<()> {
     timed("doc tests", || {
         let filters = &filters;
         Ok(cmd!(shell, "cargo test --release --workspace --doc -- {filters...}").run()?)
-    })
+    })?;
+    timed("model checks", || model_checks(shell, &filters))
+}
+
+/// The log's threads in thousands of orders. Another scheduler is compiled into the crate for it, so it has
+/// a target folder of its own.
+fn model_checks(shell: &Shell, filters: &[OsString]) -> Result<()> {
+    let _flags = shell.push_env("RUSTFLAGS", "--cfg shuttle");
+    let command = cmd!(
+        shell,
+        "cargo test --release --package nodedb-wal --test model --target-dir target/shuttle -- {filters...}"
+    );
+    Ok(command.run()?)
 }
 
 /// Nextest runs each test in a process of its own; without it, cargo's runner does.

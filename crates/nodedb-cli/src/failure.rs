@@ -36,6 +36,12 @@ pub(crate) enum Failure {
         /// Why, and what is wanted.
         message: String,
     },
+    /// What was asked for loses data, and that was not accepted.
+    #[error("{message}")]
+    DataLoss {
+        /// What would be lost, and how to accept it.
+        message: String,
+    },
     /// The command cannot run inside a shell.
     #[error("`{command}` does not run in a shell: run it by itself")]
     NotInShell {
@@ -92,9 +98,10 @@ impl Failure {
     /// The stable kind.
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
-            Self::Usage { .. } | Self::Input { .. } | Self::NotInShell { .. } => {
-                ErrorKind::InvalidInput
-            }
+            Self::Usage { .. }
+            | Self::Input { .. }
+            | Self::DataLoss { .. }
+            | Self::NotInShell { .. } => ErrorKind::InvalidInput,
             Self::Database(error) => error.kind(),
             Self::NoDocument { .. } => ErrorKind::NotFound,
             Self::File { source, .. } | Self::Output(source) => kind_of_io(source),

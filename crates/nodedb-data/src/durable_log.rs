@@ -22,6 +22,6 @@ impl DurableLog for WalDurability {
     fn wait_durable(&self, lsn: Lsn) -> Result<(), NotDurable> {
         let deadline = self.clock.now().saturating_add(self.wait);
         self.wal.request_sync(lsn);
-        self.wal.wait_durable(lsn, deadline).or(Err(NotDurable))
+        self.wal.wait_durable(lsn, deadline).map(|_durable| ()).or(Err(NotDurable))
     }
 }

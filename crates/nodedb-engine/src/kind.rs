@@ -82,6 +82,19 @@ impl RecordKind {
         }
     }
 
+    /// Its name, as tools show it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Put => "put",
+            Self::Delete => "delete",
+            Self::CrdtMerge => "crdt-merge",
+            Self::CrdtSnapshot => "crdt-snapshot",
+            Self::Catalog => "catalog",
+            Self::Checkpoint => "checkpoint",
+            Self::RestorePoint => "restore-point",
+        }
+    }
+
     /// The kind of a number in a record header.
     pub fn from_code(code: u16) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.code() == code)

@@ -152,6 +152,16 @@ impl Contents {
         }
     }
 
+    /// Puts other bytes into the live and the durable file, as far as each reaches.
+    pub(crate) fn overwrite(&mut self, offset: usize, bytes: &[u8]) {
+        for old in [&mut self.live, &mut self.durable] {
+            let old = old.get_mut(offset..).unwrap_or_default();
+            for (old, new) in old.iter_mut().zip(bytes) {
+                *old = *new;
+            }
+        }
+    }
+
     /// Cuts the live and the durable file.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.live.truncate(len);

@@ -30,6 +30,20 @@ impl SimFiles {
         contents.corrupt(offset, xor);
     }
 
+    /// Writes other bytes over a part of a file, as a device does that writes to the wrong place.
+    ///
+    /// # Panics
+    /// If there is no such file, or it ends before.
+    pub fn overwrite(&self, path: impl AsRef<Path>, offset: u64, bytes: &[u8]) {
+        let mut disk = self.disk.lock();
+        let inode = disk.find(path.as_ref()).expect(THERE);
+        let contents = disk.contents_mut(inode).expect(THERE);
+        let offset = usize::try_from(offset).expect(THERE);
+        let end = offset.saturating_add(bytes.len());
+        assert!(end <= contents.live().len(), "{THERE}: bytes {offset} to {end}");
+        contents.overwrite(offset, bytes);
+    }
+
     /// Cuts a file down to `len` bytes.
     ///
     /// # Panics

@@ -5,7 +5,8 @@
 //! live and durable names. A test takes crash images from it, makes calls fail, damages bytes, and
 //! asserts that not a byte changed.
 //!
-//! [`FaultyFiles`] are real files that fail or wait where a test says so.
+//! [`FaultyFiles`] are real files that fail or wait where a test says so. [`ProbedFiles`] ask a test before
+//! every call on any files, so that it can fail the n-th of a kind, hold it, or count what comes after.
 //!
 //! It is *not* a scheduler: threads are real, so a run with several threads is not replayed by its
 //! seed. It is *not* a model of one file system either: it does what POSIX lets a file system do,
@@ -46,6 +47,7 @@ mod faults;
 mod faulty_files;
 mod manual_clock;
 mod names;
+mod probed_files;
 mod seeded_random;
 mod sim_file;
 mod sim_files;
@@ -53,6 +55,7 @@ mod snapshot;
 
 pub use faulty_files::{FaultyFiles, PathFaults};
 pub use manual_clock::ManualClock;
+pub use probed_files::{Call, Operation, Probe, ProbedFiles};
 pub use seeded_random::SeededRandom;
 pub use sim_files::SimFiles;
 pub use snapshot::Snapshot;

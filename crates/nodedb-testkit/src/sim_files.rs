@@ -5,7 +5,12 @@ mod port;
 use crate::{disk::Disk, seeded_random::SeededRandom, snapshot::Snapshot};
 use nodedb_env::{Clock, Env, RealClock, RealThreads};
 use parking_lot::Mutex;
-use std::{io, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// A disk in memory. Clones are handles to the same disk. Relative paths start at the root.
 ///
@@ -116,6 +121,11 @@ impl SimFiles {
     /// All live paths and bytes.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot::of(&self.disk.lock(), crate::disk::ROOT, Path::new("/"))
+    }
+
+    /// Whether these are all files there are, with these bytes. Cheaper than a snapshot.
+    pub fn has_exactly(&self, files: &BTreeMap<PathBuf, Vec<u8>>) -> bool {
+        Snapshot::are_files_of(&self.disk.lock(), files)
     }
 }
 

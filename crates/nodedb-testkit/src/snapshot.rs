@@ -30,6 +30,24 @@ impl Snapshot {
         snapshot
     }
 
+    /// Whether these are all files of a disk and their live bytes; takes no copy.
+    pub(crate) fn are_files_of(disk: &Disk, files: &BTreeMap<PathBuf, Vec<u8>>) -> bool {
+        let mut found = 0;
+        let mut open = vec![(crate::disk::ROOT, PathBuf::from("/"))];
+        while let Some((inode, path)) = open.pop() {
+            if let Some(entries) = disk.names.entries(inode) {
+                let children = entries.iter();
+                open.extend(children.map(|(name, inode)| (*inode, path.join(name))));
+            } else if let Some(contents) = disk.files.get(&inode) {
+                if files.get(&path).map(Vec::as_slice) != Some(contents.live()) {
+                    return false;
+                }
+                found += 1;
+            }
+        }
+        found == files.len()
+    }
+
     /// Every file, by its path.
     pub fn files(&self) -> &BTreeMap<PathBuf, Vec<u8>> {
         &self.files

@@ -127,28 +127,33 @@ impl BatchHeader {
             && u64::from(self.pad_len) < BATCH_ALIGN
             && padding.len() == self.pad_len as usize
             && padding.iter().all(|byte| *byte == 0);
-        shape
-            && chain_crc(self.kind, header, body, self.prev_chain, segment) == Some(self.chain)
-            && self.records_are_intact(body)
+        let chain = chain_start(header, self.prev_chain, segment);
+        let chain = match self.kind {
+            RECORDS => self.chain_of_records(chain, body),
+            _ if self.record_count > 0 => None,
+            _ => Some(crc32c_append(chain, body)),
+        };
+        shape && chain == Some(self.chain)
     }
 
-    fn records_are_intact(&self, body: &[u8]) -> bool {
-        if self.kind != RECORDS {
-            return self.record_count == 0;
-        }
+    /// Hashes the record headers onto `chain`; `None` if a record does not check out or is out of place. In
+    /// one walk: this is what the time of a recovery goes into.
+    fn chain_of_records(&self, mut chain: u32, body: &[u8]) -> Option<u32> {
         let mut reader = ByteReader::new(body);
         let mut lsn = self.first_lsn;
         let mut within_group = false;
-        while let Ok(Some(record)) = record::take(&mut reader) {
+        while let Some(record) = record::take(&mut reader).ok()? {
             let group = record.header.group;
             if record.header.lsn != lsn || group.first == within_group || !record.is_intact() {
-                return false;
+                return None;
             }
+            chain = crc32c_append(chain, record.header_bytes);
             within_group = !group.last;
             lsn = lsn.next();
         }
         let count = lsn.get() - self.first_lsn.get();
-        reader.left() == 0 && !within_group && count == u64::from(self.record_count) && count > 0
+        let whole = !within_group && count == u64::from(self.record_count) && count > 0;
+        whole.then_some(chain)
     }
 }
 
@@ -163,48 +168,58 @@ pub(crate) fn seal(
     let body_len = bytes.len() - BATCH_HEADER;
     assert!(body_len.is_multiple_of(8), "records are padded to 8 bytes");
     let total = crate::format::in_memory(batch_len(body_len));
-    let mut head = Vec::with_capacity(BATCH_HEADER);
-    head.extend_from_slice(&MAGIC);
-    head.extend_from_slice(&on_disk(body_len).to_le_bytes());
-    head.extend_from_slice(&draft.first_lsn.get().to_le_bytes());
-    head.extend_from_slice(&draft.record_count.to_le_bytes());
-    head.extend_from_slice(&draft.epoch.get().to_le_bytes());
-    head.extend_from_slice(&Lsn::encode(draft.durable).to_le_bytes());
-    head.extend_from_slice(&draft.commit_ms.to_le_bytes());
-    head.extend_from_slice(&draft.kind.to_le_bytes());
-    head.extend_from_slice(&0_u16.to_le_bytes());
-    head.extend_from_slice(&on_disk(total - bytes.len()).to_le_bytes());
-    head.extend_from_slice(&prev_chain.to_le_bytes());
-    let body = bytes.get(BATCH_HEADER..).unwrap_or_default();
-    let chain = sealed_chain(draft.kind, &head, body, prev_chain, identity.segment);
-    head.extend_from_slice(&chain.to_le_bytes());
-    head.extend_from_slice(&header_crc(&head, identity, offset).to_le_bytes());
-    head.extend_from_slice(&[0; 4]);
-    for (to, from) in bytes.iter_mut().zip(&head) {
-        *to = *from;
-    }
+    let pad_len = on_disk(total - bytes.len());
+    let (head, body) = bytes.split_at_mut(BATCH_HEADER);
+    let mut end = put(head, 0, &MAGIC);
+    end = put(head, end, &on_disk(body_len).to_le_bytes());
+    end = put(head, end, &draft.first_lsn.get().to_le_bytes());
+    end = put(head, end, &draft.record_count.to_le_bytes());
+    end = put(head, end, &draft.epoch.get().to_le_bytes());
+    end = put(head, end, &Lsn::encode(draft.durable).to_le_bytes());
+    end = put(head, end, &draft.commit_ms.to_le_bytes());
+    end = put(head, end, &draft.kind.to_le_bytes());
+    end = put(head, end, &0_u16.to_le_bytes());
+    end = put(head, end, &pad_len.to_le_bytes());
+    end = put(head, end, &prev_chain.to_le_bytes());
+    let chain = sealed_chain(draft.kind, head, body, prev_chain, identity.segment);
+    end = put(head, end, &chain.to_le_bytes());
+    let covered = head.get(..end).unwrap_or_default();
+    let crc = header_crc(covered, identity, offset);
+    end = put(head, end, &crc.to_le_bytes());
+    end = put(head, end, &[0; 4]);
+    assert_eq!(end, BATCH_HEADER, "the header is full");
     bytes.resize(total, 0);
     chain
 }
 
+/// Writes a field and answers where it ends.
+fn put(head: &mut [u8], start: usize, field: &[u8]) -> usize {
+    let end = start + field.len();
+    if let Some(place) = head.get_mut(start..end) {
+        place.copy_from_slice(field);
+    }
+    end
+}
+
+/// The chain crc of a batch that this process encoded.
 #[expect(clippy::expect_used, reason = "the body was encoded by this process")]
 fn sealed_chain(kind: u16, head: &[u8], body: &[u8], prev_chain: u32, segment: u64) -> u32 {
-    chain_crc(kind, head, body, prev_chain, segment).expect("a body of whole records")
+    let mut chain = chain_start(head, prev_chain, segment);
+    if kind != RECORDS {
+        return crc32c_append(chain, body);
+    }
+    let mut reader = ByteReader::new(body);
+    while let Some(record) = record::take(&mut reader).expect("a body of whole records") {
+        chain = crc32c_append(chain, record.header_bytes);
+    }
+    chain
 }
 
 /// Binds a batch to all before it. Record headers carry the crc of their payloads, so hashing them is
-/// enough; other bodies are hashed whole. `None` if the body is no sequence of records.
-fn chain_crc(kind: u16, head: &[u8], body: &[u8], prev_chain: u32, segment: u64) -> Option<u32> {
-    let mut crc = crc32c_append(crc32c(&prev_chain.to_le_bytes()), &segment.to_le_bytes());
-    crc = crc32c_append(crc, head.get(..52)?);
-    if kind != RECORDS {
-        return Some(crc32c_append(crc, body));
-    }
-    let mut reader = ByteReader::new(body);
-    while let Some(record) = record::take(&mut reader).ok()? {
-        crc = crc32c_append(crc, record.header_bytes);
-    }
-    Some(crc)
+/// enough to go on; other bodies are hashed whole.
+fn chain_start(head: &[u8], prev_chain: u32, segment: u64) -> u32 {
+    let chain = crc32c_append(crc32c(&prev_chain.to_le_bytes()), &segment.to_le_bytes());
+    crc32c_append(chain, head.get(..52).unwrap_or_default())
 }
 
 /// Binds a header to its log, segment, life of that segment's file (`seed`) and offset, so that bytes

@@ -1,6 +1,6 @@
 //! CONTROL: what recovery must know before it reads the log, in two slots written in place.
 
-use crate::{WalError, format::VERSION, segment::name::CONTROL};
+use crate::{WalError, format::VERSION, recovery::Shape, segment::name::CONTROL};
 use crc32c::crc32c;
 use nodedb_env::{Env, File, Open};
 use nodedb_types::{ByteReader, DecodeError, LogEpoch, Lsn, limits};
@@ -42,6 +42,10 @@ pub struct Control {
 }
 
 impl Control {
+    pub(crate) const fn shape(&self) -> Shape {
+        Shape { log_id: self.log_id, segment_bytes: self.segment_bytes }
+    }
+
     fn encode(&self) -> Vec<u8> {
         let mut slot = Vec::with_capacity(CRC_AT + 4);
         slot.extend_from_slice(&MAGIC);

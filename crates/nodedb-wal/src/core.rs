@@ -1,24 +1,24 @@
 //! What all handles, threads, readers and futures of one open log share.
 
 use crate::{
-    AppendClass, AppendError, LogOptions, PoisonCause, Record, WaitError, WalError,
-    control::ControlFile, segment::SegmentSet, stage::Stage, truncation::Pins,
-};
-use crc32c::crc32c;
-use nodedb_env::Env;
-use nodedb_types::{Durability, LogEpoch, Lsn, LsnRange};
-use parking_lot::{Condvar, Mutex, RwLock};
-use std::{
-    fmt::Debug,
-    path::PathBuf,
+    LogOptions, PoisonCause, WaitError, WalError,
+    control::ControlFile,
+    pins::Pins,
+    segment::SegmentSet,
+    stage::Stage,
     sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
+        Condvar, Mutex, RwLock, ThreadId,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+        current,
     },
-    time::Duration,
+    watch::Watchers,
+    word::Word,
 };
+use nodedb_env::Env;
+use nodedb_types::{LogEpoch, Lsn};
+use std::{fmt::Debug, path::PathBuf, sync::Arc};
 
-/// Is told after each change: by the flusher, on its thread, or of a failure by the thread that met it.
+/// Is told after each change, in order, by the thread that made it: the flusher, or a caller that commits.
 /// Must be quick and must not call back into anything that waits for the log.
 pub trait DurabilityListener: Send + Sync + Debug {
     /// All records up to this one survive a power cut.
@@ -45,6 +45,8 @@ pub(crate) struct Core {
     pub(crate) pins: Arc<Pins>,
     /// Held while files are removed. Taken before every other lock.
     pub(crate) reclaim: Mutex<()>,
+    /// Held while the directory is synced; see [`Core::change_directory`].
+    directory: Mutex<()>,
     pub(crate) stage: Mutex<Stage>,
     /// The flusher sleeps here.
     pub(crate) work: Condvar,
@@ -52,8 +54,12 @@ pub(crate) struct Core {
     pub(crate) shortage: Condvar,
     /// Who waits for room to append sleeps here.
     pub(crate) room: Condvar,
-    /// Who waits for a record to be durable sleeps on one of these; see [`Stage::turnstile`].
-    pub(crate) turnstiles: [Condvar; 2],
+    /// Who waits for the end of a pass sleeps on the word of its number, modulo their count.
+    words: [Word; 16],
+    /// Threads that came to commit in the next pass: for a leader that gathers, without the lock.
+    pub(crate) arrived: AtomicU32,
+    pub(crate) written_watchers: Watchers,
+    pub(crate) durable_watchers: Watchers,
     listener: RwLock<Option<Arc<dyn DurabilityListener>>>,
     // Mirrors for readers without the lock; 0 is none. Each changes only upwards.
     written: AtomicU64,
@@ -61,6 +67,7 @@ pub(crate) struct Core {
     log_offset: AtomicU64,
     commit_ms: AtomicU64,
     pub(crate) next_spare: AtomicU64,
+    own_threads: Mutex<Vec<ThreadId>>,
 }
 
 /// What a core starts from.
@@ -71,6 +78,7 @@ pub(crate) struct Birth {
     pub(crate) options: LogOptions,
     pub(crate) control: ControlFile,
     pub(crate) segments: SegmentSet,
+    pub(crate) pins: Arc<Pins>,
     pub(crate) stage: Stage,
     pub(crate) commit_ms: u64,
     pub(crate) log_offset: u64,
@@ -90,19 +98,24 @@ impl Core {
             segment_bytes: control.segment_bytes,
             segments: birth.segments,
             control: Mutex::new(birth.control),
-            pins: Arc::default(),
+            pins: birth.pins,
             reclaim: Mutex::default(),
+            directory: Mutex::default(),
             stage: Mutex::new(birth.stage),
             work: Condvar::new(),
             shortage: Condvar::new(),
             room: Condvar::new(),
-            turnstiles: [Condvar::new(), Condvar::new()],
+            words: Default::default(),
+            arrived: AtomicU32::new(0),
+            written_watchers: Watchers::default(),
+            durable_watchers: Watchers::default(),
             listener: RwLock::new(None),
             written: AtomicU64::new(last),
             durable: AtomicU64::new(last),
             log_offset: AtomicU64::new(birth.log_offset),
             commit_ms: AtomicU64::new(birth.commit_ms),
             next_spare: AtomicU64::new(birth.next_spare),
+            own_threads: Mutex::default(),
         }
     }
 
@@ -136,98 +149,19 @@ impl Core {
         }
     }
 
-    pub(crate) fn append(
-        &self,
-        records: &[Record<'_>],
-        durability: Durability,
-        class: AppendClass,
-    ) -> Result<LsnRange, AppendError> {
-        assert!(!records.is_empty(), "an atomic group has at least one record");
-        // Outside the lock: it is the only part of an append that takes time.
-        let crcs: Vec<u32> = records.iter().map(|r| crc32c(r.payload)).collect();
-        let mut stage = self.stage.lock();
-        let range = stage.append(records, &crcs, class)?;
-        if durability == Durability::Sync {
-            stage.sync_wanted = range.last();
-        }
-        if let Durability::Periodic { every } = durability {
-            let due = self.env.clock.now().saturating_add(every);
-            stage.sync_due = Some(stage.sync_due.map_or(due, |earlier| earlier.min(due)));
-        }
-        // `Buffered` is written at once, and synced when something else is: a future, for one, that
-        // has waited for this record since before it was there.
-        let awaited = stage.last_awaited(range.end());
-        stage.sync_wanted = stage.sync_wanted.max(awaited);
-        drop(stage);
-        self.work.notify_one();
-        Ok(range)
+    /// Notes that the current thread is one that closing waits for.
+    pub(crate) fn enter_own_thread(&self) {
+        self.own_threads.lock().push(current().id());
     }
 
-    pub(crate) fn request_sync(&self, up_to: Lsn) {
-        let mut stage = self.stage.lock();
-        if stage.want_sync(up_to) {
-            drop(stage);
-            self.work.notify_one();
-        }
+    pub(crate) fn is_own_thread(&self) -> bool {
+        self.own_threads.lock().contains(&current().id())
     }
 
-    /// Whether a record is durable, or will never be; `None` if that is open.
-    pub(crate) fn verdict(&self, stage: &Stage, lsn: Lsn) -> Option<Result<(), WaitError>> {
-        if self.durable() >= Some(lsn) {
-            return Some(Ok(()));
-        }
-        if let Some(cause) = &stage.poison {
-            return Some(Err(WaitError::Poisoned(cause.clone())));
-        }
-        if stage.closing && stage.appended() < Some(lsn) {
-            return Some(Err(WaitError::Closed));
-        }
-        None
-    }
-
-    pub(crate) fn wait_durable(&self, lsn: Lsn, deadline: Duration) -> Result<(), WaitError> {
-        if self.durable() >= Some(lsn) {
-            return Ok(());
-        }
-        let mut stage = self.stage.lock();
-        loop {
-            if let Some(verdict) = self.verdict(&stage, lsn) {
-                return verdict;
-            }
-            // Again after every pass: the record may have been appended only after the wait began.
-            if stage.want_sync(lsn) {
-                self.work.notify_one();
-            }
-            let left = deadline.saturating_sub(self.env.clock.now());
-            let turnstile = stage.turnstile(lsn);
-            let Some(turnstile) = self.turnstiles.get(turnstile) else {
-                continue;
-            };
-            if turnstile.wait_for(&mut stage, left).timed_out() {
-                return self.verdict(&stage, lsn).unwrap_or(Err(WaitError::Timeout));
-            }
-        }
-    }
-
-    /// Waits until a group of so many bytes would be taken.
-    pub(crate) fn wait_room(
-        &self,
-        bytes: usize,
-        class: AppendClass,
-        deadline: Duration,
-    ) -> Result<(), AppendError> {
-        let mut stage = self.stage.lock();
-        loop {
-            match stage.admit(bytes, class) {
-                Err(full @ (AppendError::Backpressure | AppendError::NoSpace)) => {
-                    let left = deadline.saturating_sub(self.env.clock.now());
-                    if self.room.wait_for(&mut stage, left).timed_out() {
-                        return stage.admit(bytes, class).map_err(|_still| full);
-                    }
-                }
-                verdict => return verdict,
-            }
-        }
+    /// Where who waits for the end of this pass sleeps.
+    #[expect(clippy::indexing_slicing, reason = "a remainder of the length is an index")]
+    pub(crate) fn word(&self, pass: usize) -> &Word {
+        &self.words[pass % self.words.len()]
     }
 
     pub(crate) fn publish_written(&self, written: Option<Lsn>, log_offset: u64) {
@@ -239,40 +173,24 @@ impl Core {
         }
     }
 
-    /// Publishes that all records up to `durable` survived a sync, and wakes the futures among them.
+    /// Publishes that all records up to `durable` survived a sync. Who waits is woken when the pass ends.
     ///
     /// # Errors
     /// `Poisoned` if another thread met a failure during the sync: what was durable then stays the last
     /// word, and whoever was told of the failure has acted on it.
     pub(crate) fn publish_durable(&self, durable: Option<Lsn>) -> Result<(), WalError> {
         assert!(durable <= self.written(), "only what is written can be durable");
-        let mut stage = self.stage.lock();
+        let stage = self.stage.lock();
         if let Some(cause) = &stage.poison {
             return Err(WalError::Poisoned(cause.clone()));
         }
         let before = self.durable.swap(Lsn::encode(durable), Ordering::AcqRel);
         assert!(before <= Lsn::encode(durable), "durable never goes back");
-        let Some(durable) = durable.filter(|durable| durable.get() > before) else {
-            return Ok(());
-        };
-        let waiting = stage.wakers.split_off(&(durable.next(), 0));
-        let ready = std::mem::replace(&mut stage.wakers, waiting);
         drop(stage);
-        ready.into_values().for_each(std::task::Waker::wake);
-        self.tell(|listener| listener.durable(durable));
-        Ok(())
-    }
-
-    /// Ends a pass: frees its memory and wakes whom it was for.
-    pub(crate) fn end_pass(&self, buffers: impl Iterator<Item = Vec<u8>>) {
-        let mut stage = self.stage.lock();
-        let finished = stage.pass % 2;
-        stage.end_pass(buffers);
-        drop(stage);
-        if let Some(turnstile) = self.turnstiles.get(finished) {
-            turnstile.notify_all();
+        if let Some(durable) = durable.filter(|durable| durable.get() > before) {
+            self.tell(|listener| listener.durable(durable));
         }
-        self.room.notify_all();
+        Ok(())
     }
 
     /// Ends the life of the log: a write or sync failed, so nothing may be acknowledged, deleted or
@@ -299,15 +217,28 @@ impl Core {
         let wakers = std::mem::take(&mut self.stage.lock().wakers);
         self.wake_all();
         wakers.into_values().for_each(std::task::Waker::wake);
+        self.end_watches(&WaitError::Poisoned(cause.clone()));
         self.tell(|listener| listener.poisoned(cause));
+    }
+
+    /// Tells the watches of a pass that has ended. Out of all locks, and without the lead, as above.
+    pub(crate) fn notify_watches(&self) {
+        self.written_watchers.notify(self.written());
+        self.durable_watchers.notify(self.durable());
+    }
+
+    /// Nothing is published any more. As above.
+    pub(crate) fn end_watches(&self, end: &WaitError) {
+        self.written_watchers.end(end.clone());
+        self.durable_watchers.end(end.clone());
     }
 
     pub(crate) fn wake_all(&self) {
         for condvar in [&self.work, &self.shortage, &self.room] {
             condvar.notify_all();
         }
-        for turnstile in &self.turnstiles {
-            turnstile.notify_all();
+        for word in &self.words {
+            word.wake(crate::commit::EVERYBODY);
         }
     }
 
@@ -317,6 +248,28 @@ impl Core {
             Some(cause) => Err(WalError::Poisoned(cause.clone())),
             None => Ok(()),
         }
+    }
+
+    /// Changes names and syncs the directory, one thread at a time; a failure poisons the log before the
+    /// next one may. A failed sync of a directory is reported once: another thread's would succeed and
+    /// leave its names as little on disk, and a record in such a file would be acknowledged and lost.
+    pub(crate) fn change_directory<T>(
+        &self,
+        change: impl FnOnce() -> Result<T, WalError>,
+    ) -> Result<T, WalError> {
+        let directory = self.directory.lock();
+        self.check_healthy()?;
+        let error = match change() {
+            Ok(changed) => return Ok(changed),
+            Err(error) => error,
+        };
+        let cause = PoisonCause::from_failure(error);
+        let first = self.mark_poisoned(&cause);
+        drop(directory);
+        if first {
+            self.announce_poison(&cause);
+        }
+        Err(WalError::Poisoned(cause))
     }
 
     /// Changes CONTROL, unless the log is closed; a failure poisons the log.

@@ -134,7 +134,18 @@ pub enum WalError {
         /// What is wrong.
         reason: &'static str,
     },
-    /// A segment belongs to another log.
+    /// The named pins are not readable, so nobody knows what they hold.
+    #[error(
+        "{}: {reason}, and what it holds must not be reclaimed; nothing was changed, restore the file, \
+         or remove it to give up all named pins", path.display()
+    )]
+    PinsCorrupt {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// A segment, or the file of the named pins, belongs to another log.
     #[error("{} belongs to another log; move it out of the directory", path.display())]
     WrongLog {
         /// The file.
@@ -185,6 +196,34 @@ pub enum WalError {
         /// What proves it.
         evidence: Evidence,
     },
+    /// A lossy truncation was begun and did not end. It must be run to its end before the log opens.
+    #[error(
+        "the truncation of log {} at record {at} did not end; run it again with the same record",
+        dir.display()
+    )]
+    TruncationUnfinished {
+        /// The directory.
+        dir: PathBuf,
+        /// The record that it was asked for.
+        at: Lsn,
+    },
+    /// A lossy truncation would drop what recovery needs, or was asked for a record that is not there.
+    /// Nothing was changed.
+    #[error(
+        "the log cannot be cut at record {at}, which would end it at {}: it must keep record {} and is \
+         readable up to {}; give a record between the two, or restore from the archive",
+        Lsn::encode(*kept), Lsn::encode(*lowest), Lsn::encode(*highest)
+    )]
+    CannotTruncate {
+        /// The record that was asked for.
+        at: Lsn,
+        /// The last record that would be kept, at the end of an atomic group.
+        kept: Option<Lsn>,
+        /// Recovery of the engines needs all up to here.
+        lowest: Option<Lsn>,
+        /// The last valid record.
+        highest: Option<Lsn>,
+    },
     /// A batch holds more than a segment of this log can take.
     #[error("a group of {bytes} bytes does not fit; this log takes at most {limit}")]
     TooLarge {
@@ -227,12 +266,15 @@ impl WalError {
             Self::NotEmpty { .. } => ErrorKind::AlreadyExists,
             Self::NotALog { .. } => ErrorKind::NotFound,
             Self::InvalidOptions { .. }
+            | Self::CannotTruncate { .. }
             | Self::TooLarge { .. }
             | Self::NotConsecutive { .. }
             | Self::Malformed { .. } => ErrorKind::InvalidInput,
-            Self::ControlCorrupt { .. } | Self::Damaged { .. } | Self::Corruption { .. } => {
-                ErrorKind::Corrupt
-            }
+            Self::ControlCorrupt { .. }
+            | Self::PinsCorrupt { .. }
+            | Self::Damaged { .. }
+            | Self::Corruption { .. }
+            | Self::TruncationUnfinished { .. } => ErrorKind::Corrupt,
             Self::WrongLog { .. } => ErrorKind::WrongHistory,
             Self::UnsupportedFormat { .. } => ErrorKind::UnsupportedFormat,
             Self::MissingSegment { .. } => ErrorKind::Gap,
@@ -243,8 +285,8 @@ impl WalError {
 
     /// Wraps what the system reported; a full disk is its own situation.
     pub(crate) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
         move |source| {
+            let path = path.to_owned();
             if is_full(&source) {
                 Self::NoSpace { operation, path }
             } else {

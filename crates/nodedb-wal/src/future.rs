@@ -1,6 +1,6 @@
 //! Waiting for durability without a thread and without a runtime.
 
-use crate::{WaitError, core::Core};
+use crate::{WaitError, commit::Goal, core::Core};
 use nodedb_types::Lsn;
 use std::{
     future::Future,
@@ -10,7 +10,8 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Resolves when a record is durable, or cannot become so. Dropping it cancels only the waiting.
+/// Resolves when a record is durable, to the durable position then, or when it cannot become so. Dropping
+/// it cancels only the waiting.
 #[derive(Debug)]
 pub struct DurableFuture {
     core: Arc<Core>,
@@ -20,28 +21,31 @@ pub struct DurableFuture {
 
 impl DurableFuture {
     pub(crate) fn new(core: Arc<Core>, lsn: Lsn) -> Self {
-        // Only to tell futures for the same record apart.
-        static NEXT: AtomicU64 = AtomicU64::new(1);
         core.request_sync(lsn);
-        let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self { core, lsn, id }
+        Self { core, lsn, id: next_id() }
     }
 }
 
+/// A number to tell those apart who wait for the same record.
+pub(crate) fn next_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 impl Future for DurableFuture {
-    type Output = Result<(), WaitError>;
+    type Output = Result<Lsn, WaitError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.core.durable() >= Some(self.lsn) {
-            return Poll::Ready(Ok(()));
+        if let Some(durable) = self.core.durable().filter(|durable| *durable >= self.lsn) {
+            return Poll::Ready(Ok(durable));
         }
         // Again at every poll: the record may have been appended only after the future was made.
         self.core.request_sync(self.lsn);
         let mut stage = self.core.stage.lock();
-        if let Some(verdict) = self.core.verdict(&stage, self.lsn) {
+        if let Some(verdict) = self.core.verdict(&stage, self.lsn, Goal::Durable) {
             return Poll::Ready(verdict);
         }
-        // Under the lock under which `publish_durable` collects: no wake-up falls in between.
+        // Under the lock under which the end of a pass collects: no wake-up falls in between.
         let key = (self.lsn, self.id);
         let replaced = stage.wakers.insert(key, context.waker().clone());
         drop(stage);

@@ -1,17 +1,19 @@
 //! The life of an open log: its lock, its threads, its end.
 
 use crate::{
-    LogOptions, WalError,
+    Control, LogOptions, WaitError, WalError,
+    committer::Committer,
     control::ControlFile,
     core::{Birth, Core},
-    flusher::Flusher,
+    flusher,
+    pins::Pins,
     preparer,
     segment::{Segment, SegmentSet, SegmentWriter, Spare, name},
     stage::Stage,
+    sync::Mutex,
 };
 use nodedb_env::{Env, FileLock, Thread};
 use nodedb_types::Lsn;
-use parking_lot::Mutex;
 use std::{collections::VecDeque, io, path::Path, sync::Arc};
 
 /// What ends with the last clone.
@@ -71,27 +73,29 @@ impl Handle {
         options: LogOptions,
         parts: Parts,
     ) -> Result<Arc<Self>, WalError> {
-        let writer = parts.writer;
         let segments = SegmentSet::new(parts.segments);
         let active = segments.newest();
         let bytes_max = options.staging_bytes_max;
-        let segment_bytes = parts.control.state().segment_bytes;
+        let Control { log_id, segment_bytes, .. } = parts.control.state();
         let next = Lsn::after(parts.last);
-        let mut stage = Stage::new(segment_bytes, bytes_max, next, writer.offset());
+        let mut stage = Stage::new(segment_bytes, bytes_max, next, parts.writer.offset());
         stage.ready = parts.ready;
+        let committer = Committer::new(parts.writer, active, parts.last);
+        let log_offset = committer.log_offset();
+        stage.lead = Some(Box::new(committer));
         let core = Arc::new(Core::new(Birth {
             env: env.clone(),
             dir: dir.to_owned(),
             options,
             control: parts.control,
             segments,
+            pins: Arc::new(Pins::open(env, dir, log_id)?),
             stage,
             commit_ms: parts.commit_ms,
-            log_offset: writer.log_offset(),
+            log_offset,
             next_spare: parts.next_spare,
         }));
-        let threads =
-            spawn(env, &core, writer, active).map_err(WalError::io("start a thread for", dir))?;
+        let threads = spawn(env, &core).map_err(WalError::io("start a thread for", dir))?;
         let running = Mutex::new(Some(Running { threads, _lock: parts.lock }));
         Ok(Arc::new(Self { core, running }))
     }
@@ -103,47 +107,71 @@ impl Handle {
     pub(crate) fn close(&self) -> Result<(), WalError> {
         // Held throughout: a second closer returns when the log is closed, not before.
         let mut running = self.running.lock();
-        let Some(mut run) = running.take() else {
-            return self.core.check_healthy();
-        };
-        self.core.stage.lock().closing = true;
-        self.core.wake_all();
-        for thread in run.threads.drain(..) {
-            if thread.join().is_err() {
-                // It has poisoned the log on its way out.
-                tracing::error!("a thread of the log panicked");
-            }
+        match running.take() {
+            Some(run) => end(&self.core, run),
+            None => self.core.check_healthy(),
         }
-        let wakers = std::mem::take(&mut self.core.stage.lock().wakers);
-        wakers.into_values().for_each(std::task::Waker::wake);
-        let durable = self.core.durable();
-        // A truncation under way comes to its end first: who opens next may use the same names.
-        let reclaim = self.core.reclaim.lock();
-        let closed = self.core.change_control(|control| control.close(durable));
-        drop(reclaim);
-        closed
     }
+}
+
+/// Ends the threads, then marks the shutdown as clean, then lets others open the log.
+fn end(core: &Core, mut run: Running) -> Result<(), WalError> {
+    core.stage.lock().closing = true;
+    core.wake_all();
+    for thread in run.threads.drain(..) {
+        if thread.join().is_err() {
+            // It has poisoned the log on its way out.
+            tracing::error!("a thread of the log panicked");
+        }
+    }
+    let wakers = std::mem::take(&mut core.stage.lock().wakers);
+    wakers.into_values().for_each(std::task::Waker::wake);
+    core.end_watches(&WaitError::Closed);
+    let durable = core.durable();
+    // A truncation under way comes to its end first: who opens next may use the same names.
+    let reclaim = core.reclaim.lock();
+    let closed = core.change_control(|control| control.close(durable));
+    core.pins.close();
+    drop(reclaim);
+    closed
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        if let Err(error) = self.close() {
+        let Some(run) = self.running.get_mut().take() else {
+            return;
+        };
+        let core = Arc::clone(&self.core);
+        let close = move || {
+            if let Err(error) = end(&core, run) {
+                tracing::warn!(%error, "log not closed in order");
+            }
+        };
+        if !self.core.is_own_thread() {
+            return close();
+        }
+        // A waker has dropped the last handle on a thread that is to be joined: another one must do it.
+        // It has no owner, but an end: what it waits for goes on as soon as this returns.
+        let spawned = self.core.env.threads.spawn("wal-close", Box::new(close));
+        if let Err(error) = spawned {
             tracing::warn!(%error, "log not closed in order");
         }
     }
 }
 
-fn spawn(
-    env: &Env,
-    core: &Arc<Core>,
-    writer: SegmentWriter,
-    active: Arc<Segment>,
-) -> io::Result<Vec<Box<dyn Thread>>> {
-    let flusher = Flusher::new(Arc::clone(core), writer, active);
+fn spawn(env: &Env, core: &Arc<Core>) -> io::Result<Vec<Box<dyn Thread>>> {
+    let for_flusher = Arc::clone(core);
+    let flush = Box::new(move || {
+        for_flusher.enter_own_thread();
+        flusher::run(&for_flusher);
+    });
     let for_preparer = Arc::clone(core);
-    let prepare = Box::new(move || preparer::run(&for_preparer));
+    let prepare = Box::new(move || {
+        for_preparer.enter_own_thread();
+        preparer::run(&for_preparer);
+    });
     let preparer = env.threads.spawn("wal-prepare", prepare)?;
-    match env.threads.spawn("wal-flush", Box::new(move || flusher.run())) {
+    match env.threads.spawn("wal-flush", flush) {
         Ok(flusher) => Ok(vec![flusher, preparer]),
         Err(error) => {
             // No thread may outlive a failed open.

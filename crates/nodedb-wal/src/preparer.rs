@@ -1,10 +1,7 @@
 //! The thread that keeps prepared files ready.
 
-use crate::{core::Core, segment::Spare};
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use crate::{WalError, commit::Alarm, core::Core, segment::Spare, sync::atomic::Ordering};
+use std::{sync::Arc, time::Duration};
 
 /// Time between two attempts while they fail, as on a full disk. A truncation ends the wait early.
 const RETRY: Duration = Duration::from_millis(100);
@@ -12,9 +9,9 @@ const RETRY: Duration = Duration::from_millis(100);
 /// Prepares files until the log is closed or poisoned. A failure here is no reason to poison: nothing
 /// was written into the log yet, and each attempt takes a new file.
 pub(crate) fn run(core: &Arc<Core>) {
+    let alarm = Alarm { core, during: "prepare files in" };
     while wait_for_shortage(core) {
-        let number = core.next_spare.fetch_add(1, Ordering::Relaxed);
-        let prepared = Spare::prepare(&core.env, &core.dir, number, core.segment_bytes);
+        let prepared = prepare(core);
         let mut stage = core.stage.lock();
         match prepared {
             Ok(spare) => {
@@ -34,6 +31,18 @@ pub(crate) fn run(core: &Arc<Core>) {
             }
         }
     }
+    drop(alarm);
+}
+
+/// Makes a file, if there is room: filling a nearly full disk over and over, only to remove what was
+/// written, would take from others the little that is left.
+fn prepare(core: &Core) -> Result<Spare, WalError> {
+    let number = core.next_spare.fetch_add(1, Ordering::Relaxed);
+    let available = core.env.files.available_bytes(&core.dir);
+    if available.map_err(WalError::io("look at", &core.dir))? < core.segment_bytes {
+        return Err(WalError::NoSpace { operation: "prepare a file in", path: core.dir.clone() });
+    }
+    Spare::prepare(&core.env, &core.dir, number, core.segment_bytes)
 }
 
 /// Sleeps until a file is missing; false when the log has ended.

@@ -4,7 +4,7 @@ use crate::{
     ReadError, RecordView,
     batch::BatchHeader,
     core::Core,
-    format::{BATCH_HEADER, HEADER_PAGE, in_memory},
+    format::{BATCH_HEADER, in_memory},
     record,
     segment::{Segment, map::SegmentMap},
 };
@@ -20,6 +20,16 @@ pub enum ReadLimit {
     Durable,
     /// What survives a killed process; a power cut may still take it back.
     Written,
+}
+
+impl ReadLimit {
+    /// The last record that may be seen now.
+    pub(crate) fn position(self, core: &Core) -> Option<Lsn> {
+        match self {
+            Self::Durable => core.durable(),
+            Self::Written => core.written(),
+        }
+    }
 }
 
 /// The records that one pass of the flusher wrote: whole atomic groups.
@@ -137,10 +147,7 @@ impl Reader {
     /// [`ReadError::Truncated`] if the position was reclaimed meanwhile, [`ReadError::Corrupt`] if the
     /// batch does not check out, [`ReadError::Io`].
     pub fn next_batch(&mut self) -> Result<Option<Batch>, ReadError> {
-        let limit = match self.limit {
-            ReadLimit::Durable => self.core.durable(),
-            ReadLimit::Written => self.core.written(),
-        };
+        let limit = self.limit.position(&self.core);
         while Some(self.next) <= limit {
             let (header, bytes) = self.read_batch()?;
             let last = header.last_lsn().filter(|last| *last >= self.next);
@@ -210,7 +217,8 @@ impl Reader {
                 failed(&segment, source)
             }
         })?;
-        Ok(Place { segment, view, offset: HEADER_PAGE })
+        let offset = segment.start_for(self.next);
+        Ok(Place { segment, view, offset })
     }
 }
 

@@ -152,7 +152,7 @@ pub(crate) fn encode(
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RawRecord<'a> {
     pub(crate) header: RecordHeader,
-    pub(crate) header_bytes: &'a [u8],
+    pub(crate) header_bytes: &'a [u8; RECORD_HEADER],
     pub(crate) payload: &'a [u8],
     padding: &'a [u8],
 }
@@ -160,11 +160,14 @@ pub(crate) struct RawRecord<'a> {
 impl RawRecord<'_> {
     /// Whether checksum and padding hold.
     pub(crate) fn is_intact(&self) -> bool {
-        let Some((head, tail)) = self.header_bytes.split_at_checked(8) else {
-            return false;
-        };
-        let length = head.split_at_checked(4).map_or(head, |(length, _)| length);
-        let crc = crc32c_append(crc32c_append(crc32c(self.payload), length), tail);
+        // As `encode` hashes: the payload, its length, then what follows the checksum.
+        let [l0, l1, l2, l3, _, _, _, _, tail @ ..] = self.header_bytes;
+        let mut covered = [0; RECORD_HEADER - 4];
+        if let Some((length, rest)) = covered.split_first_chunk_mut() {
+            *length = [*l0, *l1, *l2, *l3];
+            rest.copy_from_slice(tail);
+        }
+        let crc = crc32c_append(crc32c(self.payload), &covered);
         crc == self.header.crc && self.padding.iter().all(|byte| *byte == 0)
     }
 
@@ -175,11 +178,12 @@ impl RawRecord<'_> {
 }
 
 /// Takes the next record off a body; `None` at its end.
+#[inline]
 pub(crate) fn take<'a>(reader: &mut ByteReader<'a>) -> Result<Option<RawRecord<'a>>, DecodeError> {
     if reader.left() == 0 {
         return Ok(None);
     }
-    let header_bytes = reader.take("record header", RECORD_HEADER)?;
+    let header_bytes = reader.chunk("record header")?;
     let header = RecordHeader::decode(header_bytes)?;
     let payload = reader.take("payload", header.payload_len)?;
     let pad = header.payload_len.next_multiple_of(8) - header.payload_len;

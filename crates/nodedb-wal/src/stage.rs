@@ -1,18 +1,28 @@
-//! The staging buffer: where records get their place in the log before the flusher writes them.
+//! The staging buffer: where records get their place in the log before a pass writes them.
 
 use crate::{
     AppendError, PoisonCause, Record,
+    commit::Goal,
+    committer::Committer,
+    demand::Demand,
     format::{BATCH_ALIGN, BATCH_HEADER, FIRST_RECORDS, batch_len, body_max, records_end},
     record::{self, GroupFlags},
     segment::Spare,
+    turns::Turns,
 };
 use nodedb_types::{Lsn, LsnRange};
 use std::{
     collections::{BTreeMap, VecDeque},
     mem,
     task::Waker,
-    time::Duration,
 };
+
+/// A batch takes no further group once its body is this long: its memory is used again, and one that
+/// grew without end would be copied at each growth, under the lock.
+const BATCH_TARGET: usize = 1 << 20;
+
+/// Buffers of finished batches that are kept.
+const FREE_MAX: usize = 4;
 
 /// Who appends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,7 +47,7 @@ pub(crate) struct StagedBatch {
     pub(crate) offset: u64,
 }
 
-/// What waits for the flusher, and all that must change together with it.
+/// What waits to be written, and all that must change together with it.
 #[derive(Debug)]
 pub(crate) struct Stage {
     segment_bytes: u64,
@@ -55,14 +65,14 @@ pub(crate) struct Stage {
     pub(crate) ready: VecDeque<Spare>,
     /// Whether the last attempt to prepare a file failed, which is nearly always for want of space.
     pub(crate) starved: bool,
-    /// Somebody waits for this record to be durable.
-    pub(crate) sync_wanted: Option<Lsn>,
-    /// When a `Periodic` append must be synced.
-    pub(crate) sync_due: Option<Duration>,
-    /// The last record of the pass that is being written.
-    pub(crate) flight: Option<Lsn>,
-    /// Number of the pass in flight, or else of the next one.
-    pub(crate) pass: usize,
+    pub(crate) demand: Demand,
+    /// The right to write, while nobody has it.
+    pub(crate) lead: Option<Box<Committer>>,
+    pub(crate) turns: Turns,
+    /// The durable position that a recovery will find proven.
+    pub(crate) evidence: Option<Lsn>,
+    /// Whether the flusher sleeps until it is woken, with no timer running.
+    pub(crate) flusher_untimed: bool,
     pub(crate) poison: Option<PoisonCause>,
     pub(crate) closing: bool,
     /// Futures by the record they wait for.
@@ -92,10 +102,11 @@ impl Stage {
             offset,
             ready: VecDeque::new(),
             starved: false,
-            sync_wanted: None,
-            sync_due: None,
-            flight: None,
-            pass: 0,
+            demand: Demand::default(),
+            lead: None,
+            turns: Turns::default(),
+            evidence: next_lsn.previous(),
+            flusher_untimed: false,
             poison: None,
             closing: false,
             wakers: BTreeMap::new(),
@@ -141,11 +152,12 @@ impl Stage {
         }
         let end = self.end_for(class);
         if let Some(open) = self.batches.last() {
-            let body = open.bytes.len() - BATCH_HEADER + bytes;
-            if self.offset + batch_len(body) <= end {
+            let body = open.bytes.len() - BATCH_HEADER;
+            if body < BATCH_TARGET && self.offset + batch_len(body + bytes) <= end {
                 return Ok(Place::OpenBatch);
             }
-        } else if self.offset + batch_len(bytes) <= end {
+        }
+        if self.next_offset() + batch_len(bytes) <= end {
             return Ok(Place::NextBatch);
         }
         let held_back = match class {
@@ -156,6 +168,12 @@ impl Stage {
             return Ok(Place::NextSegment);
         }
         Err(if self.starved { AppendError::NoSpace } else { AppendError::Backpressure })
+    }
+
+    /// Where the batch after the open one starts.
+    fn next_offset(&self) -> u64 {
+        let open = self.batches.last();
+        self.offset + open.map_or(0, |open| batch_len(open.bytes.len() - BATCH_HEADER))
     }
 
     /// Where records of this class must end in the last segment. While no prepared file is held back
@@ -182,7 +200,7 @@ impl Stage {
         let bytes = records.iter().map(Record::encoded_len).sum();
         match self.place(bytes, class)? {
             Place::OpenBatch => {}
-            Place::NextBatch => self.open_batch(self.offset, false),
+            Place::NextBatch => self.open_batch(self.next_offset(), false),
             Place::NextSegment => {
                 self.ahead += 1;
                 self.open_batch(FIRST_RECORDS, true);
@@ -220,13 +238,10 @@ impl Stage {
         batch.records += crate::format::on_disk(records.len());
     }
 
-    /// Notes that somebody waits for a record to be durable, as far as it is appended; answers whether
-    /// that is news for the flusher.
-    pub(crate) fn want_sync(&mut self, up_to: Lsn) -> bool {
-        let wanted = self.appended().map(|appended| appended.min(up_to));
-        let news = wanted > self.sync_wanted;
-        self.sync_wanted = self.sync_wanted.max(wanted);
-        news
+    /// Notes that somebody wants the records up to this one, as far as they are appended.
+    pub(crate) fn want(&mut self, goal: Goal, up_to: Lsn) {
+        let up_to = self.appended().map(|appended| appended.min(up_to));
+        self.demand.wait(goal, up_to);
     }
 
     /// The last record before `end` that a future waits for.
@@ -235,22 +250,22 @@ impl Stage {
         awaited.map(|((lsn, _), _)| *lsn)
     }
 
-    /// Takes everything staged, as one pass of the flusher.
-    pub(crate) fn take_pass(&mut self) -> Vec<StagedBatch> {
-        if let Some(last) = self.batches.last() {
-            self.offset += batch_len(last.bytes.len() - BATCH_HEADER);
-        }
-        self.flight = self.appended();
+    /// Begins a pass over everything staged, which goes into `batches`, an empty list.
+    pub(crate) fn begin_pass(&mut self, batches: &mut Vec<StagedBatch>) {
+        assert!(batches.is_empty(), "the pass before has given its memory back");
+        self.offset = self.next_offset();
         self.flight_bytes = mem::take(&mut self.staged_bytes);
-        mem::take(&mut self.batches)
+        mem::swap(&mut self.batches, batches);
+        self.turns.begin(self.appended());
     }
 
-    /// Reserves the place of a `SyncPoint`; nothing may be staged or in flight. Answers where it goes.
-    pub(crate) fn take_sync_point(&mut self) -> u64 {
+    /// Begins a pass that only writes a `SyncPoint`; nothing may be staged. Answers where it goes.
+    pub(crate) fn begin_sync_point(&mut self) -> u64 {
         assert!(self.batches.is_empty(), "a SyncPoint follows all that is staged");
         assert_eq!(self.ahead, 0, "all segments with staged batches are open");
         let offset = self.offset;
         self.offset += BATCH_ALIGN;
+        self.turns.begin(self.appended());
         offset
     }
 
@@ -265,21 +280,16 @@ impl Stage {
         self.ready.pop_front().expect("admission counted this file")
     }
 
-    /// Gives the buffers of a finished pass back.
-    pub(crate) fn end_pass(&mut self, buffers: impl Iterator<Item = Vec<u8>>) {
-        const KEEP: usize = 4 << 20;
-        self.flight = None;
+    /// Ends a pass: gives its memory and the right to write back. Answers the number of the pass.
+    pub(crate) fn end_pass(&mut self, mut committer: Box<Committer>) -> usize {
         self.flight_bytes = 0;
-        self.pass += 1;
-        let kept = 2_usize.saturating_sub(self.free.len());
-        let reusable = buffers.filter(|buffer| buffer.capacity() <= KEEP);
-        self.free.extend(reusable.take(kept));
-    }
-
-    /// Which of the two condition variables a waiter for this record sleeps on: the one of the pass in
-    /// flight if that will cover it, else the one of the next. So a finished pass wakes only its own.
-    pub(crate) fn turnstile(&self, lsn: Lsn) -> usize {
-        let later = self.flight.is_some_and(|last| lsn > last);
-        (self.pass + usize::from(later)) % 2
+        for batch in committer.batches.drain(..) {
+            if self.free.len() < FREE_MAX && batch.bytes.capacity() <= 4 * BATCH_TARGET {
+                self.free.push(batch.bytes);
+            }
+        }
+        self.evidence = committer.evidence();
+        self.lead = Some(committer);
+        self.turns.end()
     }
 }

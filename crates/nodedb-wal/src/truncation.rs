@@ -4,13 +4,10 @@ use crate::{
     WalError,
     core::Core,
     segment::{Segment, SegmentInfo, Spare, name::spare_path},
+    sync::atomic::Ordering,
 };
 use nodedb_types::Lsn;
-use parking_lot::Mutex;
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, atomic::Ordering},
-};
+use std::sync::Arc;
 
 /// A named reason to keep the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -19,63 +16,6 @@ pub struct Hold {
     pub name: String,
     /// The first record that must stay.
     pub lsn: Lsn,
-}
-
-/// The pins of one open log.
-#[derive(Debug, Default)]
-pub(crate) struct Pins {
-    held: Mutex<Held>,
-}
-
-#[derive(Debug, Default)]
-struct Held {
-    next: u64,
-    pins: BTreeMap<u64, Hold>,
-}
-
-impl Pins {
-    pub(crate) fn pin(self: &Arc<Self>, name: &str, lsn: Lsn) -> RetentionPin {
-        let mut held = self.held.lock();
-        let id = held.next;
-        held.next += 1;
-        let name = name.to_owned();
-        held.pins.insert(id, Hold { name, lsn });
-        drop(held);
-        let pins = Arc::clone(self);
-        RetentionPin { pins, id }
-    }
-
-    pub(crate) fn holds(&self) -> Vec<Hold> {
-        self.held.lock().pins.values().cloned().collect()
-    }
-}
-
-/// Keeps the log from a record on, until dropped. Lives in memory only: it does not survive a reopen.
-#[derive(Debug)]
-pub struct RetentionPin {
-    pins: Arc<Pins>,
-    id: u64,
-}
-
-impl RetentionPin {
-    /// The first record that stays.
-    pub fn lsn(&self) -> Lsn {
-        let held = self.pins.held.lock();
-        held.pins.get(&self.id).map_or(Lsn::FIRST, |hold| hold.lsn)
-    }
-
-    /// Gives up the records before `lsn`. Never moves back.
-    pub fn advance(&self, lsn: Lsn) {
-        if let Some(hold) = self.pins.held.lock().pins.get_mut(&self.id) {
-            hold.lsn = hold.lsn.max(lsn);
-        }
-    }
-}
-
-impl Drop for RetentionPin {
-    fn drop(&mut self) {
-        self.pins.held.lock().pins.remove(&self.id);
-    }
 }
 
 /// What may be removed, and who holds the rest. Made by `Wal::plan_truncation` only.
@@ -117,6 +57,10 @@ pub struct Truncated {
 
 /// The plan for these holds, the pins, and what recovery needs.
 pub(crate) fn plan(core: &Core, holds: &[Hold]) -> TruncationPlan {
+    if let Err(error) = core.pins.enforce_limits(core) {
+        // The pins hold on, and carrying the plan out meets the same.
+        tracing::debug!(%error, "limits of named pins not enforced");
+    }
     let redo = core.control.lock().state().redo;
     let name = "redo".to_owned();
     let mut all = vec![Hold { name, lsn: redo }];
@@ -139,10 +83,11 @@ pub(crate) fn truncate(core: &Core, plan: &TruncationPlan) -> Result<Truncated, 
     assert_eq!(plan.log_id, core.log_id, "a plan is for its own log");
     // To the end: after a close the files belong to whoever opens next.
     let reclaim = core.reclaim.lock();
+    core.pins.enforce_limits(core)?;
     let gone = {
         // Held throughout, so that no pin is taken on a record that is just going.
-        let held = core.pins.held.lock();
-        let pinned = held.pins.values().map(|hold| hold.lsn).min();
+        let held = core.pins.freeze();
+        let pinned = held.lowest();
         let horizon = pinned.map_or(plan.horizon, |pinned| pinned.min(plan.horizon));
         let oldest = core.segments.oldest_kept(horizon);
         let held = core.change_control_under(held, |control| {
@@ -166,10 +111,8 @@ pub(crate) fn truncate(core: &Core, plan: &TruncationPlan) -> Result<Truncated, 
         }
     }
     if segments > 0 {
-        core.env.files.sync_dir(&core.dir).map_err(|error| {
-            let cause = crate::PoisonCause::new("sync directory", &core.dir, error);
-            core.poison(&cause);
-            WalError::Poisoned(cause)
+        core.change_directory(|| {
+            core.env.files.sync_dir(&core.dir).map_err(WalError::io("sync directory", &core.dir))
         })?;
     }
     drop(reclaim);

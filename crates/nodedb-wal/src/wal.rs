@@ -4,6 +4,7 @@ use crate::{
     AppendClass, AppendError, Control, DurabilityListener, DurableFuture, Hold, LogOptions,
     ReadError, ReadLimit, Reader, Record, RecoveryReport, RetentionPin, SegmentInfo, Truncated,
     TruncationPlan, WaitError, WalError,
+    commit::{Goal, Part},
     control::ControlFile,
     core::Core,
     handle::{Handle, Parts, check_empty, lock},
@@ -82,12 +83,12 @@ impl Wal {
         Ok(Self { handle })
     }
 
-    /// Opens a log for writing, in a new epoch and a new segment. The size of its segments is taken from
-    /// disk. When this returns, every record that it reports is durable.
+    /// Opens a log for writing, in a new epoch and a new segment; on a full disk that has no file prepared
+    /// for one, in the newest segment, of which users may then fill seven eighths. The size of its segments
+    /// is taken from disk. When this returns, every record that it reports is durable.
     ///
     /// # Errors
-    /// [`WalError::NotALog`], [`WalError::Locked`], [`WalError::InvalidOptions`], [`WalError::NoSpace`],
-    /// [`WalError::Io`]. [`WalError::Corruption`], [`WalError::Damaged`], [`WalError::MissingSegment`],
+    /// [`WalError::NotALog`], [`WalError::Locked`], [`WalError::InvalidOptions`], [`WalError::Io`]. [`WalError::Corruption`], [`WalError::Damaged`], [`WalError::MissingSegment`],
     /// [`WalError::ControlCorrupt`], [`WalError::WrongLog`], [`WalError::UnsupportedFormat`]: then no byte
     /// was changed.
     pub fn open(
@@ -114,13 +115,15 @@ impl Wal {
         Ok((Self { handle }, report))
     }
 
-    fn core(&self) -> &Arc<Core> {
+    pub(crate) fn core(&self) -> &Arc<Core> {
         self.handle.core()
     }
 
     /// Appends one atomic group: consecutive LSNs, all or nothing after every crash. Never blocks on the
-    /// disk. When this returns, the group has its place but is not durable; for `Durability::Sync` the
-    /// sync is asked for, [`Wal::wait_durable`] waits for it.
+    /// disk. When this returns, the group has its place but is not durable; the flusher is asked to write
+    /// it, and for `Durability::Sync` to sync it. [`Wal::wait_durable`], [`Wal::durable_future`] and
+    /// [`Wal::set_listener`] tell when that is done. Callers that block do better with [`Wal::stage`] and
+    /// [`Wal::commit`].
     ///
     /// # Errors
     /// Before an LSN is taken, and with nothing done: [`AppendError::Backpressure`],
@@ -136,6 +139,24 @@ impl Wal {
         class: AppendClass,
     ) -> Result<LsnRange, AppendError> {
         self.core().append(records, durability, class)
+    }
+
+    /// Appends one atomic group as [`Wal::append`] does, but asks for nothing and wakes nobody. It is
+    /// written with the next pass, which [`Wal::commit`], [`Wal::flush`], [`Wal::request_sync`], a future or
+    /// another append asks for; until then it is lost with the process. For callers that stage several
+    /// groups and then commit the last, so that one write and one sync take them all.
+    ///
+    /// # Errors
+    /// As [`Wal::append`].
+    ///
+    /// # Panics
+    /// If `records` is empty.
+    pub fn stage(
+        &self,
+        records: &[Record<'_>],
+        class: AppendClass,
+    ) -> Result<LsnRange, AppendError> {
+        self.core().stage(records, class)
     }
 
     /// Waits until a group of `bytes` (the sum of [`Record::encoded_len`]) would be taken. Another
@@ -193,13 +214,37 @@ impl Wal {
         self.core().request_sync(up_to);
     }
 
-    /// Waits until a record is durable, and asks for the sync. `deadline` is a value of the clock's `now`.
+    /// Makes a record durable and answers the durable position, which may be higher: for callers that
+    /// block. If nobody writes, this thread itself writes and syncs everything staged, and others follow
+    /// it; no other thread has to wake up first. `deadline` is a value of the clock's `now`.
+    ///
+    /// The deadline bounds the waiting, not a system call that this thread is in: a disk that hangs in a
+    /// sync holds it. Where that must not be, [`Wal::wait_durable`] leaves the work to the flusher.
+    ///
+    /// # Errors
+    /// As [`Wal::wait_durable`].
+    pub fn commit(&self, lsn: Lsn, deadline: Duration) -> Result<Lsn, WaitError> {
+        self.core().reach(lsn, Goal::Durable, Part::Commits, deadline)
+    }
+
+    /// Makes a record survive a killed process and answers the position up to which all do. Writes on this
+    /// thread if nobody does; syncs nothing that was not asked for. `deadline` as for [`Wal::commit`].
+    ///
+    /// # Errors
+    /// As [`Wal::wait_durable`].
+    pub fn flush(&self, lsn: Lsn, deadline: Duration) -> Result<Lsn, WaitError> {
+        self.core().reach(lsn, Goal::Written, Part::Commits, deadline)
+    }
+
+    /// Waits until a record is durable, asks for the sync, and answers the durable position, which may be
+    /// higher. Another thread does the work, so that the deadline (a value of the clock's `now`) holds
+    /// whatever the disk does.
     ///
     /// # Errors
     /// [`WaitError::Timeout`], [`WaitError::Poisoned`]: the outcome is unknown. [`WaitError::Closed`] if
     /// the log was closed before such a record was appended.
-    pub fn wait_durable(&self, lsn: Lsn, deadline: Duration) -> Result<(), WaitError> {
-        self.core().wait_durable(lsn, deadline)
+    pub fn wait_durable(&self, lsn: Lsn, deadline: Duration) -> Result<Lsn, WaitError> {
+        self.core().reach(lsn, Goal::Durable, Part::Waits, deadline)
     }
 
     /// Makes everything appended so far durable and answers the durable position.
@@ -266,8 +311,8 @@ impl Wal {
     /// [`WalError::Poisoned`], also if this very write fails; [`WalError::Closed`].
     ///
     /// # Panics
-    /// If `redo` goes back or lies above `durable` + 1, or if the checkpoint record is not durable:
-    /// each would lose data later.
+    /// If `redo` goes back or lies above the checkpoint record + 1, or if that record is not durable: each
+    /// would lose data later.
     pub fn record_checkpoint(
         &self,
         redo: Lsn,
@@ -276,8 +321,8 @@ impl Wal {
     ) -> Result<(), WalError> {
         let core = self.core();
         let durable = core.durable();
-        assert!(redo <= Lsn::after(durable), "only durable records can be skipped");
         assert!(Some(checkpoint_record) <= durable, "a checkpoint record is synced first");
+        assert!(redo <= checkpoint_record.next(), "a checkpoint says nothing of what follows it");
         core.change_control(|control| {
             assert!(redo >= control.state().redo, "recovery's start never goes back");
             control.write_both(|state| {

@@ -19,6 +19,7 @@ use std::{
 /// | `POINTS` | names of restore points |
 /// | `wal/` | the log |
 /// | `vshards/NNNN/` | the engines' files |
+/// | `truncated/` | originals of what lossy truncations of the log changed |
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
@@ -73,6 +74,16 @@ impl Directory {
         Ok(Self { path: path.to_owned(), lock: Mutex::new(Some(lock)) })
     }
 
+    /// Looks at a directory that a process may have open.
+    pub(crate) fn unlocked(env: &Env, path: &Path) -> Result<Self, Error> {
+        let files = &*env.files;
+        if !exists(files, path)? {
+            return Err(Error::NoDatabase { path: path.to_owned() });
+        }
+        check_contents(files, path, Access::Look)?;
+        Ok(Self { path: path.to_owned(), lock: Mutex::new(None) })
+    }
+
     /// Lets another process open the directory, after everything in it was closed.
     pub(crate) fn unlock(&self) {
         drop(self.lock.lock().take());
@@ -109,6 +120,11 @@ impl Directory {
     /// Where a base image is linked together before it is uploaded.
     pub(crate) fn image_path(&self) -> PathBuf {
         self.path.join("image")
+    }
+
+    /// Where the originals of a lossy truncation of the log go, unless the caller names a place.
+    pub(crate) fn truncated_path(&self) -> PathBuf {
+        self.path.join("truncated")
     }
 
     fn creating_path(&self) -> PathBuf {

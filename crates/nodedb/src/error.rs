@@ -7,7 +7,7 @@ use nodedb_crdt::CrdtError;
 use nodedb_data::DataError;
 use nodedb_document::DocumentError;
 use nodedb_engine::{CatalogError, EngineError, SnapshotExpired};
-use nodedb_types::{DecodeError, ErrorKind, NameError, VersionError};
+use nodedb_types::{DecodeError, ErrorKind, Lsn, NameError, VersionError};
 use nodedb_vector::VectorError;
 use nodedb_wal::{AppendError, ReadError, WaitError, WalError};
 use std::{io, path::PathBuf};
@@ -169,6 +169,21 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// A lossy truncation of the log would drop what lies in files that hold on to it. Nothing was
+    /// changed.
+    #[error(
+        "the log cannot end at record {}: {by} hold everything up to {needed}; \
+         end it there or later, or restore from the archive",
+        Lsn::encode(*kept)
+    )]
+    LogNeeded {
+        /// The last record that would be kept.
+        kept: Option<Lsn>,
+        /// Which files.
+        by: String,
+        /// The last record in them.
+        needed: Lsn,
+    },
     /// The database has no archive.
     #[error("this database has no archive: create one with `--archive URL`")]
     NoArchive,
@@ -263,6 +278,7 @@ impl Error {
             | Self::ImportLine { .. }
             | Self::BadCursor { .. }
             | Self::TooManyRestorePoints { .. }
+            | Self::LogNeeded { .. }
             | Self::NoArchive
             | Self::Version(_)
             | Self::Name(_) => ErrorKind::InvalidInput,

@@ -15,6 +15,7 @@ mod export;
 mod identity;
 mod import;
 mod log;
+mod log_tools;
 mod open;
 mod options;
 mod pending;
@@ -39,6 +40,9 @@ pub use delete_where::Deleted;
 pub use document::{Document, Expect, Hit, Merged, Written};
 pub use error::Error;
 pub use import::{ImportOptions, ImportProgress, ImportReport, LineError, OnError};
+pub use log_tools::{
+    dump_log, log_segments, plan_log_truncation, record_name, truncate_log, verify_log,
+};
 pub use options::{ArchiveOptions, ArchivePolicy, CreateOptions, OpenOptions};
 pub use pending::Pending;
 pub use requests::{Near, NewCollection, ScanOptions, SearchOptions, VectorField, WriteOptions};
@@ -49,13 +53,16 @@ pub use restore_point::RestorePoint;
 pub use scan::Scan;
 pub use status::{ArchiveStatus, EngineStatus, Health, HoldStatus, Status, VshardStatus};
 pub use tenant::{CollectionInfo, IndexInfo, Tenant};
-pub use verify::{Checked, Problem, VerifyReport, log_segments, verify_archive, verify_database};
+pub use verify::{Checked, Problem, VerifyReport, verify_archive, verify_database};
 
 pub use nodedb_cold::VerifyLevel;
 pub use nodedb_crdt::loro;
 pub use nodedb_engine::{CollectionKind, Metric};
 pub use nodedb_types::{DatabaseId, Durability, ErrorKind, Lsn, Name, Version};
-pub use nodedb_wal::SegmentInfo;
+pub use nodedb_wal::{
+    SegmentInfo,
+    inspect::{BatchKind, Dump, DumpRange, DumpedBatch, Loss, LossReport},
+};
 
 /// The example of the workspace's README, compiled and run as a doctest.
 #[cfg(doctest)]

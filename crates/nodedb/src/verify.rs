@@ -12,8 +12,8 @@ use nodedb_cold::{ProblemKind, VerifyLevel, open_store};
 use nodedb_engine::{EngineKind, ManifestDir};
 use nodedb_env::Env;
 use nodedb_types::{ErrorKind, Lsn, VshardId};
-use nodedb_wal::SegmentInfo;
-use std::path::{Path, PathBuf};
+use nodedb_wal::WalError;
+use std::path::Path;
 
 /// What was looked at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -103,7 +103,7 @@ pub fn verify_database(dir: impl AsRef<Path>) -> Result<VerifyReport, Error> {
     if let Err(error) = read_points(files, &directory.points_path()) {
         report.problem(&directory.points_path(), &error);
     }
-    verify_log(&env, &directory, &mut report);
+    verify_log_into(&env, &directory, &mut report);
     for vshard in (0..identity.map_or(0, |identity| identity.vshards)).map(VshardId::new) {
         let dir = directory.vshards_path().join(crate::archive::vshard_dir(vshard));
         for engine in EngineKind::ALL {
@@ -116,7 +116,7 @@ pub fn verify_database(dir: impl AsRef<Path>) -> Result<VerifyReport, Error> {
     Ok(report)
 }
 
-fn verify_log(env: &Env, directory: &Directory, report: &mut VerifyReport) {
+pub(crate) fn verify_log_into(env: &Env, directory: &Directory, report: &mut VerifyReport) {
     let path = directory.log_path();
     match nodedb_wal::inspect::verify(env, &path) {
         Ok(log) => {
@@ -134,7 +134,24 @@ fn verify_log(env: &Env, directory: &Directory, report: &mut VerifyReport) {
                     .push("one of the two CONTROL slots is damaged; the other serves".to_owned());
             }
         }
-        Err(error) => report.problem(&path, &error.into()),
+        Err(error) => {
+            let lsn_range = unreadable(&error);
+            report.problem(&path, &error.into());
+            if let Some(problem) = report.problems.last_mut() {
+                problem.lsn_range = lsn_range;
+            }
+        }
+    }
+}
+
+/// The records that are known to be gone.
+#[expect(clippy::wildcard_enum_match_arm, reason = "no other error names records")]
+const fn unreadable(error: &WalError) -> Option<(Lsn, Lsn)> {
+    match error {
+        WalError::Corruption { first_bad_lsn, durable_lsn, .. } => {
+            Some((*first_bad_lsn, *durable_lsn))
+        }
+        _ => None,
     }
 }
 
@@ -192,15 +209,4 @@ pub fn verify_archive(url: &str, level: VerifyLevel) -> Result<VerifyReport, Err
         message: problem.message,
     }));
     Ok(report)
-}
-
-/// The segments of the log of a database that nobody has open, oldest first.
-///
-/// # Errors
-/// As [`verify_database`], and [`Error::Log`] if the log is damaged.
-pub fn log_segments(dir: impl AsRef<Path>) -> Result<Vec<SegmentInfo>, Error> {
-    let env = Env::real();
-    let directory = Directory::lock(&env, dir.as_ref(), Access::Look)?;
-    let path: PathBuf = directory.log_path();
-    Ok(nodedb_wal::inspect::segments(&env, &path)?)
 }

@@ -1,7 +1,7 @@
 //! Words of the commands on log, checkpoints and archives.
 
 use super::Target;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
 /// Words of `checkpoint`.
@@ -40,14 +40,6 @@ pub(crate) enum VerifyDepth {
     Chain,
     /// Also every byte of every object.
     Content,
-}
-
-/// Words of `wal`.
-#[derive(Subcommand, Debug)]
-pub(crate) enum WalCommand {
-    /// List the segments of the log.
-    #[command(after_help = "Example: nodedb --dir ./db wal segments")]
-    Segments,
 }
 
 /// Words of `restore`.

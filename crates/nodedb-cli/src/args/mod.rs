@@ -5,6 +5,7 @@ mod catalog;
 mod documents;
 mod durable;
 mod globals;
+mod log;
 mod values;
 
 pub(crate) use bulk::{ExportArgs, ImportArgs, OnError};
@@ -13,10 +14,9 @@ pub(crate) use documents::{
     BatchArgs, CrdtCommand, CrdtExportArgs, CrdtMergeArgs, DeleteArgs, GetArgs, PutArgs, ScanArgs,
     SearchArgs,
 };
-pub(crate) use durable::{
-    CheckpointArgs, RestoreArgs, RestorePointArgs, VerifyArgs, VerifyDepth, WalCommand,
-};
+pub(crate) use durable::{CheckpointArgs, RestoreArgs, RestorePointArgs, VerifyArgs, VerifyDepth};
 pub(crate) use globals::{Globals, LineGlobals, log_filter};
+pub(crate) use log::{DumpArgs, TruncateArgs, WalCommand};
 pub(crate) use values::{Expected, Target, parse_durability};
 
 use clap::{Args, Parser, Subcommand};
@@ -110,7 +110,7 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  nodedb --dir ./db verify\n  \
                             nodedb verify --archive file:///backup/db --level content")]
     Verify(VerifyArgs),
-    /// Look at the log.
+    /// Look at the log, and cut it as a last resort.
     #[command(subcommand)]
     Wal(WalCommand),
     /// Restore an archive into a new directory.

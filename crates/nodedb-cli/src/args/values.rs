@@ -42,7 +42,8 @@ impl FromStr for Target {
     }
 }
 
-fn parse_lsn(text: &str) -> Result<Lsn, String> {
+/// A record number.
+pub(crate) fn parse_lsn(text: &str) -> Result<Lsn, String> {
     let lsn = text.parse().ok().and_then(Lsn::from_u64);
     lsn.ok_or_else(|| format!("`{text}` is no record number from 1 on"))
 }

@@ -53,7 +53,7 @@ impl From<VerifyDepth> for VerifyLevel {
     }
 }
 
-fn answer(report: VerifyReport) -> Result<Answer, Failure> {
+pub(super) fn answer(report: VerifyReport) -> Result<Answer, Failure> {
     let ok = report.is_ok();
     let VerifyReport { checked, problems, notes } = report;
     let verified = Verified {

@@ -16,3 +16,4 @@ mod search;
 mod settings;
 mod shell;
 mod usage;
+mod wal;

@@ -321,3 +321,21 @@ fn the_environment_is_made_of_the_parts_given() {
     let same = prepared().env();
     assert_eq!(env.random.id().unwrap(), same.random.id().unwrap());
 }
+
+#[test]
+fn a_disk_has_exactly_its_files_and_bytes() {
+    let disk = SimFiles::new(1);
+    disk.plant("/d/f", b"abc");
+    disk.plant("/g", b"");
+    let files = disk.snapshot().files().clone();
+    assert!(disk.has_exactly(&files));
+    disk.overwrite("/d/f", 1, b"x");
+    assert!(!disk.has_exactly(&files));
+    disk.overwrite("/d/f", 1, b"b");
+    assert!(disk.has_exactly(&files));
+    disk.plant("/h", b"");
+    assert!(!disk.has_exactly(&files));
+    disk.remove("/h");
+    disk.remove("/g");
+    assert!(!disk.has_exactly(&files));
+}

@@ -4,20 +4,23 @@ use crate::{
     WalError,
     batch::BatchHeader,
     format::{BATCH_ALIGN, BATCH_HEADER, HEADER_PAGE, in_memory},
-    segment::SegmentHeader,
+    segment::{SegmentHeader, index::SparseIndex},
 };
 use nodedb_env::File;
 use nodedb_types::{LogEpoch, Lsn};
-use std::path::Path;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// Bytes read at once, unless one batch is longer.
 const WINDOW: usize = 1 << 20;
 
 /// A walk over the batches of a segment, as far as they are valid.
 #[derive(Debug)]
-pub(crate) struct SegmentScan<'a> {
-    file: &'a dyn File,
-    path: &'a Path,
+pub(crate) struct SegmentScan {
+    file: Arc<dyn File>,
+    path: PathBuf,
     header: SegmentHeader,
     window: Vec<u8>,
     window_at: u64,
@@ -32,6 +35,8 @@ pub(crate) struct SegmentScan<'a> {
     /// The highest durable position in a valid batch, and where.
     pub(crate) stamp: (Option<Lsn>, u64),
     pub(crate) records: u64,
+    /// Of the batches so far; `None` before the first.
+    pub(crate) index: Option<SparseIndex>,
 }
 
 /// One valid batch.
@@ -50,11 +55,11 @@ impl ScannedBatch<'_> {
     }
 }
 
-impl<'a> SegmentScan<'a> {
-    pub(crate) fn new(file: &'a dyn File, path: &'a Path, header: &SegmentHeader) -> Self {
+impl SegmentScan {
+    pub(crate) fn new(file: Arc<dyn File>, path: &Path, header: &SegmentHeader) -> Self {
         Self {
             file,
-            path,
+            path: path.to_owned(),
             header: *header,
             window: Vec::new(),
             window_at: 0,
@@ -65,6 +70,7 @@ impl<'a> SegmentScan<'a> {
             commit_ms: 0,
             stamp: (None, 0),
             records: 0,
+            index: None,
         }
     }
 
@@ -87,7 +93,7 @@ impl<'a> SegmentScan<'a> {
         let Some(header) = BatchHeader::decode(head, &identity, offset) else {
             return Ok(None);
         };
-        header.check_known(self.path)?;
+        header.check_known(&self.path)?;
         let follows = offset + header.total_len() <= end
             && header.prev_chain == self.chain
             && self.next_lsn.is_none_or(|next| next == header.first_lsn)
@@ -107,6 +113,8 @@ impl<'a> SegmentScan<'a> {
 
     fn step_over(&mut self, header: &BatchHeader) {
         let count = u64::from(header.record_count);
+        let index = self.index.get_or_insert_with(|| SparseIndex::new(header.first_lsn));
+        index.note(header.first_lsn, self.offset);
         if header.durable > self.stamp.0 {
             self.stamp = (header.durable, self.offset);
         }
@@ -119,19 +127,22 @@ impl<'a> SegmentScan<'a> {
     }
 
     /// Looks behind the valid part for headers that can be trusted alone: answers the highest durable
-    /// position among them with its place, and where the last such batch would end.
+    /// position among them with its place, what else they claim, and where the last such batch would end.
     ///
     /// # Errors
     /// `Io`.
     pub(crate) fn look_behind(&mut self) -> Result<Behind, WalError> {
         let identity = self.header.identity;
-        let mut behind = Behind { stamp: None, stamp_at: 0, end: self.offset };
+        let mut behind =
+            Behind { stamp: None, stamp_at: 0, end: self.offset, last: None, epoch: self.epoch };
         let mut offset = self.offset;
         while offset + BATCH_ALIGN <= self.header.segment_bytes {
             let head = self.bytes(offset, BATCH_HEADER)?;
             if let Some(header) = BatchHeader::decode(head, &identity, offset) {
                 let end = offset.saturating_add(header.total_len());
                 behind.end = behind.end.max(end.min(self.header.segment_bytes));
+                behind.last = behind.last.max(header.last_lsn());
+                behind.epoch = behind.epoch.max(header.epoch);
                 if header.durable > behind.stamp {
                     (behind.stamp, behind.stamp_at) = (header.durable, offset);
                 }
@@ -152,7 +163,7 @@ impl<'a> SegmentScan<'a> {
             let read = self.file.read_exact_at(&mut self.window, offset);
             if let Err(error) = read {
                 self.window.clear();
-                return Err(WalError::io("read", self.path)(error));
+                return Err(WalError::io("read", &self.path)(error));
             }
         }
         let start = in_memory(offset - self.window_at);
@@ -166,4 +177,8 @@ pub(crate) struct Behind {
     pub(crate) stamp: Option<Lsn>,
     pub(crate) stamp_at: u64,
     pub(crate) end: u64,
+    /// The highest record that one of them names.
+    pub(crate) last: Option<Lsn>,
+    /// The highest epoch.
+    pub(crate) epoch: LogEpoch,
 }

@@ -61,29 +61,38 @@ pub(crate) fn settle(env: &Env, dir: &Path, survey: &Survey) -> Result<Settled, 
     let rewritten_bytes = rewrite(env, survey)?;
     let mut ready = adopt_spares(env, survey)?;
     let mut next_spare = survey.listing.next_spare;
-    let spare = if let Some(spare) = ready.pop_front() {
-        spare
-    } else {
+    let mut spare = ready.pop_front();
+    if spare.is_none() {
+        spare = prepare(env, dir, next_spare, survey)?;
         next_spare += 1;
-        Spare::prepare(env, dir, next_spare - 1, survey.control.segment_bytes)?
-    };
+    }
     let epoch = survey.epoch().next();
     let commit_ms = survey.commit_ms().max(env.clock.unix_ms());
-    let start = next_segment(survey, epoch, commit_ms);
-    let (writer, segment) = SegmentWriter::start(env, dir, spare, &start)?;
+    let mut segments = old_segments(survey);
+    let resumes = spare.is_none();
+    let writer = if let Some(spare) = spare {
+        let start = next_segment(survey, epoch, commit_ms);
+        let (writer, segment) = SegmentWriter::start(env, dir, spare, &start)?;
+        segments.retain(|old| old.number != start.number);
+        segments.push(segment);
+        writer
+    } else {
+        SegmentWriter::resume(env, survey.newest())?
+    };
     let mut control = ControlFile::open(env, dir, survey.control)?;
     control.write_both(|state| {
         state.epoch = epoch;
         state.durable = survey.last();
-        state.newest_segment = start.number;
+        state.newest_segment = writer.number();
         state.clean_shutdown = false;
     })?;
+    if resumes {
+        // After CONTROL: what is erased may be the last evidence for what is kept.
+        writer.erase_ahead(survey.control.segment_bytes)?;
+    }
     for path in survey.listing.reclaimed(dir, survey.control.oldest_segment) {
         remove(env, &path)?;
     }
-    let mut segments = old_segments(survey);
-    segments.retain(|old| old.number != start.number);
-    segments.push(segment);
     Ok(Settled {
         report: report(survey, epoch, rewritten_bytes),
         control,
@@ -93,6 +102,19 @@ pub(crate) fn settle(env: &Env, dir: &Path, survey: &Survey) -> Result<Settled, 
         next_spare,
         commit_ms,
     })
+}
+
+/// Makes the file for the next segment; `None` if the disk is full. The log goes on in its newest segment
+/// then: an open that needs space would refuse the one who wants to free some.
+fn prepare(env: &Env, dir: &Path, number: u64, survey: &Survey) -> Result<Option<Spare>, WalError> {
+    match Spare::prepare(env, dir, number, survey.control.segment_bytes) {
+        Ok(spare) => Ok(Some(spare)),
+        Err(WalError::NoSpace { .. }) => {
+            tracing::warn!(dir = %dir.display(), "disk full: the log goes on in its newest segment");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn report(survey: &Survey, epoch: LogEpoch, rewritten_bytes: u64) -> RecoveryReport {
@@ -127,7 +149,7 @@ fn rewrite(env: &Env, survey: &Survey) -> Result<u64, WalError> {
     let path = &newest.path;
     let io = |operation| WalError::io(operation, path);
     let file = env.files.open(path, Open::ReadWrite).map_err(io("open"))?;
-    let mut scan = SegmentScan::new(file.as_ref(), path, &newest.header);
+    let mut scan = SegmentScan::new(Arc::clone(&file), path, &newest.header);
     let mut rewritten = 0;
     while let Some(batch) = scan.next(newest.end)? {
         // A batch without records counts as the record that follows it: evidence for that record is
@@ -153,8 +175,8 @@ fn rewrite(env: &Env, survey: &Survey) -> Result<u64, WalError> {
     Ok(rewritten)
 }
 
-/// What the new segment starts with. Nothing is ever appended to a segment that was found. One that
-/// holds no record is replaced, so that opening and closing does not grow the log.
+/// What the new segment starts with. One that holds no record is replaced, so that opening and closing
+/// does not grow the log.
 fn next_segment(survey: &Survey, epoch: LogEpoch, commit_ms: u64) -> Start {
     let newest = survey.newest();
     let number = newest.header.identity.segment;
@@ -186,7 +208,8 @@ fn next_segment(survey: &Survey, epoch: LogEpoch, commit_ms: u64) -> Start {
 fn old_segments(survey: &Survey) -> Vec<Arc<Segment>> {
     let segments = survey.segments.iter().map(|old| {
         let path = old.path.clone();
-        Arc::new(Segment::new(path, &old.header, &old.link, old.end).found())
+        let index = old.index.clone();
+        Arc::new(Segment::new(path, &old.header, &old.link, old.end, index).found())
     });
     segments.collect()
 }

@@ -2,6 +2,7 @@
 
 use super::{
     head::{Head, SurveyedSegment, read_link},
+    intent::Intent,
     listing::Listing,
     scan::SegmentScan,
 };
@@ -10,6 +11,7 @@ use crate::{
     control::{self, Control, ReadControl},
     error::Evidence,
     format::{HEADER_PAGE, in_memory},
+    pins::{self, StoredPins},
     segment::{SegmentHeader, name},
 };
 use nodedb_env::{Env, Open};
@@ -37,6 +39,7 @@ pub(crate) struct Survey {
     pub(crate) proven: Option<Lsn>,
     /// Bytes behind the valid part that carry recognisable batches.
     pub(crate) dropped_bytes: u64,
+    pub(crate) pins: StoredPins,
 }
 
 impl Survey {
@@ -69,14 +72,18 @@ impl Survey {
 pub(crate) fn survey(env: &Env, dir: &Path, purpose: Purpose) -> Result<Survey, WalError> {
     let listing = Listing::read(env, dir)?;
     let read = read_control(env, dir, &listing)?;
+    if let Some(intent) = Intent::read(env, dir)? {
+        return Err(intent.unfinished(dir));
+    }
     let control = read.newest;
+    let pins = pins::read(env, dir, &control.log_id)?.unwrap_or_default();
     let paths = listing.live_segments(dir, &control)?;
     if purpose == Purpose::Open {
         sync_all(env, dir, &paths)?;
     }
     let mut heads = Vec::new();
     for path in &paths {
-        heads.push(Head::read(env, path, &control)?);
+        heads.push(Head::read(env, path, control.shape())?);
     }
     check_start(dir, &control, &heads)?;
     let mut segments = Vec::new();
@@ -100,10 +107,15 @@ pub(crate) fn survey(env: &Env, dir: &Path, purpose: Purpose) -> Result<Survey, 
         segments,
         proven: proof.durable,
         dropped_bytes,
+        pins,
     })
 }
 
-fn read_control(env: &Env, dir: &Path, listing: &Listing) -> Result<ReadControl, WalError> {
+pub(crate) fn read_control(
+    env: &Env,
+    dir: &Path,
+    listing: &Listing,
+) -> Result<ReadControl, WalError> {
     match control::read(env, dir)? {
         Some(control) => Ok(control),
         None if listing.segments.is_empty() => Err(WalError::NotALog { dir: dir.to_owned() }),
@@ -167,17 +179,11 @@ fn check_start(dir: &Path, control: &Control, heads: &[Head]) -> Result<(), WalE
 /// A segment with a successor: the successor's link says where it ends, and proves it durable.
 fn read_sealed(env: &Env, head: &Head, next: &Head) -> Result<SurveyedSegment, WalError> {
     let file = head.open(env)?;
-    let mut scan = SegmentScan::new(file.as_ref(), &head.path, &head.header);
+    let mut scan = SegmentScan::new(file, &head.path, &head.header);
     while scan.next(next.link.prev_end)?.is_some() {}
     let link = next.link;
-    let base = head.link.base_offset + link.prev_end;
-    let whole = scan.offset == link.prev_end
-        && scan.last() == link.prev_last
-        && scan.chain == link.prev_chain
-        && link.prev_segment == head.number()
-        && link.base_offset == base;
-    if whole {
-        return Ok(head.surveyed(&scan));
+    if head.is_whole(&scan, &link) {
+        return Ok(head.surveyed(scan));
     }
     match (scan.next_lsn, link.prev_last) {
         (Some(first_bad_lsn), Some(durable_lsn)) if first_bad_lsn <= durable_lsn => {
@@ -214,7 +220,7 @@ fn add_prepared(
         let follows = header.identity.log_id == newest.header.identity.log_id
             && header.identity.segment == newest.number() + 1
             && header.segment_bytes == newest.header.segment_bytes;
-        if follows && let Some(link) = read_link(file.as_ref(), path, &header)? {
+        if follows && let Some(link) = read_link(file, path, &header)? {
             let segment = header.identity.segment;
             proof.add(link.prev_last, Evidence::SegmentLink { segment });
         }
@@ -230,7 +236,7 @@ fn read_newest(
     proof: &mut Proof,
 ) -> Result<(SurveyedSegment, u64), WalError> {
     let file = head.open(env)?;
-    let mut scan = SegmentScan::new(file.as_ref(), &head.path, &head.header);
+    let mut scan = SegmentScan::new(file, &head.path, &head.header);
     while scan.next(head.header.segment_bytes)?.is_some() {}
     let segment = head.number();
     let stamped = |(durable, offset)| (durable, Evidence::BatchHeader { segment, offset });
@@ -250,6 +256,6 @@ fn read_newest(
             evidence: proof.evidence,
         });
     }
-    let surveyed = head.surveyed(&scan);
-    Ok((surveyed, behind.end - scan.offset))
+    let dropped = behind.end - scan.offset;
+    Ok((head.surveyed(scan), dropped))
 }

@@ -1,6 +1,7 @@
 //! Segment files: header page, first batch, names, the list of live ones, read-only views.
 
 mod header;
+pub(crate) mod index;
 mod link;
 pub(crate) mod map;
 pub(crate) mod name;

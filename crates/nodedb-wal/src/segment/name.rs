@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 pub(crate) const LOCK: &str = "LOCK";
 pub(crate) const CONTROL: &str = "CONTROL";
+pub(crate) const PINS: &str = "PINS";
+/// Stands while a lossy truncation is under way.
+pub(crate) const TRUNCATING: &str = "TRUNCATING";
 
 /// Path of a segment.
 pub(crate) fn segment_path(dir: &Path, segment: u64) -> PathBuf {

@@ -1,9 +1,9 @@
 //! The list of live segments.
 
-use super::{SegmentHeader, SegmentLink, map::SegmentMap};
+use super::{SegmentHeader, SegmentLink, index::SparseIndex, map::SegmentMap};
+use crate::sync::Mutex;
 use nodedb_env::{Env, Open};
 use nodedb_types::{LogEpoch, Lsn};
-use parking_lot::Mutex;
 use std::{
     io,
     path::PathBuf,
@@ -47,19 +47,28 @@ pub(crate) struct Segment {
     /// Whether this handle started it, so that it knows of every map of it.
     own: bool,
     end: AtomicU64,
+    index: Mutex<SparseIndex>,
     map: Mutex<Weak<SegmentMap>>,
 }
 
 impl Segment {
-    pub(crate) fn new(path: PathBuf, header: &SegmentHeader, link: &SegmentLink, end: u64) -> Self {
+    pub(crate) fn new(
+        path: PathBuf,
+        header: &SegmentHeader,
+        link: &SegmentLink,
+        end: u64,
+        index: SparseIndex,
+    ) -> Self {
+        let first_lsn = Lsn::after(link.prev_last);
         Self {
             number: header.identity.segment,
             path,
             header: *header,
-            first_lsn: Lsn::after(link.prev_last),
+            first_lsn,
             base_offset: link.base_offset,
             own: true,
             end: AtomicU64::new(end),
+            index: Mutex::new(index),
             map: Mutex::default(),
         }
     }
@@ -67,6 +76,17 @@ impl Segment {
     /// The same, found on disk: a reader of an earlier handle may still have it mapped.
     pub(crate) fn found(self) -> Self {
         Self { own: false, ..self }
+    }
+
+    /// Takes note of a batch that was written.
+    pub(crate) fn note(&self, first_lsn: Lsn, offset: u64) {
+        self.index.lock().note(first_lsn, offset);
+    }
+
+    /// Where to start reading to find a record of this segment that is published: only what is
+    /// published lies between that place and its end.
+    pub(crate) fn start_for(&self, lsn: Lsn) -> u64 {
+        self.index.lock().start_for(lsn)
     }
 
     /// Bytes in use.
@@ -169,6 +189,14 @@ impl SegmentSet {
             .collect()
     }
 
+    /// Bytes in use from the beginning of the segment that holds a record, or of the oldest one, to the
+    /// end.
+    pub(crate) fn bytes_from(&self, lsn: Lsn) -> u64 {
+        let segments = self.segments.lock();
+        let after = segments.partition_point(|segment| segment.first_lsn <= lsn);
+        segments.iter().skip(after.saturating_sub(1)).map(|segment| segment.end()).sum()
+    }
+
     /// Takes every segment off below the one of this number, which CONTROL names as the oldest. By
     /// number and not by record: a rotation meanwhile may have made more segments removable than
     /// CONTROL knows of, and one that it names must stay.
@@ -209,7 +237,8 @@ mod tests {
         };
         let link = SegmentLink::first(first.previous());
         let path = Path::new("segment").join(number.to_string());
-        Arc::new(Segment::new(path, &header, &link, 4608))
+        let index = SparseIndex::for_writer(first, header.segment_bytes);
+        Arc::new(Segment::new(path, &header, &link, 4608, index))
     }
 
     /// A truncation decides that segment 2 becomes the oldest and writes that to CONTROL; a rotation

@@ -1,12 +1,15 @@
 //! The one place where segments are written.
 
-use super::{Identity, Segment, SegmentHeader, SegmentLink, Spare, name::segment_path};
+use super::{
+    Identity, Segment, SegmentHeader, SegmentLink, Spare, index::SparseIndex, name::segment_path,
+};
 use crate::{
     WalError,
     batch::{self, Draft, LINK},
-    format::{BATCH_HEADER, HEADER_PAGE, in_memory},
+    format::{BATCH_ALIGN, BATCH_HEADER, HEADER_PAGE, in_memory},
+    recovery::SurveyedSegment,
 };
-use nodedb_env::{Env, File};
+use nodedb_env::{Env, File, Open};
 use nodedb_types::{LogEpoch, Lsn};
 use std::{path::Path, path::PathBuf, sync::Arc};
 
@@ -47,7 +50,25 @@ impl SegmentWriter {
         spare: Spare,
         start: &Start,
     ) -> Result<(Self, Arc<Segment>), WalError> {
-        let path = segment_path(dir, start.number);
+        let (mut writer, header) = Self::begin(env, spare, start)?;
+        writer.sync()?;
+        writer.name(env, dir)?;
+        let first_lsn = Lsn::after(start.link.prev_last);
+        let index = SparseIndex::for_writer(first_lsn, start.segment_bytes);
+        let segment = Segment::new(writer.path.clone(), &header, &start.link, writer.offset, index);
+        Ok((writer, Arc::new(segment)))
+    }
+
+    /// Writes header and link into a spare, which stays one.
+    ///
+    /// # Errors
+    /// `Io` or `NoSpace`.
+    pub(crate) fn begin(
+        env: &Env,
+        spare: Spare,
+        start: &Start,
+    ) -> Result<(Self, SegmentHeader), WalError> {
+        let Spare { path, file } = spare;
         let seed = env.random.u32().map_err(WalError::io("seed", &path))?;
         let created_unix_ms = env.clock.unix_ms();
         let identity = Identity { log_id: start.log_id, segment: start.number, seed };
@@ -58,21 +79,59 @@ impl SegmentWriter {
             created_unix_ms,
         };
         let (first, chain) = first_bytes(&header, start);
-        let file = spare.file;
-        file.write_all_at(&first, 0).map_err(WalError::io("write", &spare.path))?;
-        file.sync_data().map_err(WalError::io("sync", &spare.path))?;
-        env.files.rename(&spare.path, &path).map_err(WalError::io("rename", &spare.path))?;
+        file.write_all_at(&first, 0).map_err(WalError::io("write", &path))?;
+        let base_offset = start.link.base_offset;
+        let offset = first.len() as u64;
+        Ok((Self { file, path, identity, base_offset, offset, chain }, header))
+    }
+
+    /// Gives a synced spare the name of its segment, in the place of a segment of that number.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub(crate) fn name(&mut self, env: &Env, dir: &Path) -> Result<(), WalError> {
+        let path = segment_path(dir, self.identity.segment);
+        env.files.rename(&self.path, &path).map_err(WalError::io("rename", &self.path))?;
         env.files.sync_dir(dir).map_err(WalError::io("sync directory", dir))?;
-        let writer = Self {
+        self.path = path;
+        Ok(())
+    }
+
+    /// Goes on behind the valid part of a segment that was found, where the disk is too full to start
+    /// another one.
+    ///
+    /// What lies there was dropped. What it proves is no more than what is kept, or the log would not have
+    /// opened. [`SegmentWriter::erase_ahead`] comes before the first write.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub(crate) fn resume(env: &Env, found: &SurveyedSegment) -> Result<Self, WalError> {
+        let path = found.path.clone();
+        let file = env.files.open(&path, Open::ReadWrite).map_err(WalError::io("open", &path))?;
+        Ok(Self {
             file,
-            path: path.clone(),
-            identity,
-            base_offset: start.link.base_offset,
-            offset: first.len() as u64,
-            chain,
-        };
-        let segment = Segment::new(path, &header, &start.link, writer.offset);
-        Ok((writer, Arc::new(segment)))
+            path,
+            identity: found.header.identity,
+            base_offset: found.link.base_offset,
+            offset: found.end,
+            chain: found.chain,
+        })
+    }
+
+    /// Erases the header of a dropped batch where the next one goes, durably. A batch counts only in the
+    /// chain of all before it, so none behind it can come back. It could: what a torn write of the next
+    /// batch left might complete it, where both have most of their bytes in common, as a write has that is
+    /// tried again.
+    ///
+    /// # Errors
+    /// `Io`; the log must then be opened again.
+    pub(crate) fn erase_ahead(&self, segment_bytes: u64) -> Result<(), WalError> {
+        if self.offset + BATCH_ALIGN > segment_bytes {
+            return Ok(());
+        }
+        let zeros = vec![0; in_memory(BATCH_ALIGN)];
+        self.file.write_all_at(&zeros, self.offset).map_err(WalError::io("write", &self.path))?;
+        self.sync()
     }
 
     /// Writes a batch: `bytes` is room for the header, then the body. Not durable before

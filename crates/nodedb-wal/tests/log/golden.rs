@@ -4,10 +4,13 @@ use crate::world::{dir, lsn, options, record, segment};
 use nodedb_env::{Env, Files, Random, RealThreads};
 use nodedb_testkit::{ManualClock, SimFiles};
 use nodedb_types::{Durability, Lsn, TenantId, VshardId, from_hex, to_hex};
-use nodedb_wal::{AppendClass, GroupFlags, ReadLimit, Record, SKIPPABLE, Wal, inspect};
+use nodedb_wal::{
+    AppendClass, GroupFlags, PinPolicy, PinState, ReadLimit, Record, SKIPPABLE, Wal, inspect,
+};
 use std::{fmt::Write, io, path::Path, sync::Arc, time::Duration};
 
 const GOLDEN: &str = include_str!("golden-v1.hex");
+const GOLDEN_PINS: &str = include_str!("golden-pins-v1.hex");
 
 /// The same bytes at every run.
 #[derive(Debug)]
@@ -111,4 +114,58 @@ fn the_same_writes_give_the_same_bytes() {
         return;
     }
     assert_eq!(written, GOLDEN);
+}
+
+/// One pin that holds, and one that was given up.
+fn write_pins() -> SimFiles {
+    let disk = write();
+    let (wal, _) = Wal::open(&env(&disk), dir(), options()).expect("sound");
+    let limited = |max_bytes| PinPolicy { max_bytes: Some(max_bytes) };
+    let free = PinPolicy { max_bytes: None };
+    drop(wal.pin_persistent("replica-1", lsn(2), free).expect("a free name"));
+    drop(wal.pin_persistent("given.up_2", lsn(1), limited(258)).expect("a free name"));
+    drop(wal.plan_truncation(&[]));
+    disk
+}
+
+/// Lines `offset hex` of all 32-byte rows that are not zero.
+fn dump_pins(disk: &SimFiles) -> String {
+    let mut text = String::new();
+    for (row, bytes) in disk.read(&dir().join("PINS")).expect("there").chunks(32).enumerate() {
+        if bytes.iter().any(|byte| *byte != 0) {
+            writeln!(text, "{:05x} {}", row * 32, to_hex(bytes)).expect("a String");
+        }
+    }
+    text
+}
+
+#[test]
+fn the_golden_pins_hold_what_they_held() {
+    let mut bytes = vec![0; 16384];
+    for line in GOLDEN_PINS.lines() {
+        let (offset, hex) = line.split_once(' ').expect("two fields");
+        let at = usize::from_str_radix(offset, 16).expect("an offset");
+        bytes[at..at + 32].copy_from_slice(&from_hex(hex).expect("a row"));
+    }
+    let disk = load(GOLDEN);
+    disk.plant(dir().join("PINS"), &bytes);
+    let pins = inspect::verify(&disk.env(), dir()).expect("sound").pins;
+    let names: Vec<_> = pins.iter().map(|pin| (pin.name.as_str(), pin.lsn)).collect();
+    assert_eq!(names, [("given.up_2", lsn(1)), ("replica-1", lsn(2))]);
+    assert_eq!((pins[0].policy.max_bytes, pins[1].policy.max_bytes), (Some(258), None));
+    let given_up = PinState::Invalidated { bytes: 10752, at: Some(lsn(3)) };
+    assert_eq!((pins[0].state, pins[1].state), (given_up, PinState::Holding));
+    let (wal, _) = Wal::open(&disk.env(), dir(), options()).expect("sound");
+    assert_eq!(wal.holds()[0].lsn, lsn(2));
+}
+
+#[test]
+fn the_same_pins_give_the_same_bytes() {
+    let written = dump_pins(&write_pins());
+    if std::env::var_os("BLESS_GOLDEN").is_some() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/log/golden-pins-v1.hex");
+        Env::real().files.replace(&path, written.as_bytes()).expect("written");
+        return;
+    }
+    assert_eq!(written, GOLDEN_PINS);
 }

@@ -12,7 +12,9 @@ fn a_full_disk_refuses_before_an_lsn_is_taken_and_appends_resume() {
     let big = [8; 9000];
     let last = loop {
         match log.wal.append(&[record(&big)], Durability::Sync, AppendClass::User) {
-            Ok(range) => log.wal.wait_durable(range.start(), log.deadline()).expect("durable"),
+            Ok(range) => {
+                log.wal.wait_durable(range.start(), log.deadline()).expect("durable");
+            }
             Err(AppendError::NoSpace) => break log.wal.appended(),
             Err(AppendError::Backpressure) => {
                 // The preparer has not met the full disk yet.
@@ -66,6 +68,49 @@ fn after_a_reopen_on_a_full_disk_users_leave_room_for_the_checkpoint() {
     log.commit(b"resumed without reopening");
 }
 
+/// The first reopen on a full disk takes the last prepared file. The second one was refused for want of
+/// another, so a process that was killed twice could not free the space it needed to start.
+#[test]
+fn a_log_opens_on_a_full_disk_however_often_it_is_killed() {
+    let log = Log::create(SimFiles::new(5), options());
+    log.fill_disk();
+    fill_until_no_space(&log);
+    let mut contents = log.contents();
+    let segments = log.wal.segments().len();
+    let mut disk = killed(&log.disk);
+    drop(log);
+    for round in 0..6 {
+        let (log, report) = Log::open(disk.clone(), options()).expect("no new file needed");
+        assert_eq!(report.last, contents.last().map(|(lsn, _)| *lsn), "round {round}");
+        assert_eq!(log.contents(), contents, "round {round}");
+        assert_eq!(log.wal.segments().len(), segments + 1, "the held-back file, then none");
+        let payload = [round; 300];
+        let records = [record(&payload)];
+        let range = log
+            .wal
+            .append(&records, Durability::Sync, AppendClass::Housekeeping)
+            .expect("users left room");
+        log.wal.wait_durable(range.start(), log.deadline()).expect("durable");
+        contents.push((range.start(), payload.to_vec()));
+        // Written and not synced: what a power cut leaves of it is the tail of the next round.
+        log.wal.stage(&records, AppendClass::Housekeeping).expect("users left room");
+        log.wal.stage(&records, AppendClass::Housekeeping).expect("users left room");
+        log.wal.flush(range.end(), log.deadline()).expect("written");
+        disk = if round % 2 == 0 { log.disk.crash_losing_all() } else { log.disk.crash() };
+        let (tail, _) = Log::open(disk.crash_keeping_all(), options()).expect("sound");
+        contents = tail.contents();
+        assert!(contents.iter().any(|(lsn, _)| *lsn == range.start()), "acknowledged");
+    }
+    let (log, _) = Log::open(disk, options()).expect("no new file needed");
+    let last = log.wal.durable().expect("there are records");
+    log.wal.record_checkpoint(last, last, None).expect("no new file needed");
+    let truncated = log.wal.truncate(log.wal.plan_truncation(&[])).expect("no new file needed");
+    assert!(truncated.segments > 0);
+    let bytes = record(b"resumed").encoded_len();
+    log.wal.wait_room(bytes, AppendClass::User, log.deadline()).expect("there is room again");
+    log.commit(b"resumed");
+}
+
 /// Housekeeping that has begun to write into the held-back file keeps an eighth of it.
 #[test]
 fn users_do_not_fill_the_file_that_housekeeping_has_opened() {
@@ -89,7 +134,9 @@ fn fill_until_no_space(log: &Log) {
     let big = [8; 1000];
     loop {
         match log.wal.append(&[record(&big)], Durability::Sync, AppendClass::User) {
-            Ok(range) => log.wal.wait_durable(range.start(), log.deadline()).expect("durable"),
+            Ok(range) => {
+                log.wal.wait_durable(range.start(), log.deadline()).expect("durable");
+            }
             Err(AppendError::NoSpace) => return,
             Err(AppendError::Backpressure) => {
                 // The preparer has not met the full disk yet.

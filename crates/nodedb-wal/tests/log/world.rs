@@ -101,6 +101,21 @@ impl Log {
         }
     }
 
+    /// Gives a record its place, waiting for room if that is all that is missing.
+    pub(crate) fn place(&self, payload: &[u8]) -> Lsn {
+        let records = [record(payload)];
+        loop {
+            match self.wal.stage(&records, AppendClass::User) {
+                Err(AppendError::Backpressure) => {
+                    let bytes = records[0].encoded_len();
+                    let waited = self.wal.wait_room(bytes, AppendClass::User, self.deadline());
+                    waited.expect("room comes");
+                }
+                placed => return placed.expect("taken").start(),
+            }
+        }
+    }
+
     /// Appends a record and waits until it is durable.
     pub(crate) fn commit(&self, payload: &[u8]) -> Lsn {
         let lsn = self.append(payload, Durability::Sync).start();

@@ -344,7 +344,7 @@ fn a_rotation_makes_the_old_segment_durable_at_any_level() {
 }
 
 /// Runs a future on this thread.
-fn block_on(future: DurableFuture) -> Result<(), WaitError> {
+fn block_on(future: DurableFuture) -> Result<Lsn, WaitError> {
     struct Unpark(std::thread::Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {

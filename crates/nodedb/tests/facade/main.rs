@@ -8,4 +8,5 @@ mod crdt;
 mod documents;
 mod hostile;
 mod lifecycle;
+mod log_tools;
 mod world;

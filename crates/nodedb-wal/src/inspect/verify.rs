@@ -1,7 +1,8 @@
-//! Looking at a log that nobody has open, without changing a byte of it.
+//! Judging a log as an open would.
 
 use crate::{
-    SegmentInfo, WalError,
+    PinInfo, SegmentInfo, WalError,
+    inspect::segments::infos,
     recovery::{Purpose, Survey, survey},
 };
 use nodedb_env::Env;
@@ -28,6 +29,8 @@ pub struct VerifyReport {
     pub records: u64,
     /// The segments, oldest first.
     pub segments: Vec<SegmentInfo>,
+    /// The named pins, by name.
+    pub pins: Vec<PinInfo>,
     /// Bytes of recognisable batches behind the last record, which an open would drop.
     pub dropped_bytes: u64,
     /// Whether the log was closed in order.
@@ -53,32 +56,19 @@ pub fn verify(env: &Env, dir: &Path) -> Result<VerifyReport, WalError> {
         redo: survey.control.redo,
         records: survey.segments.iter().map(|segment| segment.records).sum(),
         segments,
+        pins: pins(&survey),
         dropped_bytes: survey.dropped_bytes,
         clean_shutdown: survey.control.clean_shutdown,
         control_slots_intact: survey.control_slots_intact,
     })
 }
 
-/// The segments of a log, oldest first.
-///
-/// # Errors
-/// As [`verify`].
-pub fn segments(env: &Env, dir: &Path) -> Result<Vec<SegmentInfo>, WalError> {
-    Ok(infos(&survey(env, dir, Purpose::Verify)?))
-}
-
-fn infos(survey: &Survey) -> Vec<SegmentInfo> {
-    let newest = survey.newest().header.identity.segment;
-    let info = |segment: &crate::recovery::SurveyedSegment| SegmentInfo {
-        number: segment.header.identity.segment,
-        path: segment.path.clone(),
-        first_lsn: Lsn::after(segment.link.prev_last),
-        last_lsn: segment.last.filter(|_| segment.records > 0),
-        bytes: segment.end,
-        base_offset: segment.link.base_offset,
-        epoch: segment.header.epoch,
-        sealed: segment.header.identity.segment != newest,
-        created_unix_ms: segment.header.created_unix_ms,
+fn pins(survey: &Survey) -> Vec<PinInfo> {
+    let bytes_from = |lsn| {
+        let first = |segment: &crate::recovery::SurveyedSegment| Lsn::after(segment.link.prev_last);
+        let after = survey.segments.partition_point(|segment| first(segment) <= lsn);
+        let held = survey.segments.iter().skip(after.saturating_sub(1));
+        held.map(|segment| segment.end).sum()
     };
-    survey.segments.iter().map(info).collect()
+    survey.pins.iter().map(|(name, pin)| pin.info(name, bytes_from)).collect()
 }

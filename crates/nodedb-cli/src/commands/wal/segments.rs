@@ -1,7 +1,7 @@
 //! `wal segments`.
 
 use super::time_text;
-use crate::{answer::Answer, args::WalCommand, context::Context, failure::Failure};
+use crate::{answer::Answer, context::Context, failure::Failure};
 use nodedb::Lsn;
 use serde::Serialize;
 
@@ -21,13 +21,7 @@ struct Segment {
     created: String,
 }
 
-pub(super) fn run(command: &WalCommand, context: &Context) -> Result<Answer, Failure> {
-    match command {
-        WalCommand::Segments => segments(context),
-    }
-}
-
-fn segments(context: &Context) -> Result<Answer, Failure> {
+pub(super) fn run(context: &Context) -> Result<Answer, Failure> {
     let segments = nodedb::log_segments(context.dir()?)?.into_iter().map(|segment| Segment {
         number: segment.number,
         file: segment.path.display().to_string(),

@@ -1,0 +1,11 @@
+//! libFuzzer on CONTROL.
+
+#![no_main]
+
+#[path = "../../tests/fuzz/format.rs"]
+mod format;
+#[path = "../../tests/fuzz/target.rs"]
+#[expect(dead_code, reason = "each program runs one target of all")]
+mod target;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| target::control(data));
