@@ -11,7 +11,9 @@
 use nodedb_env::{Env, Files, Thread, Threads};
 use nodedb_testkit::{ManualClock, SimFiles};
 use nodedb_types::{Durability, Lsn, TenantId, VshardId};
-use nodedb_wal::{AppendClass, AppendError, LogOptions, Record, WaitError, Wal};
+use nodedb_wal::{
+    AppendClass, AppendError, LogOptions, ReadLimit, Record, TailError, WaitError, Wal,
+};
 use shuttle::{
     future::block_on,
     sync::atomic::{AtomicBool, Ordering},
@@ -219,5 +221,53 @@ fn a_close_beside_writers_ends_for_everybody() {
             writer.join().expect("no panic");
         }
         assert_eq!(wal.durable(), wal.appended());
+    });
+}
+
+/// A thread, a future and a tail follow the log while it is written and closed: a wake-up that one of
+/// them misses is a deadlock, and a position that none is told shows at the end.
+#[test]
+fn watches_and_tails_are_told_everything_and_then_the_end() {
+    check(|| {
+        let (wal, _disk) = log(64 << 10);
+        let (durable, written) = (wal.subscribe_durable(), wal.subscribe_written());
+        let mut tail = wal.tail(Lsn::FIRST, ReadLimit::Durable).expect("there");
+        let follow = |next: Box<dyn Fn(Option<Lsn>) -> Result<Lsn, WaitError> + Send>| {
+            thread::spawn(move || {
+                let mut seen = None;
+                loop {
+                    match next(seen) {
+                        Ok(position) => {
+                            assert!(Some(position) > seen);
+                            seen = Some(position);
+                        }
+                        Err(end) => {
+                            assert!(matches!(end, WaitError::Closed), "{end}");
+                            return seen;
+                        }
+                    }
+                }
+            })
+        };
+        let blocked = follow(Box::new(move |seen| durable.wait_past(seen, FAR)));
+        let awaited = follow(Box::new(move |seen| block_on(written.past(seen))));
+        let tailing = thread::spawn(move || {
+            loop {
+                if let Err(end) = block_on(tail.next()) {
+                    assert!(matches!(end, TailError::Wait(WaitError::Closed)), "{end}");
+                    return tail.position().previous();
+                }
+            }
+        });
+        for byte in 0..2 {
+            let lsn = stage(&wal, &[byte]);
+            wal.commit(lsn, FAR).expect("no fault");
+        }
+        wal.append(&[record(b"synced by the close")], Durability::Buffered, AppendClass::User)
+            .expect("room");
+        wal.close().expect("no fault");
+        for follower in [blocked, awaited, tailing] {
+            assert_eq!(follower.join().expect("no panic").map(Lsn::get), Some(3));
+        }
     });
 }

@@ -2,13 +2,15 @@
 
 use crate::{
     WaitError,
-    sync::{Condvar, Mutex},
+    sync::{
+        Condvar, Mutex,
+        atomic::{AtomicU64, AtomicUsize, Ordering, fence},
+    },
 };
 use nodedb_types::Lsn;
 use std::{
     collections::BTreeMap,
     mem,
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence},
     task::{Poll, Waker},
     time::Duration,
 };

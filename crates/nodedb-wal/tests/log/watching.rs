@@ -2,17 +2,18 @@
 
 use crate::{
     executor::{Wakes, block_on},
-    world::{Log, lsn, options, record, until},
+    world::{Log, dir, lsn, options, record, until},
 };
 use nodedb_testkit::SimFiles;
 use nodedb_types::{Durability, Lsn};
-use nodedb_wal::{AppendClass, Past, WaitError, Watch};
+use nodedb_wal::{AppendClass, Past, WaitError, Wal, Watch};
 use std::{
     future::Future,
     pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, Waker},
+    sync::{Arc, Mutex},
+    task::{Context, Poll, Wake, Waker},
     thread,
+    time::Duration,
 };
 
 fn poll(past: &mut Past, waker: &Waker) -> Poll<Result<Lsn, WaitError>> {
@@ -47,7 +48,7 @@ fn a_watch_asks_for_no_sync() {
     log.append(b"not synced", Durability::Buffered);
     let written = log.wal.subscribe_written();
     assert_eq!(written.wait_past(None, log.deadline()).expect("written"), lsn(1));
-    let soon = log.env.clock.now() + std::time::Duration::from_millis(20);
+    let soon = log.env.clock.now() + Duration::from_millis(20);
     let waited = durable.wait_past(None, soon);
     assert!(matches!(waited, Err(WaitError::Timeout)), "{waited:?}");
     assert!(poll(&mut past, Waker::noop()).is_pending());
@@ -135,4 +136,29 @@ fn many_watches_wait_at_once_and_any_may_leave() {
     });
     assert_eq!(left.count() as u64, MANY / 2, "who had left is not woken, the others once");
     drop(woken);
+}
+
+/// A task that is woken by a watch may own the last handle, wherever it is woken: by then nobody leads,
+/// and the log can end.
+#[test]
+fn a_watch_may_wake_who_drops_the_last_handle() {
+    struct Owner(Mutex<Option<Wal>>);
+    impl Wake for Owner {
+        fn wake(self: Arc<Self>) {
+            drop(self.0.lock().expect("no panic").take());
+        }
+    }
+    let Log { disk, wal, .. } = Log::create(SimFiles::new(6), options());
+    let owner = Arc::new(Owner(Mutex::new(None)));
+    let waker = Waker::from(Arc::clone(&owner));
+    let mut past = wal.subscribe_durable().past(None);
+    assert!(poll(&mut past, &waker).is_pending());
+    // The flusher finds the task busy until it owns the last handle.
+    let mut slot = owner.0.lock().expect("no panic");
+    wal.append(&[record(b"x")], Durability::Sync, AppendClass::User).expect("room");
+    *slot = Some(wal);
+    drop(slot);
+    until("it can be opened again", || Wal::open(&disk.env(), dir(), options()).is_ok());
+    assert!(owner.0.lock().expect("no panic").is_none());
+    assert!(matches!(poll(&mut past, Waker::noop()), Poll::Ready(Ok(Lsn::FIRST))));
 }
