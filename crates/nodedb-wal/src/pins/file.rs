@@ -168,6 +168,8 @@ pub(super) fn change<'a>(
     change: impl FnOnce(&mut StoredPins),
 ) -> Result<MutexGuard<'a, PinFile>, WalError> {
     file.check_open()?;
+    // A file that is made changes the directory, too.
+    let directory = file.file.is_none().then(|| core.directory.lock());
     core.check_healthy()?;
     let mut pins = file.state.pins.clone();
     change(&mut pins);
@@ -179,7 +181,11 @@ pub(super) fn change<'a>(
     }
     let cause = PoisonCause::from_failure(error);
     file.end = Some(End::Failed(cause.clone()));
+    let first = core.mark_poisoned(&cause);
+    drop(directory);
     drop(file);
-    core.poison(&cause);
+    if first {
+        core.announce_poison(&cause);
+    }
     Err(WalError::Poisoned(cause))
 }
