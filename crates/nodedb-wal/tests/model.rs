@@ -196,6 +196,53 @@ fn a_failure_under_any_leader_reaches_everybody() {
     });
 }
 
+/// Records staged by others go into the pass of whoever leads first, so that some who commit find theirs in
+/// flight and are no leaders of the next pass. A future whose record came too late for that pass then has
+/// nobody but the flusher, which must not be passed over for them.
+#[test]
+fn a_future_is_served_beside_those_whose_record_is_in_flight() {
+    check(|| {
+        let (wal, _disk) = log(64 << 10);
+        let first = stage(&wal, b"the flusher's timer for evidence runs");
+        wal.commit(first, FAR).expect("no fault");
+        let staged = [stage(&wal, b"1"), stage(&wal, b"2")];
+        let committers = staged.map(|lsn| {
+            let wal = wal.clone();
+            thread::spawn(move || wal.commit(lsn, FAR).expect("no fault"))
+        });
+        let lsn = stage(&wal, b"3");
+        block_on(wal.durable_future(lsn)).expect("no fault");
+        for committer in committers {
+            committer.join().expect("no panic");
+        }
+    });
+}
+
+/// Some have no time left when they find that others lead. The lead must not be kept for them.
+#[test]
+fn who_gives_up_leaves_the_work_to_others() {
+    check(|| {
+        let (wal, _disk) = log(64 << 10);
+        let first = stage(&wal, b"the flusher's timer for evidence runs");
+        wal.commit(first, FAR).expect("no fault");
+        let hasty = [0_u8, 1].map(|writer| {
+            let wal = wal.clone();
+            thread::spawn(move || {
+                let lsn = stage(&wal, &[writer]);
+                match wal.commit(lsn, Duration::ZERO) {
+                    Ok(durable) => assert!(durable >= lsn),
+                    Err(end) => assert!(matches!(end, WaitError::Timeout), "{end}"),
+                }
+            })
+        });
+        let lsn = stage(&wal, b"3");
+        block_on(wal.durable_future(lsn)).expect("no fault");
+        for writer in hasty {
+            writer.join().expect("no panic");
+        }
+    });
+}
+
 /// A close comes while others stage and wait: what has a place becomes durable, the rest is refused.
 #[test]
 fn a_close_beside_writers_ends_for_everybody() {
