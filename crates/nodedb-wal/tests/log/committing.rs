@@ -228,14 +228,15 @@ fn a_waker_may_close_the_log_that_is_being_closed() {
             self.0.close().expect("closed in order");
         }
     }
-    let Log { wal, .. } = Log::create(SimFiles::new(9), options());
+    let Log { wal, env, .. } = Log::create(SimFiles::new(9), options());
     let mut future = Box::pin(wal.durable_future(Lsn::FIRST));
     let waker = Waker::from(Arc::new(Closes(wal.clone())));
     assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     drop(waker);
-    let closing = thread::spawn(move || wal.close());
+    let close = Box::new(move || wal.close().expect("closed in order"));
+    let closing = env.threads.spawn("closing", close).expect("a thread");
     until("the close ends", || closing.is_finished());
-    closing.join().expect("no panic").expect("closed in order");
+    closing.join().expect("no panic");
     let polled = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     assert!(matches!(polled, Poll::Ready(Err(WaitError::Closed))), "{polled:?}");
 }
