@@ -23,6 +23,7 @@ mod seeking;
 mod space;
 mod stress;
 mod tailing;
+mod timers;
 mod tools;
 mod tripwire;
 mod waiter;
