@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{PoisonCause, WalError, core::Core, segment::name::PINS, sync::MutexGuard};
 use nodedb_env::{Env, File, Open};
+use nodedb_types::Lsn;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -68,9 +69,17 @@ impl PinFile {
     /// Takes over what is there. It is written again: it may have come from a page cache that a failed
     /// sync left clean, and only one slot may be whole.
     ///
+    /// A pin beyond `next`, the next record, lay on one that a lossy truncation has cut. It is put back to
+    /// `next` before others can come in the place of those: it would let go of them.
+    ///
     /// # Errors
     /// As [`read`].
-    pub(super) fn open(env: &Env, dir: &Path, log_id: [u8; 16]) -> Result<Self, WalError> {
+    pub(super) fn open(
+        env: &Env,
+        dir: &Path,
+        log_id: [u8; 16],
+        next: Lsn,
+    ) -> Result<Self, WalError> {
         let path = dir.join(PINS);
         let found = read_slot(env, &path, &log_id)?;
         let open = || env.files.open(&path, Open::ReadWrite).map_err(WalError::io("open", &path));
@@ -78,7 +87,12 @@ impl PinFile {
         let none = PinSlot { log_id, generation: 0, pins: StoredPins::new() };
         let mut opened = Self { path, file, state: found.unwrap_or(none), end: None };
         if opened.file.is_some() {
-            opened.write(env, opened.state.pins.clone())?;
+            let mut pins = opened.state.pins.clone();
+            for (name, pin) in pins.iter_mut().filter(|(_, pin)| pin.lsn > next) {
+                tracing::warn!(%name, was = %pin.lsn, %next, "named pin put back to the end of the log");
+                pin.lsn = next;
+            }
+            opened.write(env, pins)?;
         }
         Ok(opened)
     }
