@@ -9,6 +9,7 @@ use crate::{
     WalError,
     batch::{BatchHeader, RECORDS},
     control::Control,
+    pins,
     recovery::{Intent, Listing, SegmentScan, read_control},
     segment::name::{self, segment_path},
 };
@@ -74,18 +75,30 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn make(env: &Env, dir: &Path, at: Lsn) -> Result<Self, WalError> {
-        match Intent::read(env, dir) {
-            Ok(Some(intent)) if intent.at == at => return Ok(Self { intent, begun: true }),
+        let control = read_control(env, dir, &Listing::read(env, dir)?)?.newest;
+        match Intent::pending(env, dir, &control) {
+            Ok(Some(intent)) if intent.at == at => return Self::resumed(intent, &control),
             Ok(Some(other)) => return Err(other.unfinished(dir)),
             // A mark that cannot be read keeps the log from opening, and is replaced by a new one.
             Ok(None) | Err(WalError::Damaged { .. }) => {}
             Err(error) => return Err(error),
         }
+        // No end of the log mends them, and while they are damaged it stays shut.
+        pins::read(env, dir, &control.log_id)?;
         let mut walk = Walk::new(env, dir)?;
-        let control = read_control(env, dir, &walk.listing)?.newest;
         let kept = last_kept(&mut walk, at)?;
         let intent = decide(env, dir, &walk, (&control, at, kept))?;
         Ok(Self { intent, begun: false })
+    }
+
+    /// One that was begun, unless its mark is not of this log: what recovery needs is kept by every cut.
+    fn resumed(intent: Intent, control: &Control) -> Result<Self, WalError> {
+        let lowest = control.redo.previous();
+        if intent.kept < lowest {
+            let Intent { at, kept, last_valid: highest, .. } = intent;
+            return Err(WalError::CannotTruncate { at, kept, lowest, highest });
+        }
+        Ok(Self { intent, begun: true })
     }
 
     /// Whether the log is sound and ends where it should.
