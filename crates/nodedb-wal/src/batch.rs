@@ -3,7 +3,7 @@
 use crate::{
     chain::Chain,
     error::WalError,
-    format::{BATCH_ALIGN, BATCH_HEADER, VERSION, batch_len, is_zero, on_disk},
+    format::{BATCH_ALIGN, BATCH_HEADER, EPOCH_MAX, VERSION, batch_len, is_zero, on_disk},
     record,
     segment::Identity,
 };
@@ -73,10 +73,16 @@ impl BatchHeader {
         let record_count = reader.u32("record count")?;
         let epoch = LogEpoch::new(reader.u32("log epoch")?);
         // So that what follows it can be counted.
-        if first_lsn.get() > u64::MAX / 2 || epoch.get() == u32::MAX {
-            return Err(DecodeError::OutOfRange { field: "first lsn", value: first_lsn.get() });
-        }
         let durable = reader.position("durable lsn")?;
+        for (field, value, most) in [
+            ("first lsn", first_lsn.get(), u64::MAX / 2),
+            ("log epoch", u64::from(epoch.get()), u64::from(EPOCH_MAX)),
+            ("durable lsn", Lsn::encode(durable), u64::MAX / 2),
+        ] {
+            if value > most {
+                return Err(DecodeError::OutOfRange { field, value });
+            }
+        }
         let commit_ms = reader.u64("commit time")?;
         Ok(Self {
             body_len,

@@ -2,6 +2,8 @@
 
 /// Version of segments, batches and CONTROL that this crate writes and reads.
 pub(crate) const VERSION: u16 = 1;
+/// The highest life of a log that is read: what is read can be counted on, and CONTROL takes no higher one.
+pub(crate) const EPOCH_MAX: u32 = u32::MAX / 2;
 /// The segment header owns the first page of a segment.
 pub(crate) const HEADER_PAGE: u64 = 4096;
 /// The last page takes no records: a final `SyncPoint` always fits, and Seal and trailer will stand here.

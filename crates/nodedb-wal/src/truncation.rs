@@ -105,7 +105,7 @@ pub(crate) fn truncate(core: &Core, plan: &TruncationPlan) -> Result<Truncated, 
     let mut retired = Vec::new();
     for segment in gone {
         // A failure only postpones: the file lies below the oldest segment and the next open sweeps it.
-        match retire(core, &segment) {
+        match retire(core, &segment, retired.len()) {
             Ok(spare) => retired.extend(spare),
             Err(error) => tracing::warn!(%error, "a truncated segment file stays for now"),
         }
@@ -123,9 +123,10 @@ pub(crate) fn truncate(core: &Core, plan: &TruncationPlan) -> Result<Truncated, 
     Ok(Truncated { segments, recycled, oldest: core.segments.oldest() })
 }
 
-/// Makes a spare of a segment that nobody reads while spares are missing, else removes its file.
-fn retire(core: &Core, segment: &Arc<Segment>) -> Result<Option<Spare>, WalError> {
-    let missing = core.stage.lock().ready.len() <= core.options.spares;
+/// Makes a spare of a segment that nobody reads while spares are missing, also with the `retired` ones that
+/// are not ready yet; else removes its file.
+fn retire(core: &Core, segment: &Arc<Segment>, retired: usize) -> Result<Option<Spare>, WalError> {
+    let missing = core.stage.lock().ready.len() + retired <= core.options.spares;
     // A viewed file is left to its readers: they keep the inode, writing anew would change their bytes.
     if core.options.recycle && missing && segment.is_reusable() {
         let number = core.next_spare.fetch_add(1, Ordering::Relaxed);

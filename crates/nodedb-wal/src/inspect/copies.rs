@@ -39,10 +39,10 @@ pub(super) fn copy_aside(
 }
 
 fn make_dir(env: &Env, path: &Path) -> Result<(), WalError> {
-    if env.files.entry(path).map_err(WalError::io("look at", path))?.is_some() {
-        return Ok(());
+    if env.files.entry(path).map_err(WalError::io("look at", path))?.is_none() {
+        env.files.create_dir(path).map_err(WalError::io("create", path))?;
     }
-    env.files.create_dir(path).map_err(WalError::io("create", path))?;
+    // Also if it was there: a run that was killed may have made it, and its name may be in memory alone.
     let parent = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

@@ -91,9 +91,13 @@ impl Dump {
     /// Judges the whole log as an open would, which reads it once more.
     ///
     /// # Errors
-    /// As [`verify()`](crate::inspect::verify()).
-    pub fn verdict(&self) -> Result<VerifyReport, WalError> {
-        verify(&self.env, &self.dir)
+    /// What kept the dump from reading on, once; else as [`verify()`](crate::inspect::verify()).
+    pub fn verdict(&mut self) -> Result<VerifyReport, WalError> {
+        // First: a file that can be read again would make a sound log of one that was shown in part.
+        match self.walk.failure.take() {
+            Some(failure) => Err(failure),
+            None => verify(&self.env, &self.dir),
+        }
     }
 
     fn shown(&self, batch: WalkedBatch) -> Option<DumpedBatch> {

@@ -86,7 +86,8 @@ fn kept_part(batch: &ScannedBatch<'_>, kept: Option<Lsn>) -> Option<(Draft, Vec<
         first_lsn: header.first_lsn,
         record_count: count,
         epoch: header.epoch,
-        durable: header.durable,
+        // A stamp that claims more than is kept, as a sound log has none, would refuse the log for ever.
+        durable: header.durable.min(kept),
         commit_ms: header.commit_ms,
     };
     Some((draft, bytes))

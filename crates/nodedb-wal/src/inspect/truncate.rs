@@ -45,6 +45,7 @@ pub struct LossReport {
 ///
 /// It mends damaged, short and missing segments behind the record, and one damaged slot of CONTROL. It
 /// mends no log whose both slots of CONTROL are damaged (nothing else tells what recovery needs), whose
+/// named pins are damaged (what they held stays held until PINS is removed by hand), whose
 /// damage lies at or below [`VerifyReport::redo`](crate::inspect::VerifyReport::redo) - 1, or whose
 /// files cannot be read: copy such a medium to a sound one first.
 ///
@@ -61,7 +62,7 @@ pub struct LossReport {
 /// With no byte changed: [`WalError::NotALog`], [`WalError::Locked`]; [`WalError::CannotTruncate`] for a
 /// record outside of what may be kept, with that range; [`WalError::TruncationUnfinished`] if another
 /// truncation was begun; what cannot be mended by its own name ([`WalError::ControlCorrupt`],
-/// [`WalError::MissingSegment`], [`WalError::Corruption`], [`WalError::Damaged`], [`WalError::WrongLog`],
+/// [`WalError::PinsCorrupt`], [`WalError::MissingSegment`], [`WalError::Corruption`], [`WalError::Damaged`], [`WalError::WrongLog`],
 /// [`WalError::UnsupportedFormat`]). [`WalError::NoSpace`] or [`WalError::Io`]: run it again with the
 /// same record, it goes on where it was.
 pub fn truncate(env: &Env, dir: &Path, plan: LossyTruncation<'_>) -> Result<LossReport, WalError> {

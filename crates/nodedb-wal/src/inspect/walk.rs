@@ -193,3 +193,29 @@ pub(super) fn read_header(env: &Env, path: &Path) -> Result<Option<SegmentHeader
     file.read_exact_at(&mut page, 0).map_err(io("read"))?;
     Ok(SegmentHeader::decode(&page, path).ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::segment::{SegmentLink, SegmentWriter, Spare, Start};
+    use nodedb_testkit::SimFiles;
+    use nodedb_types::{LogEpoch, limits::SEGMENT_BYTES_MIN};
+
+    /// Its bytes are only checksummed: without CONTROL a forged segment is all that there is, and must
+    /// not end the process that looks at it.
+    #[test]
+    fn a_lone_segment_beyond_every_log_is_not_walked() {
+        for (number, segment_bytes) in [(u64::MAX, SEGMENT_BYTES_MIN), (1, SEGMENT_BYTES_MIN / 2)] {
+            let disk = SimFiles::new(1);
+            let (env, dir) = (disk.env(), Path::new("/wal"));
+            disk.plant_dir(dir);
+            let spare = Spare::prepare(&env, dir, 0, segment_bytes).expect("no fault");
+            let link = SegmentLink::first(None);
+            let (log_id, epoch) = ([1; 16], LogEpoch::new(1));
+            let start = Start { log_id, number, segment_bytes, epoch, commit_ms: 1, link };
+            SegmentWriter::start(&env, dir, spare, &start).expect("no fault");
+            let walk = Walk::new(&env, dir);
+            assert!(matches!(walk, Err(WalError::ControlCorrupt { .. })), "{number}: {walk:?}");
+        }
+    }
+}

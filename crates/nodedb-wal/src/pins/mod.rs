@@ -65,12 +65,17 @@ impl Held {
 }
 
 impl Pins {
-    /// The pins of a log that is being opened; nobody holds a handle yet.
+    /// The pins of a log that is being opened and whose next record is `next`; nobody holds a handle yet.
     ///
     /// # Errors
     /// As [`read`], and `Io` if what was read cannot be written again.
-    pub(crate) fn open(env: &Env, dir: &Path, log_id: [u8; 16]) -> Result<Self, WalError> {
-        let file = PinFile::open(env, dir, log_id)?;
+    pub(crate) fn open(
+        env: &Env,
+        dir: &Path,
+        log_id: [u8; 16],
+        next: Lsn,
+    ) -> Result<Self, WalError> {
+        let file = PinFile::open(env, dir, log_id, Some(next))?;
         let held = |(name, pin): (&String, &StoredPin)| {
             (name.clone(), NamedHold { pin: *pin, attached: false })
         };
@@ -135,11 +140,14 @@ impl Pins {
     fn over_limit(&self, core: &Core) -> Vec<(String, u64)> {
         let held = self.held.lock();
         let holding = held.named.iter().filter(|(_, named)| named.pin.state == PinState::Holding);
-        let over = holding.filter_map(|(name, named)| {
-            let limit = named.pin.policy.max_bytes?;
-            let bytes = core.segments.bytes_from(named.pin.lsn);
-            (bytes > limit).then(|| (name.clone(), bytes))
-        });
+        // It stays whatever they hold: to give such a pin up would free nothing.
+        let newest = core.segments.newest().first_lsn;
+        let over =
+            holding.filter(|(_, named)| named.pin.lsn < newest).filter_map(|(name, named)| {
+                let limit = named.pin.policy.max_bytes?;
+                let bytes = core.segments.bytes_from(named.pin.lsn);
+                (bytes > limit).then(|| (name.clone(), bytes))
+            });
         over.collect()
     }
 }

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct PinPolicy {
     /// Most bytes of log that it may hold, counted from the beginning of its record's segment to the
-    /// end of the log; beyond that a truncation invalidates it. `None`: no limit, so a follower that
+    /// end of the log; beyond that a truncation invalidates it, unless that segment is the newest, which
+    /// stays anyway. `None`: no limit, so a follower that
     /// never comes back fills the disk.
     pub max_bytes: Option<u64>,
 }

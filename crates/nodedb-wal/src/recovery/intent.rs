@@ -1,6 +1,6 @@
 //! The mark of a lossy truncation that has begun: what it will leave, decided once.
 
-use crate::{WalError, segment::name::TRUNCATING};
+use crate::{WalError, control::Control, format::EPOCH_MAX, segment::name::TRUNCATING};
 use crc32c::crc32c;
 use nodedb_env::Env;
 use nodedb_types::{ByteReader, DecodeError, LogEpoch, Lsn, put_bytes};
@@ -11,6 +11,8 @@ use std::{
 };
 
 const MAGIC: [u8; 8] = *b"KWALCUT\x01";
+/// Far above the names of all files that a log can have.
+const BYTES_MAX: u64 = 64 << 20;
 
 /// A decided truncation. While the file that holds it is there, the log does not open: whatever the
 /// steps between its first and its last byte leave, it is never taken for a log.
@@ -54,18 +56,41 @@ impl Intent {
 
     /// Reads it; `None` if no truncation is under way.
     ///
+    /// A mark of an earlier life than `control` names is none: the truncation had ended, for otherwise no
+    /// life could have begun. It comes back where a failed sync lost its removal; run again, it would cut
+    /// what was acknowledged since.
+    ///
     /// # Errors
     /// `Damaged` or `Io`.
-    pub(crate) fn read(env: &Env, dir: &Path) -> Result<Option<Self>, WalError> {
+    pub(crate) fn pending(
+        env: &Env,
+        dir: &Path,
+        control: &Control,
+    ) -> Result<Option<Self>, WalError> {
+        Ok(Self::read(env, dir)?.filter(|intent| intent.epoch >= control.epoch))
+    }
+
+    /// Takes a mark away that is none; see [`Intent::pending`].
+    pub(crate) fn sweep(env: &Env, dir: &Path) -> Result<(), WalError> {
         let path = dir.join(TRUNCATING);
-        if env.files.entry(&path).map_err(WalError::io("look at", &path))?.is_none() {
-            return Ok(None);
+        match env.files.entry(&path).map_err(WalError::io("look at", &path))? {
+            Some(_) => env.files.remove_file(&path).map_err(WalError::io("remove", &path)),
+            None => Ok(()),
         }
-        let bytes = env.files.read(&path).map_err(WalError::io("read", &path))?;
+    }
+
+    fn read(env: &Env, dir: &Path) -> Result<Option<Self>, WalError> {
+        let path = dir.join(TRUNCATING);
         let damaged = || WalError::Damaged {
             path: path.clone(),
             reason: "the mark of a lossy truncation does not check out",
         };
+        match env.files.entry(&path).map_err(WalError::io("look at", &path))? {
+            None => return Ok(None),
+            Some(entry) if entry.len > BYTES_MAX => return Err(damaged()),
+            Some(_) => {}
+        }
+        let bytes = env.files.read(&path).map_err(WalError::io("read", &path))?;
         let (covered, crc) = bytes.split_last_chunk::<4>().ok_or_else(damaged)?;
         if !covered.starts_with(&MAGIC) || u32::from_le_bytes(*crc) != crc32c(covered) {
             return Err(damaged());
@@ -115,6 +140,15 @@ impl Intent {
         let dropped_bytes = reader.u64("dropped bytes")?;
         let segment = reader.u64("segment")?;
         let epoch = LogEpoch::new(reader.u32("log epoch")?);
+        // Both go into CONTROL, which takes no higher ones.
+        for (field, value, most) in [
+            ("segment", segment, u64::MAX / 2),
+            ("log epoch", u64::from(epoch.get()), u64::from(EPOCH_MAX)),
+        ] {
+            if value > most {
+                return Err(DecodeError::OutOfRange { field, value });
+            }
+        }
         let open_ended = reader.u8("open end")? != 0;
         let copies = PathBuf::from(OsStr::from_bytes(reader.bytes("copies")?));
         let mut files = Vec::new();

@@ -1,6 +1,6 @@
 //! The writing half of opening a log. It starts only when the log was judged sound.
 
-use super::{scan::SegmentScan, survey::Survey};
+use super::{intent::Intent, scan::SegmentScan, survey::Survey};
 use crate::{
     WalError,
     control::ControlFile,
@@ -93,6 +93,7 @@ pub(crate) fn settle(env: &Env, dir: &Path, survey: &Survey) -> Result<Settled, 
     for path in survey.listing.reclaimed(dir, survey.control.oldest_segment) {
         remove(env, &path)?;
     }
+    Intent::sweep(env, dir)?;
     Ok(Settled {
         report: report(survey, epoch, rewritten_bytes),
         control,

@@ -72,7 +72,7 @@ impl Survey {
 pub(crate) fn survey(env: &Env, dir: &Path, purpose: Purpose) -> Result<Survey, WalError> {
     let listing = Listing::read(env, dir)?;
     let read = read_control(env, dir, &listing)?;
-    if let Some(intent) = Intent::read(env, dir)? {
+    if let Some(intent) = Intent::pending(env, dir, &read.newest)? {
         return Err(intent.unfinished(dir));
     }
     let control = read.newest;

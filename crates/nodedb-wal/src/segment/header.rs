@@ -2,10 +2,10 @@
 
 use crate::{
     error::WalError,
-    format::{BATCH_ALIGN, HEADER_PAGE, VERSION, in_memory},
+    format::{BATCH_ALIGN, EPOCH_MAX, HEADER_PAGE, VERSION, in_memory},
 };
 use crc32c::crc32c;
-use nodedb_types::{ByteReader, DecodeError, LogEpoch};
+use nodedb_types::{ByteReader, DecodeError, LogEpoch, limits};
 use std::path::Path;
 
 const MAGIC: [u8; 8] = *b"KWALSEG\x01";
@@ -97,7 +97,10 @@ impl SegmentHeader {
         let known = flags == 0
             && u64::from(header_len) == HEADER_PAGE
             && align == BATCH_ALIGN
-            && epoch.get() < u32::MAX
+            && epoch.get() <= EPOCH_MAX
+            // So that what follows them can be counted, also where no CONTROL says what to expect.
+            && segment <= u64::MAX / 2
+            && (limits::SEGMENT_BYTES_MIN..=limits::SEGMENT_BYTES_MAX).contains(&segment_bytes)
             && reserved.iter().all(|byte| *byte == 0);
         let identity = Identity { log_id, segment, seed };
         let header = Self { identity, segment_bytes, epoch, created_unix_ms };

@@ -6,7 +6,10 @@ use bytes::Bytes;
 use nodedb_env::Files;
 use nodedb_testkit::SimFiles;
 use nodedb_types::{Durability, Lsn, TenantId, VshardId};
-use nodedb_wal::{AppendClass, LogOptions, ReadLimit, Record, Wal, decode_records, inspect};
+use nodedb_wal::{
+    AppendClass, LogOptions, ReadLimit, Record, Wal, decode_records,
+    inspect::{self, DumpRange, LossyTruncation},
+};
 use std::{collections::BTreeMap, path::Path, path::PathBuf, sync::OnceLock, time::Duration};
 
 /// Numbers that no log reaches in a life time, and beyond which their sums are not looked at.
@@ -64,12 +67,38 @@ fn append(wal: &Wal, payloads: &[&[u8]], sync: bool) -> Lsn {
     last
 }
 
-/// Opens a directory and holds what it finds against itself.
-fn check(image: &Image) {
+fn planted(image: &Image) -> SimFiles {
     let disk = SimFiles::new(1);
     for (path, bytes) in image {
         disk.plant(path, bytes);
     }
+    disk
+}
+
+/// What a truncation says that it leaves is what it leaves: a log that opens.
+fn check_tools(image: &Image) {
+    let disk = planted(image);
+    let shown = inspect::dump(&disk.env(), dir(), DumpRange::default());
+    let records = shown.into_iter().flatten().flat_map(|batch| batch.records);
+    let Some(at) = records.last().map(|record| record.lsn) else {
+        return;
+    };
+    let Ok(planned) = inspect::plan_truncation(&disk.env(), dir(), at) else {
+        return;
+    };
+    let truncation = LossyTruncation { at, copies: Path::new("/copies") };
+    let report = inspect::truncate(&disk.env(), dir(), truncation);
+    let report = report.unwrap_or_else(|error| panic!("planned, and not done: {error}"));
+    assert_eq!(report.loss, planned);
+    let left = inspect::verify(&disk.env(), dir());
+    let left = left.unwrap_or_else(|error| panic!("truncated, and not sound: {error}"));
+    assert_eq!(left.last, planned.kept);
+}
+
+/// Opens a directory and holds what it finds against itself.
+fn check(image: &Image) {
+    check_tools(image);
+    let disk = planted(image);
     let verified = inspect::verify(&disk.env(), dir());
     let opened = Wal::open(&disk.env(), dir(), options());
     let (wal, report) = match (verified, opened) {

@@ -6,6 +6,7 @@ mod builder;
 mod committing;
 mod counted;
 mod crashes;
+mod cutting;
 mod damage;
 mod earlier_lives;
 mod environment;

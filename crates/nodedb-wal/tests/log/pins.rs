@@ -155,6 +155,25 @@ fn a_pin_over_its_limit_is_given_up_with_its_reason() {
     assert_eq!(held.state(), PinState::Holding);
 }
 
+/// The newest segment stays whoever holds it: giving up a follower that keeps up would free nothing, and
+/// cost it all that it has.
+#[test]
+fn a_pin_in_the_newest_segment_is_never_given_up() {
+    let log = Log::create(SimFiles::new(13), options());
+    log.fill_segments(2);
+    let none = PinPolicy { max_bytes: Some(0) };
+    let newest = starts(&log.wal)[1];
+    let held = log.wal.pin_persistent("keeps-up", newest, none).expect("a free name");
+    reclaim(&log);
+    assert_eq!((held.state(), log.wal.oldest()), (PinState::Holding, newest));
+    log.fill_segments(2);
+    reclaim(&log);
+    assert!(
+        matches!(held.state(), PinState::Invalidated { .. }),
+        "now it would hold a segment back"
+    );
+}
+
 /// A carried-out plan gives up what went over its limit since it was made, too.
 #[test]
 fn a_new_policy_counts_from_the_next_truncation_on() {

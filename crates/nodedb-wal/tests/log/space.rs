@@ -41,6 +41,26 @@ fn a_full_disk_refuses_before_an_lsn_is_taken_and_appends_resume() {
     crate::world::until("health says so", || log.wal.health() == LogHealth::Healthy);
 }
 
+/// Every file of a long log became a prepared one where one was missing, and the full disk stayed full for
+/// everybody but the log.
+#[test]
+fn a_truncation_on_a_full_disk_keeps_only_the_files_that_it_needs() {
+    let log = Log::create(SimFiles::new(4), options());
+    log.fill_segments(8);
+    log.fill_disk();
+    fill_until_no_space(&log);
+    let range = log
+        .wal
+        .append(&[record(b"checkpoint")], Durability::Sync, AppendClass::Housekeeping)
+        .expect("the reserve");
+    log.wal.wait_durable(range.start(), log.deadline()).expect("durable");
+    log.wal.record_checkpoint(range.end(), range.start(), None).expect("no new file needed");
+    let truncated = log.wal.truncate(log.wal.plan_truncation(&[])).expect("no new file needed");
+    assert!(truncated.segments >= 8, "{truncated:?}");
+    assert!((1..=2).contains(&truncated.recycled), "{truncated:?}");
+    log.commit(b"resumed");
+}
+
 /// A reopen on a full disk takes the file that was held back. Were users to fill it, the checkpoint that
 /// frees space would find no room for its record, and nothing could ever be freed again.
 #[test]

@@ -10,12 +10,12 @@ use nodedb_wal::{
 };
 use std::path::{Path, PathBuf};
 
-const COPIES: &str = "/copies";
+pub(crate) const COPIES: &str = "/copies";
 
-type Contents = Vec<(Lsn, Vec<u8>)>;
+pub(crate) type Contents = Vec<(Lsn, Vec<u8>)>;
 
 /// Groups of one, two and three records over four segments, and a last life.
-fn sample(seed: u64) -> (SimFiles, Contents) {
+pub(crate) fn sample(seed: u64) -> (SimFiles, Contents) {
     let log = Log::create(SimFiles::new(seed), options());
     while log.wal.segments().len() < 4 {
         let byte = u8::try_from(log.wal.segments().len()).expect("few");
@@ -47,7 +47,7 @@ fn dumped(disk: &SimFiles) -> (Contents, Result<(), ErrorKind>) {
     (found, verdict)
 }
 
-fn truncate(disk: &SimFiles, at: Lsn) -> Result<LossReport, WalError> {
+pub(crate) fn truncate(disk: &SimFiles, at: Lsn) -> Result<LossReport, WalError> {
     let plan = LossyTruncation { at, copies: Path::new(COPIES) };
     inspect::truncate(&disk.env(), dir(), plan)
 }
@@ -57,7 +57,7 @@ fn expected(contents: &[(Lsn, Vec<u8>)], kept: Option<Lsn>) -> Contents {
 }
 
 /// The log opens with exactly what was kept, goes on in a later epoch, and does so again.
-fn opens_with(disk: &SimFiles, contents: &[(Lsn, Vec<u8>)], kept: Option<Lsn>) {
+pub(crate) fn opens_with(disk: &SimFiles, contents: &[(Lsn, Vec<u8>)], kept: Option<Lsn>) {
     let (log, report) = Log::open(killed(disk), options()).expect("it was repaired");
     assert_eq!(report.last, kept);
     assert_eq!(log.contents(), expected(contents, kept));
@@ -69,7 +69,7 @@ fn opens_with(disk: &SimFiles, contents: &[(Lsn, Vec<u8>)], kept: Option<Lsn>) {
 }
 
 /// Every file that the report names had these bytes before and has them in the copies.
-fn copies_are_equal(report: &LossReport, before: &Snapshot, after: &Snapshot) {
+pub(crate) fn copies_are_equal(report: &LossReport, before: &Snapshot, after: &Snapshot) {
     let copies = report.copies.as_ref().expect("something was done");
     assert!(!report.loss.files.is_empty());
     for path in &report.loss.files {
