@@ -120,6 +120,40 @@ impl PinFile {
         }
     }
 
+    /// Writes a file that will hold these pins, whole and durable before it has its name.
+    fn prepare(&self, env: &Env, pins: &StoredPins) -> Result<PathBuf, WalError> {
+        let mut name = self.path.clone().into_os_string();
+        name.push(".tmp");
+        let temporary = PathBuf::from(name);
+        let io = |operation| WalError::io(operation, &temporary);
+        if env.files.entry(&temporary).map_err(io("look at"))?.is_some() {
+            env.files.remove_file(&temporary).map_err(io("remove"))?;
+        }
+        let generation = self.state.generation + 1;
+        let slot = PinSlot { pins: pins.clone(), generation, ..self.state.clone() };
+        let file = env.files.open(&temporary, Open::CreateNew).map_err(io("create"))?;
+        file.write_all_at(&slot.encode().repeat(2), 0).map_err(io("write"))?;
+        file.sync_data().map_err(io("sync"))?;
+        Ok(temporary)
+    }
+
+    /// Gives a prepared file its name, durably. The caller has the directory to itself.
+    fn name(
+        &mut self,
+        env: &Env,
+        dir: &Path,
+        temporary: &Path,
+        pins: StoredPins,
+    ) -> Result<(), WalError> {
+        env.files.rename(temporary, &self.path).map_err(WalError::io("rename", temporary))?;
+        env.files.sync_dir(dir).map_err(WalError::io("sync directory", dir))?;
+        let open = env.files.open(&self.path, Open::ReadWrite);
+        self.file = Some(open.map_err(WalError::io("open", &self.path))?);
+        self.state.generation += 1;
+        self.state.pins = pins;
+        Ok(())
+    }
+
     /// Makes these pins the durable ones.
     fn write(&mut self, env: &Env, pins: StoredPins) -> Result<(), WalError> {
         let mut next = PinSlot { pins, ..self.state.clone() };
@@ -185,21 +219,31 @@ pub(super) fn change<'a>(
     change: impl FnOnce(&mut StoredPins),
 ) -> Result<MutexGuard<'a, PinFile>, WalError> {
     file.check_open()?;
-    // A file that is made changes the directory, too.
-    let directory = file.file.is_none().then(|| core.directory.lock());
     core.check_healthy()?;
     let mut pins = file.state.pins.clone();
     change(&mut pins);
-    let Err(error) = file.write(&core.env, pins) else {
+    let mut directory = None;
+    let written = if file.file.is_some() {
+        file.write(&core.env, pins)
+    } else {
+        match file.prepare(&core.env, &pins) {
+            Err(full @ WalError::NoSpace { .. }) => return Err(full),
+            Err(error) => Err(error),
+            Ok(temporary) => {
+                // Only now: a rotation that waits for the directory does not wait for the contents.
+                directory = Some(core.directory.lock());
+                core.check_healthy()?;
+                file.name(&core.env, &core.dir, &temporary, pins)
+            }
+        }
+    };
+    let Err(error) = written else {
         return Ok(file);
     };
-    if file.file.is_none() && matches!(error, WalError::NoSpace { .. }) {
-        return Err(error);
-    }
     let cause = PoisonCause::from_failure(error);
-    file.end = Some(End::Failed(cause.clone()));
     let first = core.mark_poisoned(&cause);
     drop(directory);
+    file.end = Some(End::Failed(cause.clone()));
     drop(file);
     if first {
         core.announce_poison(&cause);
