@@ -18,8 +18,7 @@ pub(crate) fn run(shell: &Shell, arguments: Parser) -> Result<()> {
         // A workspace of its own, so that nothing else ever builds a peer.
         let _target = shell.push_env("CARGO_TARGET_DIR", PEERS_TARGET);
         let manifest = format!("{}/Cargo.toml", peers::FOLDER);
-        cmd!(shell, "cargo run --release --locked --manifest-path {manifest} -- {options...}")
-            .run()?;
+        cmd!(shell, "cargo run --release --manifest-path {manifest} -- {options...}").run()?;
     } else {
         cmd!(shell, "cargo bench --package nodedb-bench {targets...} -- {options...}").run()?;
     }
