@@ -8,7 +8,7 @@ use std::{ops::Range, time::Duration};
 const SAMPLES: usize = 10;
 
 /// A name and what is done in each iteration.
-pub type Row<'a> = (&'a str, &'a mut dyn FnMut());
+type Row<'a> = (&'a str, &'a mut dyn FnMut());
 
 /// Measures `limit` and `subject` as two rows of a group. Each iteration of either row calls both, one
 /// after the other, and counts one of them: a disk or a processor that is slow for a while is so for

@@ -13,14 +13,27 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod arguments;
 mod bare_file;
 mod beside;
 mod documents;
+mod machine;
 mod payload;
+mod report;
+mod row;
+mod statistics;
+mod turns;
 mod vectors;
+pub mod wal;
 
+pub use arguments::Arguments;
 pub use bare_file::BareFile;
-pub use beside::{Row, beside};
+pub use beside::beside;
 pub use documents::documents;
+pub use machine::{Machine, peak_memory_kib};
 pub use payload::payload;
+pub use report::Report;
+pub use row::Row;
+pub use statistics::{median, percentile, ratio, real};
+pub use turns::{Contender, Effort, LIMIT, Outcome, Sample, Series, in_turns};
 pub use vectors::unit_vectors;

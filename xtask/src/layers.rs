@@ -1,6 +1,7 @@
 //! `cargo xtask layers`: arrows between crates go strictly downward.
 
 mod graph;
+pub(crate) mod peers;
 mod rules;
 
 use crate::verdict;
@@ -26,5 +27,7 @@ pub(crate) fn run(shell: &Shell, mut arguments: Parser) -> Result<()> {
 }
 
 pub(crate) fn check(shell: &Shell) -> Result<()> {
-    verdict("layers", &rules::violations(&Graph::load(shell)?))
+    let mut violations = rules::violations(&Graph::load(shell)?);
+    violations.extend(peers::check(shell)?);
+    verdict("layers", &violations)
 }

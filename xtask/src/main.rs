@@ -29,6 +29,9 @@ cargo xtask <verb>
   layers [--print]             whether the crates depend on each other downward only
   tidy                         house rules on source files, documents and decisions
   bench [SUBSYSTEM] [--quick]  benchmarks, of one crate or of all
+  bench wal [--peers] [--quick] [--json] [CASE...]
+                               the log beside the bare disk, and beside its peers; `io` tells what
+                               ways to write cost
 ";
 
 fn main() -> ExitCode {

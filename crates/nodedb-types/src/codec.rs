@@ -42,6 +42,8 @@ pub enum DecodeError {
 const LSN_MAX: u64 = u64::MAX >> 1;
 
 /// A cursor over persisted bytes. Each step checks what is left before it reads or allocates.
+///
+/// Its steps are inlined into the crates that decode: recovery takes several of them for each record.
 #[derive(Clone, Copy, Debug)]
 pub struct ByteReader<'a> {
     rest: &'a [u8],
@@ -49,11 +51,13 @@ pub struct ByteReader<'a> {
 
 impl<'a> ByteReader<'a> {
     /// Starts at the first byte.
+    #[inline]
     pub const fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
     /// Bytes not read yet.
+    #[inline]
     pub const fn left(&self) -> usize {
         self.rest.len()
     }
@@ -62,9 +66,11 @@ impl<'a> ByteReader<'a> {
     ///
     /// # Errors
     /// [`DecodeError::Short`] if fewer are left.
+    #[inline]
     pub fn take(&mut self, field: &'static str, count: usize) -> Result<&'a [u8], DecodeError> {
-        let short = DecodeError::Short { field, needed: count, left: self.rest.len() };
-        let (head, rest) = self.rest.split_at_checked(count).ok_or(short)?;
+        let left = self.rest.len();
+        let short = || DecodeError::Short { field, needed: count, left };
+        let (head, rest) = self.rest.split_at_checked(count).ok_or_else(short)?;
         self.rest = rest;
         Ok(head)
     }
@@ -73,17 +79,32 @@ impl<'a> ByteReader<'a> {
     ///
     /// # Errors
     /// [`DecodeError::Short`] if fewer are left.
+    #[inline]
     pub fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], DecodeError> {
-        let short = DecodeError::Short { field, needed: N, left: self.rest.len() };
-        let (head, rest) = self.rest.split_first_chunk::<N>().ok_or(short)?;
+        self.chunk(field).copied()
+    }
+
+    /// The next `N` bytes where they stand.
+    ///
+    /// # Errors
+    /// [`DecodeError::Short`] if fewer are left.
+    #[inline]
+    pub fn chunk<const N: usize>(
+        &mut self,
+        field: &'static str,
+    ) -> Result<&'a [u8; N], DecodeError> {
+        let left = self.rest.len();
+        let short = || DecodeError::Short { field, needed: N, left };
+        let (head, rest) = self.rest.split_first_chunk::<N>().ok_or_else(short)?;
         self.rest = rest;
-        Ok(*head)
+        Ok(head)
     }
 
     /// One byte.
     ///
     /// # Errors
     /// [`DecodeError::Short`] at the end of the input.
+    #[inline]
     pub fn u8(&mut self, field: &'static str) -> Result<u8, DecodeError> {
         self.array::<1>(field).map(|[byte]| byte)
     }
@@ -92,6 +113,7 @@ impl<'a> ByteReader<'a> {
     ///
     /// # Errors
     /// [`DecodeError::Short`] at the end of the input.
+    #[inline]
     pub fn u16(&mut self, field: &'static str) -> Result<u16, DecodeError> {
         self.array(field).map(u16::from_le_bytes)
     }
@@ -100,6 +122,7 @@ impl<'a> ByteReader<'a> {
     ///
     /// # Errors
     /// [`DecodeError::Short`] at the end of the input.
+    #[inline]
     pub fn u32(&mut self, field: &'static str) -> Result<u32, DecodeError> {
         self.array(field).map(u32::from_le_bytes)
     }
@@ -108,6 +131,7 @@ impl<'a> ByteReader<'a> {
     ///
     /// # Errors
     /// [`DecodeError::Short`] at the end of the input.
+    #[inline]
     pub fn u64(&mut self, field: &'static str) -> Result<u64, DecodeError> {
         self.array(field).map(u64::from_le_bytes)
     }
@@ -117,6 +141,7 @@ impl<'a> ByteReader<'a> {
     /// # Errors
     /// [`DecodeError::Short`] at the end of the input, [`DecodeError::OutOfRange`] for a number that no
     /// log reaches, so that stepping on from what was decoded cannot overflow.
+    #[inline]
     pub fn position(&mut self, field: &'static str) -> Result<Option<Lsn>, DecodeError> {
         match self.u64(field)? {
             value if value > LSN_MAX => Err(DecodeError::OutOfRange { field, value }),
@@ -128,6 +153,7 @@ impl<'a> ByteReader<'a> {
     ///
     /// # Errors
     /// As [`ByteReader::position`], and [`DecodeError::OutOfRange`] for 0.
+    #[inline]
     pub fn lsn(&mut self, field: &'static str) -> Result<Lsn, DecodeError> {
         self.position(field)?.ok_or(DecodeError::OutOfRange { field, value: 0 })
     }

@@ -95,7 +95,8 @@ impl Core {
             if part == Part::Commits && stage.appended() >= Some(lsn) {
                 if counted != Some(turn) {
                     counted = Some(turn);
-                    self.arrive(&mut stage);
+                    stage.turns.arrive(turn);
+                    self.arrived.store(stage.turns.arrived(), Ordering::Relaxed);
                 }
                 if let Some(committer) = stage.lead.take() {
                     self.lead(committer, stage);
@@ -107,8 +108,9 @@ impl Core {
             }
             let left = deadline.saturating_sub(self.env.clock.now());
             if left.is_zero() {
-                // The lead may have been meant for this thread.
-                self.work.notify_one();
+                if let Some(turn) = counted {
+                    stage.turns.leave(turn);
+                }
                 return Err(WaitError::Timeout);
             }
             let word = self.word(turn);
@@ -120,11 +122,6 @@ impl Core {
             }
             stage = self.stage.lock();
         }
-    }
-
-    fn arrive(&self, stage: &mut Stage) {
-        stage.turns.arrive();
-        self.arrived.store(stage.turns.arrived(), Ordering::Relaxed);
     }
 
     fn position(&self, goal: Goal) -> Option<Lsn> {

@@ -46,7 +46,7 @@ pub(crate) struct Core {
     /// Held while files are removed. Taken before every other lock.
     pub(crate) reclaim: Mutex<()>,
     /// Held while the directory is synced; see [`Core::change_directory`].
-    directory: Mutex<()>,
+    pub(crate) directory: Mutex<()>,
     pub(crate) stage: Mutex<Stage>,
     /// The flusher sleeps here.
     pub(crate) work: Condvar,
@@ -202,7 +202,7 @@ impl Core {
     }
 
     /// From now on everything is refused. Answers whether this is the first cause.
-    fn mark_poisoned(&self, cause: &PoisonCause) -> bool {
+    pub(crate) fn mark_poisoned(&self, cause: &PoisonCause) -> bool {
         let mut stage = self.stage.lock();
         if stage.poison.is_some() {
             return false;
@@ -213,7 +213,7 @@ impl Core {
     }
 
     /// Out of all locks: a waker may run or drop anything, such as a task that holds a pin.
-    fn announce_poison(&self, cause: &PoisonCause) {
+    pub(crate) fn announce_poison(&self, cause: &PoisonCause) {
         let wakers = std::mem::take(&mut self.stage.lock().wakers);
         self.wake_all();
         wakers.into_values().for_each(std::task::Waker::wake);

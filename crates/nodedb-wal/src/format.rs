@@ -37,6 +37,13 @@ pub(crate) const fn record_len(payload: usize) -> usize {
     RECORD_HEADER + payload.next_multiple_of(8)
 }
 
+/// Whether padding, which is always shorter than a batch's alignment, is all zeros. At once: byte by byte it
+/// took as long as the checksums.
+pub(crate) fn is_zero(padding: &[u8]) -> bool {
+    const ZEROS: [u8; 512] = [0; 512];
+    ZEROS.get(..padding.len()) == Some(padding)
+}
+
 /// A length or offset inside one segment as an index.
 #[expect(clippy::expect_used, reason = "a segment is at most 1 GiB long")]
 pub(crate) fn in_memory(length: u64) -> usize {

@@ -1,11 +1,30 @@
 //! A segmented write-ahead log: group commit, recovery by evidence, truncation by proof.
 //!
-//! Records get dense numbers (LSNs) when they are appended to a staging buffer; one thread writes and
-//! syncs what is staged, so one sync serves everybody who waits. Segments are allocated, zero-filled
+//! Records get dense numbers (LSNs) when they take a place in a staging buffer. One thread at a time writes
+//! and syncs what is staged, so one sync serves everybody who waits: a caller that blocks leads itself if
+//! nobody does, and a flusher thread leads for those who do not block. Segments are allocated, zero-filled
 //! and synced before they are needed, and appends are positioned writes into them.
 //!
 //! It is *not* a queue and not a store: payloads are opaque, there are no keys, and nothing is removed
 //! except from the old end. It does *not* replicate, compress or encrypt. One process opens it at a time.
+//! It needs no runtime, and Linux or another Unix.
+//!
+//! # Writing
+//! | call | returns when | what survives then |
+//! |---|---|---|
+//! | [`Wal::stage`] | the group has its place | nothing yet; the next pass takes it |
+//! | [`Wal::append`] | the group has its place, and the flusher is asked | nothing yet |
+//! | [`Wal::flush`] | it is written | a killed process |
+//! | [`Wal::commit`] | it is synced, by this thread if by no other | a power cut |
+//! | [`Wal::wait_durable`], [`Wal::durable_future`] | it is synced, by another thread | a power cut |
+//!
+//! What [`Wal::append`] asks for: `Sync` a sync at once; `Buffered` a write at once, so that a power cut takes
+//! what no other write, rotation or close has synced; `Periodic { every }` a write at once and a sync within
+//! `every`, which is what a power cut can take.
+//!
+//! Appending and committing allocate no memory (`tests/allocations.rs`). A group is whole or not there after
+//! every crash. Limits: a group as long as a segment without its first and last pages
+//! ([`Wal::group_bytes_max`]), `staging_bytes_max` in memory, one process, 64 named pins.
 //!
 //! # Invariants
 //! - Records are dense: what can be read is exactly `oldest ..= written`, without a gap.
@@ -18,11 +37,12 @@
 //!   outlives the records, opening fails and changes no byte.
 //! - An LSN that was lost with a tail is used again only in a later epoch: `(epoch, lsn)` is unique.
 //! - Segments are removed only by a [`TruncationPlan`], never above what both slots of CONTROL allow.
-//!
 //! - A named pin that was reported taken or moved holds the log so after every crash, until it is moved,
 //!   released or, over its limit, durably marked as given up.
 //!
-//! A damaged log is looked at, and as a last resort cut, with [`inspect`].
+//! # Tools and examples
+//! `examples/kv.rs` is a durable key-value store with checkpoints, `examples/tail.rs` a replica that follows
+//! the log over restarts. A damaged log is looked at, and as a last resort cut, with [`inspect`].
 //!
 //! The byte layout is described in `docs/formats/wal.md`.
 //!
@@ -40,7 +60,7 @@
 //! # Example
 //! ```
 //! use nodedb_env::Env;
-//! use nodedb_types::{Durability, TenantId, VshardId};
+//! use nodedb_types::{TenantId, VshardId};
 //! use nodedb_wal::{AppendClass, LogOptions, ReadLimit, Record, Wal};
 //! use std::time::Duration;
 //!
@@ -54,9 +74,9 @@
 //!     kind: 1,
 //!     payload: b"hello",
 //! };
-//! let range = wal.append(&[record], Durability::Sync, AppendClass::User)?;
+//! let range = wal.stage(&[record], AppendClass::User)?;
 //! let deadline = env.clock.now() + Duration::from_secs(10);
-//! wal.wait_durable(range.start(), deadline)?;
+//! wal.commit(range.start(), deadline)?;
 //! wal.close()?;
 //!
 //! let (wal, report) = Wal::open(&env, dir.path(), options)?;
@@ -70,6 +90,7 @@
 mod append;
 mod batch;
 mod builder;
+mod chain;
 mod commit;
 mod committer;
 mod control;

@@ -54,7 +54,7 @@ impl Batch {
 
     /// The records in order. Payloads share the memory of the log.
     pub fn records(&self) -> Records {
-        Records { body: self.body.clone() }
+        Records { body: self.body.clone(), at: 0 }
     }
 }
 
@@ -62,6 +62,8 @@ impl Batch {
 #[derive(Clone, Debug)]
 pub struct Records {
     body: Bytes,
+    /// Where the next record starts.
+    at: usize,
 }
 
 impl Iterator for Records {
@@ -69,10 +71,12 @@ impl Iterator for Records {
 
     fn next(&mut self) -> Option<RecordView> {
         // The batch was verified when it was read, so this ends at its end.
-        let raw = record::take(&mut ByteReader::new(&self.body)).ok()??;
+        let rest = self.body.get(self.at..).unwrap_or_default();
+        let raw = record::take(&mut ByteReader::new(rest)).ok()??;
+        let header = raw.header;
+        // One reference to the memory of the log per record, which outlives this iterator.
         let payload = self.body.slice_ref(raw.payload);
-        let (header, len) = (raw.header, raw.len());
-        self.body = self.body.slice(len..);
+        self.at += raw.len();
         Some(RecordView {
             lsn: header.lsn,
             tenant: header.tenant,
@@ -97,7 +101,7 @@ pub fn decode_records(body: Bytes) -> Result<Vec<RecordView>, DecodeError> {
             return Err(DecodeError::OutOfRange { field, value: raw.header.lsn.get() });
         }
     }
-    Ok(Records { body }.collect())
+    Ok(Records { body, at: 0 }.collect())
 }
 
 /// Reads batches in order. Never blocks the log, and the log's truncation never changes what it reads.

@@ -1,6 +1,6 @@
 //! Records: what callers append and what readers see.
 
-use crate::format::{RECORD_HEADER, on_disk, record_len};
+use crate::format::{RECORD_HEADER, is_zero, on_disk, record_len};
 use bytes::Bytes;
 use crc32c::{crc32c, crc32c_append};
 use nodedb_types::{ByteReader, DecodeError, Lsn, TenantId, VshardId};
@@ -127,32 +127,38 @@ pub(crate) fn encode(
     group: GroupFlags,
     payload_crc: u32,
 ) {
-    let mut header = [0; RECORD_HEADER];
-    let length = on_disk(record.payload.len()).to_le_bytes();
-    let (head, tail) = header.split_at_mut(8);
-    let (tail_lsn, rest) = tail.split_at_mut(8);
-    let (tail_tenant, rest) = rest.split_at_mut(8);
-    let (tail_vshard, rest) = rest.split_at_mut(2);
-    let (tail_kind, tail_flags) = rest.split_at_mut(2);
-    tail_lsn.copy_from_slice(&lsn.get().to_le_bytes());
-    tail_tenant.copy_from_slice(&record.tenant.get().to_le_bytes());
-    tail_vshard.copy_from_slice(&record.vshard.get().to_le_bytes());
-    tail_kind.copy_from_slice(&record.kind.to_le_bytes());
-    tail_flags.copy_from_slice(&group.bits().to_le_bytes());
-    let (head_length, head_crc) = head.split_at_mut(4);
-    head_length.copy_from_slice(&length);
-    let crc = crc32c_append(crc32c_append(payload_crc, &length), tail);
-    head_crc.copy_from_slice(&crc.to_le_bytes());
+    let [l0, l1, l2, l3] = on_disk(record.payload.len()).to_le_bytes();
+    let [n0, n1, n2, n3, n4, n5, n6, n7] = lsn.get().to_le_bytes();
+    let [t0, t1, t2, t3, t4, t5, t6, t7] = record.tenant.get().to_le_bytes();
+    let [v0, v1] = record.vshard.get().to_le_bytes();
+    let [k0, k1] = record.kind.to_le_bytes();
+    let [g0, g1, g2, g3] = group.bits().to_le_bytes();
+    let mut header: [u8; RECORD_HEADER] = [
+        l0, l1, l2, l3, 0, 0, 0, 0, n0, n1, n2, n3, n4, n5, n6, n7, t0, t1, t2, t3, t4, t5, t6, t7,
+        v0, v1, k0, k1, g0, g1, g2, g3,
+    ];
+    let crc = record_crc(payload_crc, &header);
+    header[4..8].copy_from_slice(&crc.to_le_bytes());
     body.extend_from_slice(&header);
     body.extend_from_slice(record.payload);
     body.resize(body.len().next_multiple_of(8), 0);
+}
+
+/// The crc of a record: of its payload, then its length, then what follows the crc itself. The payload
+/// first, because the producer hashes it before the record has an LSN.
+fn record_crc(payload_crc: u32, header: &[u8; RECORD_HEADER]) -> u32 {
+    let [l0, l1, l2, l3, _, _, _, _, tail @ ..] = header;
+    let mut covered = [0; RECORD_HEADER - 4];
+    covered[..4].copy_from_slice(&[*l0, *l1, *l2, *l3]);
+    covered[4..].copy_from_slice(tail);
+    crc32c_append(payload_crc, &covered)
 }
 
 /// One record of a body, undecoded parts and all.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RawRecord<'a> {
     pub(crate) header: RecordHeader,
-    pub(crate) header_bytes: &'a [u8],
+    pub(crate) header_bytes: &'a [u8; RECORD_HEADER],
     pub(crate) payload: &'a [u8],
     padding: &'a [u8],
 }
@@ -160,12 +166,8 @@ pub(crate) struct RawRecord<'a> {
 impl RawRecord<'_> {
     /// Whether checksum and padding hold.
     pub(crate) fn is_intact(&self) -> bool {
-        let Some((head, tail)) = self.header_bytes.split_at_checked(8) else {
-            return false;
-        };
-        let length = head.split_at_checked(4).map_or(head, |(length, _)| length);
-        let crc = crc32c_append(crc32c_append(crc32c(self.payload), length), tail);
-        crc == self.header.crc && self.padding.iter().all(|byte| *byte == 0)
+        let crc = record_crc(crc32c(self.payload), self.header_bytes);
+        crc == self.header.crc && is_zero(self.padding)
     }
 
     /// Bytes that it takes in the body.
@@ -175,11 +177,12 @@ impl RawRecord<'_> {
 }
 
 /// Takes the next record off a body; `None` at its end.
+#[inline]
 pub(crate) fn take<'a>(reader: &mut ByteReader<'a>) -> Result<Option<RawRecord<'a>>, DecodeError> {
     if reader.left() == 0 {
         return Ok(None);
     }
-    let header_bytes = reader.take("record header", RECORD_HEADER)?;
+    let header_bytes = reader.chunk("record header")?;
     let header = RecordHeader::decode(header_bytes)?;
     let payload = reader.take("payload", header.payload_len)?;
     let pad = header.payload_len.next_multiple_of(8) - header.payload_len;

@@ -35,9 +35,28 @@ impl Turns {
         self.pass + usize::from(self.in_flight && Some(lsn) > self.flight)
     }
 
-    /// Counts a thread that came to commit and will find its record in the next pass.
-    pub(crate) const fn arrive(&mut self) {
-        self.in_next += 1;
+    /// Counts a thread that came to commit in this turn.
+    pub(crate) fn arrive(&mut self, turn: usize) {
+        if let Some(count) = self.count_of(turn) {
+            *count += 1;
+        }
+    }
+
+    /// No longer counts a thread that gave up before the end of its turn. Who hands the lead on trusts that
+    /// those who are counted for the next pass are there to take it.
+    pub(crate) fn leave(&mut self, turn: usize) {
+        if let Some(count) = self.count_of(turn) {
+            *count -= 1;
+        }
+    }
+
+    /// The threads of a turn that has not ended. One whose record is in flight is not for the next pass,
+    /// even if it came after this one had begun: nobody would be woken to lead in its name.
+    fn count_of(&mut self, turn: usize) -> Option<&mut u32> {
+        match turn.checked_sub(self.pass)? {
+            0 if self.in_flight => Some(&mut self.in_this),
+            _ => Some(&mut self.in_next),
+        }
     }
 
     /// Threads that came for the next pass.
@@ -118,17 +137,35 @@ mod tests {
     fn a_leader_expects_those_of_the_last_pass_and_who_came_meanwhile() {
         let mut turns = Turns::default();
         for _ in 0..3 {
-            turns.arrive();
+            turns.arrive(0);
         }
         assert_eq!(turns.worth_gathering(), None, "nobody is known yet");
         turns.begin(Some(Lsn::FIRST));
-        turns.arrive();
+        turns.arrive(1);
         turns.end();
         assert_eq!(turns.worth_gathering(), Some(4));
         for _ in 0..3 {
-            turns.arrive();
+            turns.arrive(1);
         }
         assert_eq!(turns.worth_gathering(), None, "all have come");
+    }
+
+    #[test]
+    fn only_those_who_will_be_there_count_for_the_next_pass() {
+        let mut turns = Turns::default();
+        turns.arrive(0);
+        turns.begin(Some(Lsn::FIRST));
+        turns.arrive(0);
+        assert_eq!(turns.arrived(), 0, "its record is in flight");
+        turns.arrive(1);
+        turns.arrive(1);
+        turns.leave(1);
+        assert_eq!(turns.arrived(), 1, "one gave up");
+        turns.leave(0);
+        turns.end();
+        assert_eq!(turns.expected, 2);
+        turns.leave(0);
+        assert_eq!(turns.arrived(), 1, "a turn that has ended counts nobody");
     }
 
     #[test]

@@ -196,6 +196,53 @@ fn a_failure_under_any_leader_reaches_everybody() {
     });
 }
 
+/// Records staged by others go into the pass of whoever leads first, so that some who commit find theirs in
+/// flight and are no leaders of the next pass. A future whose record came too late for that pass then has
+/// nobody but the flusher, which must not be passed over for them.
+#[test]
+fn a_future_is_served_beside_those_whose_record_is_in_flight() {
+    check(|| {
+        let (wal, _disk) = log(64 << 10);
+        let first = stage(&wal, b"the flusher's timer for evidence runs");
+        wal.commit(first, FAR).expect("no fault");
+        let staged = [stage(&wal, b"1"), stage(&wal, b"2")];
+        let committers = staged.map(|lsn| {
+            let wal = wal.clone();
+            thread::spawn(move || wal.commit(lsn, FAR).expect("no fault"))
+        });
+        let lsn = stage(&wal, b"3");
+        block_on(wal.durable_future(lsn)).expect("no fault");
+        for committer in committers {
+            committer.join().expect("no panic");
+        }
+    });
+}
+
+/// Some have no time left when they find that others lead. The lead must not be kept for them.
+#[test]
+fn who_gives_up_leaves_the_work_to_others() {
+    check(|| {
+        let (wal, _disk) = log(64 << 10);
+        let first = stage(&wal, b"the flusher's timer for evidence runs");
+        wal.commit(first, FAR).expect("no fault");
+        let hasty = [0_u8, 1].map(|writer| {
+            let wal = wal.clone();
+            thread::spawn(move || {
+                let lsn = stage(&wal, &[writer]);
+                match wal.commit(lsn, Duration::ZERO) {
+                    Ok(durable) => assert!(durable >= lsn),
+                    Err(end) => assert!(matches!(end, WaitError::Timeout), "{end}"),
+                }
+            })
+        });
+        let lsn = stage(&wal, b"3");
+        block_on(wal.durable_future(lsn)).expect("no fault");
+        for writer in hasty {
+            writer.join().expect("no panic");
+        }
+    });
+}
+
 /// A close comes while others stage and wait: what has a place becomes durable, the rest is refused.
 #[test]
 fn a_close_beside_writers_ends_for_everybody() {
@@ -224,50 +271,48 @@ fn a_close_beside_writers_ends_for_everybody() {
     });
 }
 
-/// A thread, a future and a tail follow the log while it is written and closed: a wake-up that one of
-/// them misses is a deadlock, and a position that none is told shows at the end.
+/// A thread, a future and a tail follow the log. They are waited for before it is closed, so a wake-up
+/// that one of them misses is a deadlock; the tail then goes on to the end.
 #[test]
 fn watches_and_tails_are_told_everything_and_then_the_end() {
     check(|| {
         let (wal, _disk) = log(64 << 10);
         let (durable, written) = (wal.subscribe_durable(), wal.subscribe_written());
         let mut tail = wal.tail(Lsn::FIRST, ReadLimit::Durable).expect("there");
-        let follow = |next: Box<dyn Fn(Option<Lsn>) -> Result<Lsn, WaitError> + Send>| {
-            thread::spawn(move || {
-                let mut seen = None;
-                loop {
-                    match next(seen) {
-                        Ok(position) => {
-                            assert!(Some(position) > seen);
-                            seen = Some(position);
-                        }
-                        Err(end) => {
-                            assert!(matches!(end, WaitError::Closed), "{end}");
-                            return seen;
-                        }
-                    }
-                }
-            })
-        };
-        let blocked = follow(Box::new(move |seen| durable.wait_past(seen, FAR)));
-        let awaited = follow(Box::new(move |seen| block_on(written.past(seen))));
-        let tailing = thread::spawn(move || {
-            loop {
-                if let Err(end) = block_on(tail.next()) {
-                    assert!(matches!(end, TailError::Wait(WaitError::Closed)), "{end}");
-                    return tail.position().previous();
-                }
+        let two = Lsn::FIRST.next();
+        let blocked = thread::spawn(move || {
+            let mut seen = None;
+            while seen < Some(two) {
+                let position = durable.wait_past(seen, FAR).expect("the log grows");
+                assert!(Some(position) > seen);
+                seen = Some(position);
             }
+        });
+        let awaited = thread::spawn(move || {
+            let mut seen = None;
+            while seen < Some(two) {
+                seen = Some(block_on(written.past(seen)).expect("the log grows"));
+            }
+        });
+        let tailing = thread::spawn(move || {
+            while tail.position() <= two {
+                block_on(tail.next()).expect("the log grows");
+            }
+            tail
         });
         for byte in 0..2 {
             let lsn = stage(&wal, &[byte]);
             wal.commit(lsn, FAR).expect("no fault");
         }
+        blocked.join().expect("no panic");
+        awaited.join().expect("no panic");
+        let mut tail = tailing.join().expect("no panic");
         wal.append(&[record(b"synced by the close")], Durability::Buffered, AppendClass::User)
             .expect("room");
         wal.close().expect("no fault");
-        for follower in [blocked, awaited, tailing] {
-            assert_eq!(follower.join().expect("no panic").map(Lsn::get), Some(3));
-        }
+        let last = block_on(tail.next()).expect("published");
+        assert_eq!(last.last_lsn.get(), 3);
+        let end = block_on(tail.next());
+        assert!(matches!(end, Err(TailError::Wait(WaitError::Closed))), "{end:?}");
     });
 }

@@ -1,6 +1,9 @@
 //! What an arrow may be.
 
-use super::graph::{Arrow, Graph, Member};
+use super::{
+    graph::{Arrow, Graph, Member},
+    peers,
+};
 
 /// Arrows within a layer that are meant: an engine to the trait it implements, ports to ids.
 const SIDEWAYS: [(&str, &str); 4] = [
@@ -18,6 +21,9 @@ const HIDDEN: [(&str, &str); 5] = [
     ("loro", "nodedb-crdt"),
     ("memmap2", "nodedb-wal"),
 ];
+
+/// What the log is held against. Their builds are long, and nobody needs them but one bench.
+const PEERS: [&str; 6] = ["fjall", "okaywal", "raft-engine", "redb", "rocksdb", "rusqlite"];
 
 /// Crates that anybody can use without a runtime.
 const WITHOUT_TOKIO: [&str; 9] = [
@@ -99,6 +105,9 @@ fn of_library(graph: &Graph, member: &Member, arrow: &Arrow) -> Option<String> {
         && !beside
     {
         return Some(format!("only {owner} knows it"));
+    }
+    if PEERS.contains(&arrow.to.as_str()) {
+        return Some(format!("only {} knows peers", peers::FOLDER));
     }
     let free = WITHOUT_TOKIO.contains(&member.name.as_str());
     (arrow.to == "tokio" && free && !arrow.dev).then(|| "this crate needs no runtime".to_owned())

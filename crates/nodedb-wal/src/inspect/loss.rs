@@ -75,36 +75,43 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn make(env: &Env, dir: &Path, at: Lsn) -> Result<Self, WalError> {
-        let control = read_control(env, dir, &Listing::read(env, dir)?)?.newest;
+        let mut walk = Walk::new(env, dir)?;
+        let control = read_control(env, dir, &walk.listing)?.newest;
         match Intent::pending(env, dir, &control) {
-            Ok(Some(intent)) if intent.at == at => return Self::resumed(intent, &control),
-            Ok(Some(other)) => return Err(other.unfinished(dir)),
-            // A mark that cannot be read keeps the log from opening, and is replaced by a new one.
-            Ok(None) | Err(WalError::Damaged { .. }) => {}
+            Ok(Some(intent)) if belongs(&intent, &walk.listing, &control) => {
+                let same = intent.at == at;
+                let unfinished = intent.unfinished(dir);
+                return if same { Ok(Self { intent, begun: true }) } else { Err(unfinished) };
+            }
+            // A mark that cannot be read, or is of another state of the log, keeps the log from opening,
+            // too. A truncation that is decided anew replaces it.
+            Ok(_) | Err(WalError::Damaged { .. }) => {}
             Err(error) => return Err(error),
         }
         // No end of the log mends them, and while they are damaged it stays shut.
         pins::read(env, dir, &control.log_id)?;
-        let mut walk = Walk::new(env, dir)?;
         let kept = last_kept(&mut walk, at)?;
         let intent = decide(env, dir, &walk, (&control, at, kept))?;
         Ok(Self { intent, begun: false })
-    }
-
-    /// One that was begun, unless its mark is not of this log: what recovery needs is kept by every cut.
-    fn resumed(intent: Intent, control: &Control) -> Result<Self, WalError> {
-        let lowest = control.redo.previous();
-        if intent.kept < lowest {
-            let Intent { at, kept, last_valid: highest, .. } = intent;
-            return Err(WalError::CannotTruncate { at, kept, lowest, highest });
-        }
-        Ok(Self { intent, begun: true })
     }
 
     /// Whether the log is sound and ends where it should.
     pub(super) const fn is_done(&self) -> bool {
         self.intent.files.is_empty()
     }
+}
+
+/// Whether a mark is of the log as it is. An old one that someone put back does not know the segments
+/// that came since: they were never copied aside, and recovery may need them.
+fn belongs(intent: &Intent, listing: &Listing, control: &Control) -> bool {
+    let mut gone = listing.segments.iter().filter(|number| **number >= intent.segment);
+    let copied = |number: &u64| {
+        let path = segment_path(Path::new(""), *number);
+        path.file_name().is_some_and(|name| intent.files.iter().any(|copied| copied == name))
+    };
+    control.redo <= Lsn::after(intent.kept)
+        && control.oldest_segment <= intent.segment
+        && gone.all(copied)
 }
 
 /// The last record at or below `at` that ends an atomic group, of the valid part of the log.
@@ -213,6 +220,10 @@ impl Dropped {
         (control, segment, kept): (&Control, u64, Option<Lsn>),
     ) -> Result<Vec<OsString>, WalError> {
         let mut paths = vec![dir.join(name::CONTROL)];
+        // Refused where it cannot be read: who holds the log must stay known.
+        if pins::read(env, dir, &control.log_id)?.is_some() {
+            paths.push(dir.join(name::PINS));
+        }
         for number in walk.listing.segments.iter().filter(|number| **number >= segment) {
             let path = segment_path(dir, *number);
             self.look_into(env, &path, control, kept)?;

@@ -9,6 +9,7 @@ use crate::{
     WalError,
     control::{Control, ControlFile},
     handle::lock,
+    pins,
     recovery::{Intent, Listing, read_control},
     segment::name::segment_path,
 };
@@ -50,6 +51,7 @@ pub struct LossReport {
 ///
 /// An atomic group is never split: if the record lies within one, the log ends before the group. The
 /// records that are appended later get the same numbers in a later epoch than anything that was dropped.
+/// Named pins that stand behind the new end are given up, so that no follower takes those for its own.
 ///
 /// When this returns, the log is durable and opens with what the report says. The originals are copied,
 /// synced and read back before anything is changed. From the first change to the last the log is marked
@@ -89,6 +91,7 @@ pub fn truncate(env: &Env, dir: &Path, plan: LossyTruncation<'_>) -> Result<Loss
     intent.write(env, dir)?;
     rebuilt.name(env, dir)?;
     remove_behind(env, dir, &control, &intent)?;
+    pins::give_up_behind(env, dir, control.log_id, intent.kept)?;
     settle_control(env, dir, &control, &intent)?;
     Intent::clear(env, dir)?;
     Ok(report(&intent))

@@ -39,7 +39,8 @@ pub enum PinError {
         /// As far as a pin may go now.
         end: Lsn,
     },
-    /// The pin held more than its policy allows and was given up.
+    /// The pin held more than its policy allows, or a lossy truncation cut the log before its record
+    /// (`bytes` is 0 then). It was given up.
     #[error(
         "pin {name} was given up when it held {bytes} bytes of log; release it, bring its follower up \
          to date by other means and pin again"

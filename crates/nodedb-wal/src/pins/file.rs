@@ -1,7 +1,7 @@
 //! PINS: the named pins, in two slots written in place.
 
 use super::{
-    StoredPins,
+    PinState, StoredPin, StoredPins,
     slot::{PinSlot, SLOT},
 };
 use crate::{PoisonCause, WalError, core::Core, segment::name::PINS, sync::MutexGuard};
@@ -69,17 +69,9 @@ impl PinFile {
     /// Takes over what is there. It is written again: it may have come from a page cache that a failed
     /// sync left clean, and only one slot may be whole.
     ///
-    /// A pin beyond `next`, the next record, lay on one that a lossy truncation has cut. It is put back to
-    /// `next` before others can come in the place of those: it would let go of them.
-    ///
     /// # Errors
     /// As [`read`].
-    pub(super) fn open(
-        env: &Env,
-        dir: &Path,
-        log_id: [u8; 16],
-        next: Lsn,
-    ) -> Result<Self, WalError> {
+    pub(super) fn open(env: &Env, dir: &Path, log_id: [u8; 16]) -> Result<Self, WalError> {
         let path = dir.join(PINS);
         let found = read_slot(env, &path, &log_id)?;
         let open = || env.files.open(&path, Open::ReadWrite).map_err(WalError::io("open", &path));
@@ -87,12 +79,7 @@ impl PinFile {
         let none = PinSlot { log_id, generation: 0, pins: StoredPins::new() };
         let mut opened = Self { path, file, state: found.unwrap_or(none), end: None };
         if opened.file.is_some() {
-            let mut pins = opened.state.pins.clone();
-            for (name, pin) in pins.iter_mut().filter(|(_, pin)| pin.lsn > next) {
-                tracing::warn!(%name, was = %pin.lsn, %next, "named pin put back to the end of the log");
-                pin.lsn = next;
-            }
-            opened.write(env, pins)?;
+            opened.write(env, opened.state.pins.clone())?;
         }
         Ok(opened)
     }
@@ -142,6 +129,33 @@ impl PinFile {
     }
 }
 
+/// Gives up the pins that stand behind `kept`, the end at which a lossy truncation cuts the log: the
+/// records that their owners go on from are gone, and what is appended under the same numbers is another
+/// history, which must not be taken for the rest of theirs.
+///
+/// # Errors
+/// As [`read`], and `NoSpace`.
+pub(crate) fn give_up_behind(
+    env: &Env,
+    dir: &Path,
+    log_id: [u8; 16],
+    kept: Option<Lsn>,
+) -> Result<(), WalError> {
+    let mut file = PinFile::open(env, dir, log_id)?;
+    let mut pins = file.pins().clone();
+    let behind =
+        |pin: &&mut StoredPin| pin.state == PinState::Holding && pin.lsn > Lsn::after(kept);
+    let mut given_up = 0;
+    for pin in pins.values_mut().filter(behind) {
+        pin.state = PinState::Invalidated { bytes: 0, at: kept };
+        given_up += 1;
+    }
+    if given_up > 0 {
+        file.write(env, pins)?;
+    }
+    Ok(())
+}
+
 /// Changes what is durable; answers the lock again.
 ///
 /// # Errors
@@ -154,6 +168,8 @@ pub(super) fn change<'a>(
     change: impl FnOnce(&mut StoredPins),
 ) -> Result<MutexGuard<'a, PinFile>, WalError> {
     file.check_open()?;
+    // A file that is made changes the directory, too.
+    let directory = file.file.is_none().then(|| core.directory.lock());
     core.check_healthy()?;
     let mut pins = file.state.pins.clone();
     change(&mut pins);
@@ -165,7 +181,11 @@ pub(super) fn change<'a>(
     }
     let cause = PoisonCause::from_failure(error);
     file.end = Some(End::Failed(cause.clone()));
+    let first = core.mark_poisoned(&cause);
+    drop(directory);
     drop(file);
-    core.poison(&cause);
+    if first {
+        core.announce_poison(&cause);
+    }
     Err(WalError::Poisoned(cause))
 }

@@ -13,7 +13,8 @@ use std::sync::Arc;
 /// The handle of a named pin. Dropping it keeps the pin: it is as persistent as the log, and holds the
 /// log until it is moved, released or, over its limit, invalidated.
 ///
-/// Blocks on the disk in every call that changes something; no place for a thread that must not.
+/// Every call that changes something blocks on the disk, for two syncs: a follower advances its pin once
+/// in a while, not for each record.
 #[derive(Debug)]
 pub struct NamedPin {
     core: Arc<Core>,
@@ -122,9 +123,7 @@ impl NamedPin {
         &self.name
     }
 
-    /// The first record that it holds or, if it was invalidated, held. After a lossy truncation it lies no
-    /// higher than behind the last record that was kept: a follower that is further on has what is none.
-    /// This is where a follower that
+    /// The first record that it holds or, if it was invalidated, held. This is where a follower that
     /// advances the pin behind what it has applied goes on after a restart.
     pub fn lsn(&self) -> Lsn {
         self.pin().lsn

@@ -18,9 +18,10 @@ pub struct PinPolicy {
 pub enum PinState {
     /// It does.
     Holding,
-    /// It held more than its policy allows and was given up, for good.
+    /// It held more than its policy allows, or a lossy truncation cut the log before its record. It was
+    /// given up, for good.
     Invalidated {
-        /// Bytes of log that it held.
+        /// Bytes of log that it held; 0 after a lossy truncation.
         bytes: u64,
         /// The last record of the log at that time.
         at: Option<Lsn>,

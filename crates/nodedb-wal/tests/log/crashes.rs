@@ -64,7 +64,8 @@ impl History {
     fn run(mut self) {
         for _ in 0..3 + self.random.below(14) {
             match self.random.below(100) {
-                0..70 => self.use_it(),
+                0..66 => self.use_it(),
+                66..70 => self.fail_once(),
                 70..74 => self.fill_the_disk(),
                 74..84 => self.die_in_the_middle(),
                 84..88 => self.end(End::Close),
@@ -213,6 +214,23 @@ impl History {
             }
         }
         self.log.disk.set_quota(None);
+        self.hindered = false;
+    }
+
+    /// A sync or a write fails while the log is used. The next process finds in the page cache what the
+    /// disk does not have.
+    fn fail_once(&mut self) {
+        let nth = 1 + self.random.below(4);
+        if self.chance(70) {
+            self.log.disk.fail_sync(nth);
+        } else {
+            self.log.disk.fail_write(nth);
+        }
+        self.hindered = true;
+        for _ in 0..=self.random.below(6) {
+            self.use_it();
+        }
+        self.end(if self.chance(30) { End::PowerCut } else { End::Kill });
         self.hindered = false;
     }
 

@@ -9,7 +9,7 @@ use crate::{
 use nodedb_env::{Env, Files, Open};
 use nodedb_testkit::{Operation, SimFiles};
 use nodedb_types::{Durability, ErrorKind, Lsn};
-use nodedb_wal::{AppendClass, AppendError, LogHealth, LogOptions, Wal, WalError};
+use nodedb_wal::{AppendClass, AppendError, LogHealth, LogOptions, PinPolicy, Wal, WalError};
 use std::{path::PathBuf, sync::mpsc, thread::Scope, time::Duration};
 
 /// A log on a disk with a tripwire.
@@ -287,12 +287,11 @@ fn a_failing_preparation_costs_nothing() {
     every_one_fails_once(Operation::Allocate, 0);
 }
 
-/// A truncation's sync of the directory fails. Before its thread can say so, another thread renames the file
-/// of the next segment and syncs the same directory, which the kernel lets succeed without making the name
-/// durable. Had that thread gone on, a record would have been acknowledged in a file whose name the next
-/// power cut takes, and the log could not be opened any more.
-#[test]
-fn a_directory_sync_that_fails_on_one_thread_ends_the_rotation_of_another() {
+/// A sync of the directory fails. Before its thread can say so, another thread renames the file of the next
+/// segment and syncs the same directory, which the kernel lets succeed without making the name durable.
+/// Had that thread gone on, a record would have been acknowledged in a file whose name the next power cut
+/// takes, and the log could not be opened any more.
+fn the_directory_fails_during(change: fn(&Wal) -> Result<(), ErrorKind>) {
     let rig = Rig::new(1);
     for _ in 0..7 {
         rig.commit(Waiter::Durable).expect("no fault");
@@ -303,7 +302,7 @@ fn a_directory_sync_that_fails_on_one_thread_ends_the_rotation_of_another() {
     rig.wire.arm(Operation::SyncDir, 1);
     rig.wire.release();
     std::thread::scope(|scope| {
-        let truncating = scope.spawn(|| rig.wal.truncate(rig.wal.plan_truncation(&[])));
+        let changing = scope.spawn(|| change(&rig.wal));
         until("the failure", || rig.wire.lingers());
         let (tell, task) = mpsc::channel();
         let rotating = scope.spawn({
@@ -316,8 +315,22 @@ fn a_directory_sync_that_fails_on_one_thread_ends_the_rotation_of_another() {
         let task = task.recv().expect("it starts");
         until("it waits or ends", || rotating.is_finished() || is_asleep(&task));
         rig.wire.let_go();
-        assert!(matches!(truncating.join().expect("no panic"), Err(WalError::Poisoned(_))));
+        assert_eq!(changing.join().expect("no panic"), Err(ErrorKind::Poisoned));
         assert_eq!(rotating.join().expect("no panic"), Err(ErrorKind::Poisoned));
     });
     rig.check_what_is_left("the directory");
+}
+
+#[test]
+fn a_directory_sync_that_fails_on_one_thread_ends_the_rotation_of_another() {
+    the_directory_fails_during(|wal| {
+        let truncated = wal.truncate(wal.plan_truncation(&[]));
+        truncated.map(drop).map_err(|error| error.kind())
+    });
+    // The first named pin makes the file that holds them.
+    the_directory_fails_during(|wal| {
+        let last = wal.durable().expect("seven records");
+        let pinned = wal.pin_persistent("first", last, PinPolicy { max_bytes: None });
+        pinned.map(drop).map_err(|error| error.kind())
+    });
 }

@@ -10,7 +10,7 @@ use nodedb_types::{Durability, ErrorKind, Lsn};
 use nodedb_wal::{
     AppendClass, AppendError, NamedPin, PinError, PinPolicy, PinState, Wal, WalError, inspect,
 };
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const FREE: PinPolicy = PinPolicy { max_bytes: None };
 
@@ -435,4 +435,29 @@ fn named_pins_survive_on_real_files() {
     wal.close().expect("no fault");
     let (wal, _) = Wal::open(&env, folder.path(), options()).expect("sound");
     assert_eq!(pin(&wal, "real", lsn(1)).expect("there").lsn(), lsn(2));
+}
+
+/// A follower that had read up to 9 when the log was cut at 5 would take the new 6 to 9 for its own.
+#[test]
+fn a_pin_behind_the_end_of_a_cut_log_is_given_up() {
+    let log = Log::create(SimFiles::new(21), options());
+    for byte in 0..12 {
+        log.commit(&[byte; 100]);
+    }
+    for (name, at) in [("kept", 4), ("at-the-end", 6), ("behind", 10)] {
+        drop(pin(&log.wal, name, lsn(at)).expect("a free name"));
+    }
+    let disk = killed(&log.disk);
+    let before = disk.read(&dir().join("PINS")).expect("there");
+    let copies = Path::new("/copies");
+    let plan = inspect::LossyTruncation { at: lsn(5), copies };
+    let report = inspect::truncate(&disk.env(), dir(), plan).expect("any end");
+    let copy = report.copies.expect("something was done").join("PINS");
+    assert_eq!(disk.read(&copy).expect("copied aside"), before);
+    let (log, _) = Log::open(disk.crash_losing_all(), options()).expect("sound");
+    let given_up = PinState::Invalidated { bytes: 0, at: Some(lsn(5)) };
+    let pins = log.wal.named_pins();
+    let states: Vec<_> = pins.iter().map(|pin| (pin.name.as_str(), pin.state)).collect();
+    let held = PinState::Holding;
+    assert_eq!(states, [("at-the-end", held), ("behind", given_up), ("kept", held)]);
 }

@@ -78,7 +78,8 @@ pub(crate) fn copies_are_equal(report: &LossReport, before: &Snapshot, after: &S
     }
     let changed = before.differences(after);
     let ours = |path: &PathBuf| {
-        path.starts_with(COPIES) || report.loss.files.contains(path) || path.ends_with("LOCK")
+        let beside = path.ends_with("LOCK") || path.ends_with("TRUNCATING");
+        path.starts_with(COPIES) || report.loss.files.contains(path) || beside
     };
     assert!(changed.iter().all(ours), "{changed:?} beside {:?}", report.loss.files);
 }
@@ -439,6 +440,35 @@ fn the_epoch_of_what_is_cut_is_never_used_again() {
     let (_, after) = Log::open(killed(&disk), options()).expect("sound");
     assert_eq!(after.last, Some(lsn(1)));
     assert!(after.epoch > report.epoch, "{:?} after {:?}", after.epoch, report.epoch);
+}
+
+/// A mark of an earlier state of the log, put back from a backup, names neither what came since as
+/// copied aside nor what recovery needs by now: the truncation must be decided anew.
+#[test]
+fn a_mark_of_an_earlier_state_is_never_taken_up() {
+    let (disk, _) = sample(14);
+    let mark = dir().join("TRUNCATING");
+    let marked = (0..200).find_map(|count| {
+        let image = killed(&disk);
+        image.crash_after(count);
+        drop(truncate(&image, lsn(8)));
+        image.clear_faults();
+        image.read(&mark).ok()
+    });
+    let (log, _) = Log::open(killed(&disk), options()).expect("sound");
+    log.fill_segments(7);
+    let contents = log.contents();
+    let disk = killed(&log.disk);
+    disk.plant(&mark, &marked.expect("some step leaves a mark"));
+    assert!(matches!(refused(&disk), WalError::TruncationUnfinished { .. }));
+    let before = disk.snapshot();
+    for at in [8, 30] {
+        let image = killed(&disk);
+        let report = truncate(&image, lsn(at)).expect("decided anew");
+        assert!(!report.resumed);
+        copies_are_equal(&report, &before, &image.snapshot());
+        opens_with(&image, &contents, report.loss.kept);
+    }
 }
 
 /// A mark that does not check out keeps the log shut, and a new truncation takes its place.

@@ -74,6 +74,7 @@ fn arrows_upward_and_sideways_fail() {
         ("nodedb-data", "flume", "only nodedb-bridge knows it"),
         ("nodedb-testkit", "opendal", "only nodedb-cold knows it"),
         ("nodedb-data", "tokio", "this crate needs no runtime"),
+        ("nodedb-testkit", "redb", "only benches/compare knows peers"),
     ];
     for (from, to, why) in cases {
         let line = format!("{from} -> {to}: {why}");
