@@ -75,7 +75,7 @@ impl Core {
     /// Has the flusher do what was asked for, unless somebody leads: who gives the lead back looks.
     fn ask_flusher(&self, stage: MutexGuard<'_, Stage>) {
         let idle = stage.lead.is_some() && self.has_work(&stage);
-        let arm = stage.demand.due.is_some() && stage.flusher_untimed;
+        let arm = stage.demand.due.is_some_and(|due| due < stage.flusher_until);
         drop(stage);
         if idle || arm {
             self.work.notify_one();

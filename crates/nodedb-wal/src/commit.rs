@@ -11,6 +11,7 @@ use crate::{
     PoisonCause, WaitError,
     committer::Committer,
     core::Core,
+    flusher,
     stage::Stage,
     sync::{MutexGuard, atomic::Ordering, yield_now},
 };
@@ -162,9 +163,10 @@ impl Core {
     /// Whether records up to `last` must be synced now.
     fn wants_sync(&self, stage: &Stage, last: Option<Lsn>) -> bool {
         let durable = self.durable();
-        let due = |due| due <= self.env.clock.now();
         last > durable
-            && (stage.closing || stage.demand.sync > durable || stage.demand.due.is_some_and(due))
+            && (stage.closing
+                || stage.demand.sync > durable
+                || stage.demand.is_due(|| self.env.clock.now()))
     }
 
     /// Whether the pass that has written up to `written` must sync; if so, wakes those in it who wait for
@@ -172,11 +174,9 @@ impl Core {
     pub(crate) fn sync_is_due(&self, written: Option<Lsn>) -> bool {
         let mut stage = self.stage.lock();
         let sync = self.wants_sync(&stage, written);
-        if sync && stage.is_empty() {
-            stage.demand.due = None;
-        }
-        let early = sync && std::mem::take(&mut stage.demand.flushes);
+        stage.demand.decide(sync);
         let pass = stage.turns.ended();
+        let early = sync && stage.demand.flush_turn >= Some(pass);
         drop(stage);
         if early {
             self.word(pass).wake(EVERYBODY);
@@ -240,8 +240,7 @@ impl Core {
         let to_committer = stage.turns.arrived() > 0;
         let to_flusher = !to_committer && self.has_work(&stage)
             || stage.closing
-            || (stage.flusher_untimed
-                && (self.durable() > stage.evidence || stage.demand.due.is_some()));
+            || flusher::next_look(self, &stage) < stage.flusher_until;
         let ready = self.take_ready(&mut stage);
         drop(stage);
         // The next leader first: the disk is idle until it writes, the others have what they want.
@@ -252,9 +251,10 @@ impl Core {
             self.work.notify_one();
         }
         self.word(ended).wake(EVERYBODY);
+        self.room.notify_all();
+        // Last: a waker may run anything on this thread, and nobody else should have to wait for that.
         ready.into_iter().for_each(Waker::wake);
         self.notify_watches();
-        self.room.notify_all();
     }
 
     /// The futures whose records are durable.

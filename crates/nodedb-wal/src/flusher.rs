@@ -90,23 +90,34 @@ fn step(
     Err(lead)
 }
 
+/// When the flusher has to look without being asked; the maximum for never.
+pub(crate) fn next_look(core: &Core, stage: &Stage) -> Duration {
+    let due = stage.demand.due.unwrap_or(Duration::MAX);
+    if core.durable() > stage.evidence {
+        due.min(core.env.clock.now().saturating_add(core.options.sync_point_idle))
+    } else {
+        due
+    }
+}
+
 /// Sleeps until there may be something to do.
 fn sleep(core: &Core, stage: &mut MutexGuard<'_, Stage>) -> Woken {
-    let now = core.env.clock.now();
-    let timer = stage.demand.due.map(|due| due.saturating_sub(now));
-    let quiet = (core.durable() > stage.evidence).then_some(core.options.sync_point_idle);
-    let patience: Option<Duration> = match (timer, quiet) {
-        (Some(timer), Some(quiet)) => Some(timer.min(quiet)),
-        (one, other) => one.or(other),
-    };
-    let Some(patience) = patience else {
-        stage.flusher_untimed = true;
+    let until = next_look(core, stage);
+    let due = stage.demand.due.filter(|due| *due == until);
+    stage.flusher_until = until;
+    let in_time = if until == Duration::MAX {
         core.work.wait(stage);
-        stage.flusher_untimed = false;
-        return Woken::Asked;
+        true
+    } else {
+        let patience = until.saturating_sub(core.env.clock.now());
+        !core.work.wait_for(stage, patience).timed_out()
     };
-    if !core.work.wait_for(stage, patience).timed_out() {
-        return Woken::Asked;
+    stage.flusher_until = Duration::ZERO;
+    match due {
+        _ if in_time => Woken::Asked,
+        None => Woken::Quiet,
+        // It may have been synced meanwhile, and what is due now was appended later.
+        due if stage.demand.due == due => Woken::Due,
+        Some(_) => Woken::Asked,
     }
-    if timer == Some(patience) { Woken::Due } else { Woken::Quiet }
 }

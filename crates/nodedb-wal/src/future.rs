@@ -41,13 +41,14 @@ impl Future for DurableFuture {
         }
         // Again at every poll: the record may have been appended only after the future was made.
         self.core.request_sync(self.lsn);
+        let waker = context.waker().clone();
         let mut stage = self.core.stage.lock();
         if let Some(verdict) = self.core.verdict(&stage, self.lsn, Goal::Durable) {
             return Poll::Ready(verdict);
         }
         // Under the lock under which the end of a pass collects: no wake-up falls in between.
         let key = (self.lsn, self.id);
-        let replaced = stage.wakers.insert(key, context.waker().clone());
+        let replaced = stage.wakers.insert(key, waker);
         drop(stage);
         drop(replaced);
         Poll::Pending

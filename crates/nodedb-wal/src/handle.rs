@@ -107,10 +107,13 @@ impl Handle {
     pub(crate) fn close(&self) -> Result<(), WalError> {
         // Held throughout: a second closer returns when the log is closed, not before.
         let mut running = self.running.lock();
-        match running.take() {
-            Some(run) => end(&self.core, run),
-            None => self.core.check_healthy(),
-        }
+        let Some(run) = running.take() else {
+            return self.core.check_healthy();
+        };
+        let closed = end(&self.core, run);
+        drop(running);
+        announce_end(&self.core);
+        closed
     }
 }
 
@@ -124,9 +127,6 @@ fn end(core: &Core, mut run: Running) -> Result<(), WalError> {
             tracing::error!("a thread of the log panicked");
         }
     }
-    let wakers = std::mem::take(&mut core.stage.lock().wakers);
-    wakers.into_values().for_each(std::task::Waker::wake);
-    core.end_watches(&WaitError::Closed);
     let durable = core.durable();
     // A truncation under way comes to its end first: who opens next may use the same names.
     let reclaim = core.reclaim.lock();
@@ -134,6 +134,14 @@ fn end(core: &Core, mut run: Running) -> Result<(), WalError> {
     core.pins.close();
     drop(reclaim);
     closed
+}
+
+/// Tells futures and watches. Out of all locks, that of the handle included: a waker may run a task that
+/// closes the log itself.
+fn announce_end(core: &Core) {
+    let wakers = std::mem::take(&mut core.stage.lock().wakers);
+    wakers.into_values().for_each(std::task::Waker::wake);
+    core.end_watches(&WaitError::Closed);
 }
 
 impl Drop for Handle {
@@ -146,6 +154,7 @@ impl Drop for Handle {
             if let Err(error) = end(&core, run) {
                 tracing::warn!(%error, "log not closed in order");
             }
+            announce_end(&core);
         };
         if !self.core.is_own_thread() {
             return close();

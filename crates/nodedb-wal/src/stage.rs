@@ -15,6 +15,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     mem,
     task::Waker,
+    time::Duration,
 };
 
 /// A batch takes no further group once its body is this long: its memory is used again, and one that
@@ -71,8 +72,8 @@ pub(crate) struct Stage {
     pub(crate) turns: Turns,
     /// The durable position that a recovery will find proven.
     pub(crate) evidence: Option<Lsn>,
-    /// Whether the flusher sleeps until it is woken, with no timer running.
-    pub(crate) flusher_untimed: bool,
+    /// Until when the flusher sleeps if nobody wakes it: zero while it is awake, the maximum for ever.
+    pub(crate) flusher_until: Duration,
     pub(crate) poison: Option<PoisonCause>,
     pub(crate) closing: bool,
     /// Futures by the record they wait for.
@@ -106,7 +107,7 @@ impl Stage {
             lead: None,
             turns: Turns::default(),
             evidence: next_lsn.previous(),
-            flusher_untimed: false,
+            flusher_until: Duration::ZERO,
             poison: None,
             closing: false,
             wakers: BTreeMap::new(),
@@ -240,6 +241,10 @@ impl Stage {
 
     /// Notes that somebody wants the records up to this one, as far as they are appended.
     pub(crate) fn want(&mut self, goal: Goal, up_to: Lsn) {
+        if goal == Goal::Written {
+            let turn = self.turns.turn_of(up_to);
+            self.demand.flush_turn = self.demand.flush_turn.max(Some(turn));
+        }
         let up_to = self.appended().map(|appended| appended.min(up_to));
         self.demand.wait(goal, up_to);
     }
@@ -256,6 +261,7 @@ impl Stage {
         self.offset = self.next_offset();
         self.flight_bytes = mem::take(&mut self.staged_bytes);
         mem::swap(&mut self.batches, batches);
+        self.demand.begin_pass();
         self.turns.begin(self.appended());
     }
 

@@ -84,7 +84,7 @@ fn stage(wal: &Wal, payload: &[u8]) -> Lsn {
 
 fn check(body: impl Fn() + Send + Sync + 'static) {
     let schedules = std::env::var("NODEDB_SCHEDULES").ok();
-    let schedules = schedules.map_or(1_000, |count| count.parse().expect("a number"));
+    let schedules = schedules.map_or(700, |count| count.parse().expect("a number"));
     let body = Arc::new(body);
     let random = Arc::clone(&body);
     shuttle::check_random(move || random(), schedules);
@@ -240,6 +240,49 @@ fn who_gives_up_leaves_the_work_to_others() {
         for writer in hasty {
             writer.join().expect("no panic");
         }
+    });
+}
+
+/// Threads and a future wait for a record that nobody has appended yet, each in its own way, beside a flush
+/// and a close: they get the record, if it comes, or hear that it will not.
+#[test]
+fn who_waits_for_a_record_to_come_gets_it_or_hears_of_the_close() {
+    [false, true].into_iter().for_each(waits_for_a_record_to_come);
+}
+
+fn waits_for_a_record_to_come(closes: bool) {
+    check(move || {
+        let (wal, _disk) = log(64 << 10);
+        let second = Lsn::FIRST.next();
+        let waits: [fn(&Wal, Lsn) -> Result<Lsn, WaitError>; 4] = [
+            |wal, lsn| wal.commit(lsn, FAR),
+            |wal, lsn| wal.wait_durable(lsn, FAR),
+            |wal, lsn| wal.flush(lsn, FAR),
+            |wal, lsn| block_on(wal.durable_future(lsn)),
+        ];
+        let waiting = waits.map(|wait| {
+            let wal = wal.clone();
+            thread::spawn(move || wait(&wal, second))
+        });
+        let writer = wal.clone();
+        let writing = thread::spawn(move || {
+            let Ok(first) = writer.stage(&[record(b"1")], AppendClass::User) else {
+                return;
+            };
+            writer.flush(first.start(), FAR).expect("it had a place");
+            // Wakes nobody by itself, so who waits must be found.
+            drop(writer.stage(&[record(b"2")], AppendClass::User));
+        });
+        let joined =
+            |waiting: JoinHandle<Result<Lsn, WaitError>>| match waiting.join().expect("no panic") {
+                Ok(reached) => assert!(reached >= second),
+                Err(end) => assert!(wal.appended() < Some(second), "{end}"),
+            };
+        if closes {
+            wal.close().expect("no fault");
+        }
+        writing.join().expect("no panic");
+        waiting.into_iter().for_each(joined);
     });
 }
 

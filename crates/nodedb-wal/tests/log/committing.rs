@@ -12,7 +12,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Wake, Waker},
+    task::{Context, Poll, Wake, Waker},
     thread,
     time::Duration,
 };
@@ -216,4 +216,27 @@ fn the_last_handle_may_be_dropped_on_a_thread_of_the_log() {
     drop(slot);
     until("it can be opened again", || Wal::open(&disk.env(), dir(), options()).is_ok());
     assert!(owner.0.lock().expect("no panic").is_none(), "the flusher has dropped it");
+}
+
+/// A task that is run where it is woken, and closes the log when it hears of the end: the thread that was
+/// closing it waited for itself.
+#[test]
+fn a_waker_may_close_the_log_that_is_being_closed() {
+    struct Closes(Wal);
+    impl Wake for Closes {
+        fn wake(self: Arc<Self>) {
+            self.0.close().expect("closed in order");
+        }
+    }
+    let Log { wal, env, .. } = Log::create(SimFiles::new(9), options());
+    let mut future = Box::pin(wal.durable_future(Lsn::FIRST));
+    let waker = Waker::from(Arc::new(Closes(wal.clone())));
+    assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    drop(waker);
+    let close = Box::new(move || wal.close().expect("closed in order"));
+    let closing = env.threads.spawn("closing", close).expect("a thread");
+    until("the close ends", || closing.is_finished());
+    closing.join().expect("no panic");
+    let polled = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(polled, Poll::Ready(Err(WaitError::Closed))), "{polled:?}");
 }

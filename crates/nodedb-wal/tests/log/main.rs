@@ -24,6 +24,7 @@ mod seeking;
 mod space;
 mod stress;
 mod tailing;
+mod timers;
 mod tools;
 mod tripwire;
 mod waiter;
