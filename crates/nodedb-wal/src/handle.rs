@@ -89,7 +89,7 @@ impl Handle {
             options,
             control: parts.control,
             segments,
-            pins: Arc::new(Pins::open(env, dir, log_id, next)?),
+            pins: Arc::new(Pins::open(env, dir, log_id)?),
             stage,
             commit_ms: parts.commit_ms,
             log_offset,

@@ -9,7 +9,8 @@ use std::time::Duration;
 pub struct LogOptions {
     /// Size of a segment file, a multiple of 4 KiB. Fixed at creation; `open` takes it from disk.
     pub segment_bytes: u64,
-    /// Prepared segments to keep ready for writers, besides the one held back for housekeeping.
+    /// Prepared segments to keep ready for writers, besides the one held back for housekeeping. Up to twice
+    /// as many are kept of truncated segments.
     pub spares: usize,
     /// Most bytes that may wait in memory for the flusher; beyond it appends meet back-pressure.
     pub staging_bytes_max: usize,

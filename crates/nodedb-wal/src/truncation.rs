@@ -123,10 +123,17 @@ pub(crate) fn truncate(core: &Core, plan: &TruncationPlan) -> Result<Truncated, 
     Ok(Truncated { segments, recycled, oldest: core.segments.oldest() })
 }
 
-/// Makes a spare of a segment that nobody reads while spares are missing, also with the `retired` ones that
-/// are not ready yet; else removes its file.
+/// Makes a spare of a segment that nobody reads, up to a few more than are prepared, with the `retired` ones
+/// that are not ready yet; else removes its file.
+///
+/// Not on a full disk: who truncates there wants the space. More, because a rotation has one prepared at once, long before the next truncation: with as many as are
+/// prepared, a truncation would always find them complete, every segment would be removed, and a log under
+/// load would fill new files with zeros for ever, beside its own writes.
 fn retire(core: &Core, segment: &Arc<Segment>, retired: usize) -> Result<Option<Spare>, WalError> {
-    let missing = core.stage.lock().ready.len() + retired <= core.options.spares;
+    let stage = core.stage.lock();
+    let most = if stage.starved { core.options.spares } else { 2 * core.options.spares };
+    let missing = stage.ready.len() + retired <= most;
+    drop(stage);
     // A viewed file is left to its readers: they keep the inode, writing anew would change their bytes.
     if core.options.recycle && missing && segment.is_reusable() {
         let number = core.next_spare.fetch_add(1, Ordering::Relaxed);

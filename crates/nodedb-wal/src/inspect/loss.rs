@@ -75,12 +75,12 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn make(env: &Env, dir: &Path, at: Lsn) -> Result<Self, WalError> {
-        let listing = Listing::read(env, dir)?;
-        let control = read_control(env, dir, &listing)?.newest;
+        let mut walk = Walk::new(env, dir)?;
+        let control = read_control(env, dir, &walk.listing)?.newest;
         match Intent::pending(env, dir, &control) {
-            Ok(Some(intent)) if belongs(&intent, &listing, &control) => {
-                let unfinished = intent.unfinished(dir);
+            Ok(Some(intent)) if belongs(&intent, &walk.listing, &control) => {
                 let same = intent.at == at;
+                let unfinished = intent.unfinished(dir);
                 return if same { Ok(Self { intent, begun: true }) } else { Err(unfinished) };
             }
             // A mark that cannot be read, or is of another state of the log, keeps the log from opening,
@@ -90,7 +90,6 @@ impl Plan {
         }
         // No end of the log mends them, and while they are damaged it stays shut.
         pins::read(env, dir, &control.log_id)?;
-        let mut walk = Walk::new(env, dir)?;
         let kept = last_kept(&mut walk, at)?;
         let intent = decide(env, dir, &walk, (&control, at, kept))?;
         Ok(Self { intent, begun: false })

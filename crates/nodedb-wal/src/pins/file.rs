@@ -69,18 +69,9 @@ impl PinFile {
     /// Takes over what is there. It is written again: it may have come from a page cache that a failed
     /// sync left clean, and only one slot may be whole.
     ///
-    /// A pin beyond `next`, the next record, is one that an older PINS brought back after a lossy truncation
-    /// had cut its record. It is put back to `next` before others can come in the place of those: it would
-    /// let go of them. `None` leaves the pins as they are.
-    ///
     /// # Errors
     /// As [`read`].
-    pub(super) fn open(
-        env: &Env,
-        dir: &Path,
-        log_id: [u8; 16],
-        next: Option<Lsn>,
-    ) -> Result<Self, WalError> {
+    pub(super) fn open(env: &Env, dir: &Path, log_id: [u8; 16]) -> Result<Self, WalError> {
         let path = dir.join(PINS);
         let found = read_slot(env, &path, &log_id)?;
         let open = || env.files.open(&path, Open::ReadWrite).map_err(WalError::io("open", &path));
@@ -88,15 +79,7 @@ impl PinFile {
         let none = PinSlot { log_id, generation: 0, pins: StoredPins::new() };
         let mut opened = Self { path, file, state: found.unwrap_or(none), end: None };
         if opened.file.is_some() {
-            let mut pins = opened.state.pins.clone();
-            for (name, pin) in &mut pins {
-                let next = next.unwrap_or(pin.lsn);
-                if pin.lsn > next {
-                    tracing::warn!(%name, was = %pin.lsn, %next, "named pin put back to the log's end");
-                    pin.lsn = next;
-                }
-            }
-            opened.write(env, pins)?;
+            opened.write(env, opened.state.pins.clone())?;
         }
         Ok(opened)
     }
@@ -192,7 +175,7 @@ pub(crate) fn give_up_behind(
     log_id: [u8; 16],
     kept: Option<Lsn>,
 ) -> Result<(), WalError> {
-    let mut file = PinFile::open(env, dir, log_id, None)?;
+    let mut file = PinFile::open(env, dir, log_id)?;
     let mut pins = file.pins().clone();
     let behind =
         |pin: &&mut StoredPin| pin.state == PinState::Holding && pin.lsn > Lsn::after(kept);

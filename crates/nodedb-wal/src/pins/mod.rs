@@ -65,17 +65,12 @@ impl Held {
 }
 
 impl Pins {
-    /// The pins of a log that is being opened and whose next record is `next`; nobody holds a handle yet.
+    /// The pins of a log that is being opened; nobody holds a handle yet.
     ///
     /// # Errors
     /// As [`read`], and `Io` if what was read cannot be written again.
-    pub(crate) fn open(
-        env: &Env,
-        dir: &Path,
-        log_id: [u8; 16],
-        next: Lsn,
-    ) -> Result<Self, WalError> {
-        let file = PinFile::open(env, dir, log_id, Some(next))?;
+    pub(crate) fn open(env: &Env, dir: &Path, log_id: [u8; 16]) -> Result<Self, WalError> {
+        let file = PinFile::open(env, dir, log_id)?;
         let held = |(name, pin): (&String, &StoredPin)| {
             (name.clone(), NamedHold { pin: *pin, attached: false })
         };

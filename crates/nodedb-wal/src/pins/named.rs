@@ -123,9 +123,7 @@ impl NamedPin {
         &self.name
     }
 
-    /// The first record that it holds or, if it was invalidated, held. After a lossy truncation it lies no
-    /// higher than behind the last record that was kept: a follower that is further on has what is none.
-    /// This is where a follower that
+    /// The first record that it holds or, if it was invalidated, held. This is where a follower that
     /// advances the pin behind what it has applied goes on after a restart.
     pub fn lsn(&self) -> Lsn {
         self.pin().lsn

@@ -28,31 +28,6 @@ fn copies_survive_in_a_directory_that_was_not_durable() {
     opens_with(&left, &contents, Some(lsn(6)));
 }
 
-/// The records after the cut come again with other contents. A pin that stood beyond them let go of
-/// those, which its follower never got, and the follower went on behind them without a word.
-#[test]
-fn a_pin_beyond_the_cut_holds_what_comes_after_it() {
-    let log = Log::create(SimFiles::new(21), options());
-    for byte in 0..9 {
-        log.commit(&[byte; 300]);
-    }
-    let names = ["ahead", "at-the-cut", "behind"];
-    for (name, at) in names.into_iter().zip([9, 6, 3]) {
-        drop(pin(&log.wal, name, lsn(at)).expect("a free name"));
-    }
-    let disk = killed(&log.disk);
-    truncate(&disk, lsn(5)).expect("any end");
-    for left in [disk.crash_losing_all(), killed(&disk)] {
-        let (log, _) = Log::open(left, options()).expect("it was cut in order");
-        let found: Vec<_> = log.wal.named_pins().iter().map(|pin| pin.lsn).collect();
-        assert_eq!(found, [lsn(6), lsn(6), lsn(3)]);
-        // Durably: by the time of a later life the log has grown past where the pin was.
-        log.fill_segments(3);
-        let (log, _) = Log::open(log.disk.crash_losing_all(), options()).expect("sound");
-        assert_eq!(pin(&log.wal, "ahead", lsn(1)).expect("there").lsn(), lsn(6));
-    }
-}
-
 /// It dropped records for nothing: the log stayed shut.
 #[test]
 fn a_log_is_not_cut_for_damaged_pins() {
