@@ -211,7 +211,8 @@ pub enum WalError {
     /// Nothing was changed.
     #[error(
         "the log cannot be cut at record {at}, which would end it at {}: it must keep record {} and is \
-         readable up to {}; give a record between the two, or restore from the archive",
+         readable up to {}; give a record between the two, where there is one, or restore from the \
+         archive",
         Lsn::encode(*kept), Lsn::encode(*lowest), Lsn::encode(*highest)
     )]
     CannotTruncate {

@@ -1,5 +1,6 @@
 //! As little of a runtime as futures can do with.
 
+use nodedb_env::Env;
 use std::{
     future::Future,
     pin::pin,
@@ -20,19 +21,26 @@ impl Wake for Unpark {
     }
 }
 
-/// Runs a future to its end on this thread. Polls only when woken: a lost wake-up ends the test.
+/// Runs a future to its end on this thread. A lost wake-up ends the test.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    let env = Env::real();
+    let deadline = env.clock.now() + Duration::from_secs(20);
+    resolve(&env, future, deadline).expect("somebody wakes the future")
+}
+
+/// Runs a future on this thread; `None` if the deadline comes first. Polls only when woken.
+pub(crate) fn resolve<F: Future>(env: &Env, future: F, deadline: Duration) -> Option<F::Output> {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
     let mut future = pin!(future);
-    let clock = nodedb_env::Env::real().clock;
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
-            return output;
+            return Some(output);
         }
-        let patience = clock.now() + Duration::from_secs(20);
-        thread::park_timeout(Duration::from_secs(20));
-        assert!(clock.now() < patience, "nobody woke the future");
+        thread::park_timeout(deadline.checked_sub(env.clock.now())?);
+        if env.clock.now() >= deadline {
+            return None;
+        }
     }
 }
 

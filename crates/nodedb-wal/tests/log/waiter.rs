@@ -1,17 +1,11 @@
 //! Every way in which somebody waits for the log.
 
-use crate::world::record;
+use crate::{executor::resolve, world::record};
 use nodedb_env::Env;
 use nodedb_types::{ErrorKind, Lsn};
-use nodedb_wal::{AppendClass, DurabilityListener, PoisonCause, WaitError, Wal};
+use nodedb_wal::{AppendClass, DurabilityListener, PoisonCause, ReadLimit, WaitError, Wal};
 use parking_lot::{Condvar, Mutex};
-use std::{
-    future::Future,
-    pin::pin,
-    sync::Arc,
-    task::{Context, Poll, Wake, Waker},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 /// A kind of waiter. A new one is added here and nowhere else: every test that goes through all kinds
 /// then has it.
@@ -23,6 +17,8 @@ pub(crate) enum Waiter {
     Future,
     Sync,
     Listener,
+    Watch,
+    Tail,
     Room,
 }
 
@@ -38,13 +34,15 @@ pub(crate) enum Promise {
 }
 
 impl Waiter {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Durable,
         Self::Commit,
         Self::Flush,
         Self::Future,
         Self::Sync,
         Self::Listener,
+        Self::Watch,
+        Self::Tail,
         Self::Room,
     ];
 
@@ -57,9 +55,13 @@ impl Waiter {
 
     pub(crate) const fn promise(self) -> Promise {
         match self {
-            Self::Durable | Self::Commit | Self::Future | Self::Sync | Self::Listener => {
-                Promise::Durable
-            }
+            Self::Durable
+            | Self::Commit
+            | Self::Future
+            | Self::Sync
+            | Self::Listener
+            | Self::Watch
+            | Self::Tail => Promise::Durable,
             Self::Flush => Promise::Written,
             Self::Room => Promise::Nothing,
         }
@@ -85,6 +87,17 @@ impl Waiter {
             // Of all that is appended, and of no record that is not.
             Self::Sync => wal.sync(deadline).map_err(kind)?.max(Some(lsn)).unwrap_or(lsn),
             Self::Listener => return listen(env, wal, lsn, deadline),
+            // These two ask for nothing themselves.
+            Self::Watch => {
+                wal.request_sync(lsn);
+                let watch = wal.subscribe_durable();
+                watch.wait_past(lsn.previous(), deadline).map_err(kind)?
+            }
+            Self::Tail => {
+                wal.request_sync(lsn);
+                let mut tail = wal.tail(lsn, ReadLimit::Durable).map_err(|error| error.kind())?;
+                tail.next_batch(deadline).map_err(|error| error.kind())?.last_lsn
+            }
             Self::Room => {
                 let bytes = record(&[0; 9000]).encoded_len();
                 let room = wal.wait_room(bytes, AppendClass::User, deadline);
@@ -93,26 +106,6 @@ impl Waiter {
         };
         assert!(reached >= lsn, "{self:?} answers {reached}, which is less than was asked for");
         Ok(())
-    }
-}
-
-/// Runs a future on this thread; `None` if the deadline comes first.
-pub(crate) fn resolve<F: Future>(env: &Env, future: F, deadline: Duration) -> Option<F::Output> {
-    struct Unpark(std::thread::Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    let mut context = Context::from_waker(&waker);
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(done) = future.as_mut().poll(&mut context) {
-            return Some(done);
-        }
-        let left = deadline.checked_sub(env.clock.now())?;
-        std::thread::park_timeout(left);
     }
 }
 

@@ -1,11 +1,14 @@
 //! Appending, waiting, failing.
 
-use crate::world::{Log, SEGMENT, dir, killed, lsn, options, record, segment};
+use crate::{
+    executor::block_on,
+    world::{Log, SEGMENT, dir, killed, lsn, options, record, segment},
+};
 use nodedb_testkit::SimFiles;
 use nodedb_types::{Durability, ErrorKind, Lsn, LsnRange};
 use nodedb_wal::{
-    AppendClass, AppendError, DurabilityListener, DurableFuture, LogHealth, LogOptions,
-    PoisonCause, ReadLimit, Record, WaitError, Wal, WalError,
+    AppendClass, AppendError, DurabilityListener, LogHealth, LogOptions, PoisonCause, ReadLimit,
+    Record, WaitError, Wal, WalError,
 };
 use std::{
     future::Future,
@@ -14,7 +17,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Poll, Wake, Waker},
+    task::{Context, Waker},
     time::Duration,
 };
 
@@ -341,23 +344,4 @@ fn a_rotation_makes_the_old_segment_durable_at_any_level() {
     assert_eq!(log.wal.segments()[0].path, segment(1));
     let (_, report) = Log::open(log.disk.crash_losing_all(), options()).expect("sound");
     assert!(report.last >= last_of_first);
-}
-
-/// Runs a future on this thread.
-fn block_on(future: DurableFuture) -> Result<Lsn, WaitError> {
-    struct Unpark(std::thread::Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    let mut context = Context::from_waker(&waker);
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(done) = future.as_mut().poll(&mut context) {
-            return done;
-        }
-        std::thread::park_timeout(Duration::from_secs(20));
-    }
 }
