@@ -13,8 +13,9 @@ use std::{
     sync::Arc,
 };
 
-/// Bytes read at once, unless one batch is longer.
-const WINDOW: usize = 1 << 20;
+/// Bytes read at once, unless one batch is longer. What is copied is hashed next, so it should still be in
+/// the processor's cache: a window of 1 MiB measured a sixth slower.
+const WINDOW: usize = 1 << 18;
 
 /// A walk over the batches of a segment, as far as they are valid.
 #[derive(Debug)]
