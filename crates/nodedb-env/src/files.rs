@@ -1,6 +1,13 @@
 //! The file-system port.
 
-use std::{ffi::OsString, fmt::Debug, io, os::fd::BorrowedFd, path::Path, sync::Arc};
+use std::{
+    ffi::OsString,
+    fmt::Debug,
+    io,
+    os::fd::BorrowedFd,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// How a file is opened. Regular files only; a symbolic link is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -207,23 +214,33 @@ pub trait Files: Send + Sync + Debug {
         Ok(bytes)
     }
 
+    /// Writes these contents, whole and durable, into `path.tmp`, whose name it answers: what is still
+    /// missing is to rename it and to sync the directory.
+    ///
+    /// # Errors
+    /// What the system reports. A part of the temporary file may stay; the next call removes it.
+    fn prepare(&self, path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".tmp");
+        let temporary = PathBuf::from(name);
+        if self.entry(&temporary)?.is_some() {
+            self.remove_file(&temporary)?;
+        }
+        let file = self.open(&temporary, Open::CreateNew)?;
+        file.write_all_at(bytes, 0)?;
+        // The contents first: a rename that survives a power cut before them names an empty file.
+        file.sync_data()?;
+        Ok(temporary)
+    }
+
     /// Replaces the file at `path` by one with these contents, durably and in one step: `path.tmp`,
     /// sync, rename, sync of the directory.
     ///
     /// # Errors
     /// What the system reports; then the old or the new file is there, whole.
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let mut name = path.as_os_str().to_owned();
-        name.push(".tmp");
-        let temporary = Path::new(&name);
-        if self.entry(temporary)?.is_some() {
-            self.remove_file(temporary)?;
-        }
-        let file = self.open(temporary, Open::CreateNew)?;
-        file.write_all_at(bytes, 0)?;
-        // The contents first: a rename that survives a power cut before them names an empty file.
-        file.sync_data()?;
-        self.rename(temporary, path)?;
+        let temporary = self.prepare(path, bytes)?;
+        self.rename(&temporary, path)?;
         self.sync_dir(path.parent().unwrap_or(Path::new(".")))
     }
 }

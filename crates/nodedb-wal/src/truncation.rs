@@ -126,9 +126,10 @@ pub(crate) fn truncate(core: &Core, plan: &TruncationPlan) -> Result<Truncated, 
 /// Makes a spare of a segment that nobody reads, up to a few more than are prepared, with the `retired` ones
 /// that are not ready yet; else removes its file.
 ///
-/// Not on a full disk: who truncates there wants the space. More, because a rotation has one prepared at once, long before the next truncation: with as many as are
+/// More, because a rotation has one prepared at once, long before the next truncation: with as many as are
 /// prepared, a truncation would always find them complete, every segment would be removed, and a log under
-/// load would fill new files with zeros for ever, beside its own writes.
+/// load would fill new files with zeros for ever, beside its own writes. Not on a full disk: who truncates
+/// there wants the space.
 fn retire(core: &Core, segment: &Arc<Segment>, retired: usize) -> Result<Option<Spare>, WalError> {
     let stage = core.stage.lock();
     let most = if stage.starved { core.options.spares } else { 2 * core.options.spares };

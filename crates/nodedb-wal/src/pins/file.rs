@@ -78,8 +78,8 @@ impl PinFile {
         let file = found.as_ref().map(|_| open()).transpose()?;
         let none = PinSlot { log_id, generation: 0, pins: StoredPins::new() };
         let mut opened = Self { path, file, state: found.unwrap_or(none), end: None };
-        if opened.file.is_some() {
-            opened.write(env, opened.state.pins.clone())?;
+        if let Some(file) = opened.file.clone() {
+            opened.write(file.as_ref(), opened.state.pins.clone())?;
         }
         Ok(opened)
     }
@@ -105,19 +105,10 @@ impl PinFile {
 
     /// Writes a file that will hold these pins, whole and durable before it has its name.
     fn prepare(&self, env: &Env, pins: &StoredPins) -> Result<PathBuf, WalError> {
-        let mut name = self.path.clone().into_os_string();
-        name.push(".tmp");
-        let temporary = PathBuf::from(name);
-        let io = |operation| WalError::io(operation, &temporary);
-        if env.files.entry(&temporary).map_err(io("look at"))?.is_some() {
-            env.files.remove_file(&temporary).map_err(io("remove"))?;
-        }
         let generation = self.state.generation + 1;
         let slot = PinSlot { pins: pins.clone(), generation, ..self.state.clone() };
-        let file = env.files.open(&temporary, Open::CreateNew).map_err(io("create"))?;
-        file.write_all_at(&slot.encode().repeat(2), 0).map_err(io("write"))?;
-        file.sync_data().map_err(io("sync"))?;
-        Ok(temporary)
+        let bytes = slot.encode().repeat(2);
+        env.files.prepare(&self.path, &bytes).map_err(WalError::io("create", &self.path))
     }
 
     /// Gives a prepared file its name, durably. The caller has the directory to itself.
@@ -137,26 +128,16 @@ impl PinFile {
         Ok(())
     }
 
-    /// Makes these pins the durable ones.
-    fn write(&mut self, env: &Env, pins: StoredPins) -> Result<(), WalError> {
+    /// Makes these pins the durable ones, in the file that is there.
+    fn write(&mut self, file: &dyn File, pins: StoredPins) -> Result<(), WalError> {
         let mut next = PinSlot { pins, ..self.state.clone() };
-        if let Some(file) = self.file.clone() {
-            for _ in 0..2 {
-                next.generation += 1;
-                let offset = if next.generation.is_multiple_of(2) { 0 } else { SLOT as u64 };
-                let io = |operation| WalError::io(operation, &self.path);
-                file.write_all_at(&next.encode(), offset).map_err(io("write"))?;
-                // Before the other slot is touched: until then that one is what a crash leaves.
-                file.sync_data().map_err(io("sync"))?;
-            }
-        } else {
+        let io = |operation| WalError::io(operation, &self.path);
+        for _ in 0..2 {
             next.generation += 1;
-            let bytes = next.encode().repeat(2);
-            let io = |operation| WalError::io(operation, &self.path);
-            // Whole and durable before it has its name, which is durable when this returns.
-            env.files.replace(&self.path, &bytes).map_err(io("create"))?;
-            let file = env.files.open(&self.path, Open::ReadWrite).map_err(io("open"))?;
-            self.file = Some(file);
+            let offset = if next.generation.is_multiple_of(2) { 0 } else { SLOT as u64 };
+            file.write_all_at(&next.encode(), offset).map_err(io("write"))?;
+            // Before the other slot is touched: until then that one is what a crash leaves.
+            file.sync_data().map_err(io("sync"))?;
         }
         self.state = next;
         Ok(())
@@ -175,8 +156,11 @@ pub(crate) fn give_up_behind(
     log_id: [u8; 16],
     kept: Option<Lsn>,
 ) -> Result<(), WalError> {
-    let mut file = PinFile::open(env, dir, log_id)?;
-    let mut pins = file.pins().clone();
+    let mut opened = PinFile::open(env, dir, log_id)?;
+    let Some(file) = opened.file.clone() else {
+        return Ok(());
+    };
+    let mut pins = opened.pins().clone();
     let behind =
         |pin: &&mut StoredPin| pin.state == PinState::Holding && pin.lsn > Lsn::after(kept);
     let mut given_up = 0;
@@ -185,7 +169,7 @@ pub(crate) fn give_up_behind(
         given_up += 1;
     }
     if given_up > 0 {
-        file.write(env, pins)?;
+        opened.write(file.as_ref(), pins)?;
     }
     Ok(())
 }
@@ -206,8 +190,8 @@ pub(super) fn change<'a>(
     let mut pins = file.state.pins.clone();
     change(&mut pins);
     let mut directory = None;
-    let written = if file.file.is_some() {
-        file.write(&core.env, pins)
+    let written = if let Some(open) = file.file.clone() {
+        file.write(open.as_ref(), pins)
     } else {
         match file.prepare(&core.env, &pins) {
             Err(full @ WalError::NoSpace { .. }) => return Err(full),
