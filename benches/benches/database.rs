@@ -149,6 +149,8 @@ fn engine(vectors: &[Vec<f32>]) -> VectorEngine {
             key: key(row).into(),
             value: "{}".into(),
             vectors: vec![VectorChange { index: INDEX, vector: Some(vector.clone()) }],
+            expires: None,
+            fields: Vec::new(),
         };
         let at = Stamp { epoch: LogEpoch::new(1), lsn: Lsn::FIRST.advance(row) };
         engine.apply(at, TenantId::DEFAULT, &redo);

@@ -52,6 +52,8 @@ fn put(engine: &mut DocumentEngine, row: u64) {
         key: key(row).into(),
         value: value.into(),
         vectors: Vec::new(),
+        expires: None,
+        fields: Vec::new(),
     };
     let lsn = Lsn::FIRST.advance(row);
     let stamp = Stamp { epoch: LogEpoch::new(1), lsn };

@@ -33,6 +33,8 @@ fn set(engine: &mut VectorEngine, lsn: u64, key: u64) {
         key: key.to_le_bytes().to_vec().into(),
         value: Vec::new().into(),
         vectors: vec![VectorChange { index: INDEX, vector: Some(vector(lsn)) }],
+        expires: None,
+        fields: Vec::new(),
     };
     let at = Stamp { epoch: LogEpoch::new(1), lsn: Lsn::from_u64(lsn).expect("not 0") };
     engine.apply(at, TenantId::DEFAULT, &redo);

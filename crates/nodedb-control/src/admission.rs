@@ -136,7 +136,14 @@ mod tests {
 
     fn index(field: &str, dimensions: u32) -> VectorIndex {
         let (id, metric) = (IndexId::new(1), Metric::L2);
-        VectorIndex { id, field: field.to_owned(), dimensions, metric }
+        VectorIndex {
+            id,
+            field: field.to_owned(),
+            dimensions,
+            metric,
+            storage: nodedb_engine::VectorStorage::default(),
+            state: nodedb_engine::IndexState::default(),
+        }
     }
 
     #[test]

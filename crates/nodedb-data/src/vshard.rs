@@ -85,6 +85,8 @@ impl Vshard {
             | Redo::Delete { crdt: None, .. }
             | Redo::CrdtMerge { .. }
             | Redo::CrdtSnapshot { .. }
+            | Redo::IndexRows { .. }
+            | Redo::Idempotency(_)
             | Redo::Catalog(_) => {}
         }
     }

@@ -165,7 +165,7 @@ impl DocumentEngine {
                 let rows = CrdtRows { snapshot: true, updates: Vec::new() };
                 self.write_head(place, at, &rows);
             }
-            Redo::Catalog(_) => {}
+            Redo::IndexRows { .. } | Redo::Idempotency(_) | Redo::Catalog(_) => {}
         }
     }
 }
@@ -189,7 +189,7 @@ impl Engine for DocumentEngine {
             Redo::Catalog(CatalogChange::DropCollection { id, .. }) => {
                 return self.drop_collection(at.lsn, *id);
             }
-            Redo::Catalog(_) => return,
+            Redo::IndexRows { .. } | Redo::Idempotency(_) | Redo::Catalog(_) => return,
         };
         // Ids are never reused, so a record of a dropped collection is older than the drop.
         if self.dropped.contains(&collection) {

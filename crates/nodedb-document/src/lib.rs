@@ -48,6 +48,8 @@
 //!     key: "greeting".into(),
 //!     value: r#"{"text":"hello"}"#.into(),
 //!     vectors: Vec::new(),
+//!,
+//!     expires: None, fields: Vec::new(),
 //! };
 //! let stamp = Stamp { epoch: LogEpoch::new(1), lsn: Lsn::FIRST };
 //! engine.apply(stamp, TenantId::DEFAULT, &put);

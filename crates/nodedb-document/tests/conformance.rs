@@ -109,7 +109,7 @@ impl Subject for Documents {
                 Redo::Catalog(CatalogChange::DropCollection { id, .. }) => {
                     dropped.insert(*id);
                 }
-                Redo::Catalog(_) => {}
+                Redo::Catalog(_) | Redo::IndexRows { .. } | Redo::Idempotency(_) => {}
             }
         }
         let mut out = String::new();
@@ -143,12 +143,19 @@ fn redo(crdt: &mut BTreeMap<u32, CrdtRows>, chance: &mut Chance, number: u64, co
         return Redo::Catalog(CatalogChange::DropCollection { id, indexes });
     }
     match chance.below(8) {
-        0 => Redo::Delete { collection: plain, key, vectors: Vec::new(), crdt: None },
+        0 => Redo::Delete {
+            collection: plain,
+            key,
+            vectors: Vec::new(),
+            fields: Vec::new(),
+            crdt: None,
+        },
         1 => Redo::Delete {
             collection: CRDT,
             key,
             vectors: Vec::new(),
             crdt: Some(crdt.remove(&which).unwrap_or_default()),
+            fields: Vec::new(),
         },
         2 | 3 => {
             let rows = crdt.entry(which).or_default();
@@ -165,7 +172,14 @@ fn redo(crdt: &mut BTreeMap<u32, CrdtRows>, chance: &mut Chance, number: u64, co
                 replaced: crdt.insert(which, rows).unwrap_or_default(),
             }
         }
-        _ => Redo::Put { collection: plain, key, value: blob, vectors: Vec::new() },
+        _ => Redo::Put {
+            collection: plain,
+            key,
+            value: blob,
+            expires: None,
+            vectors: Vec::new(),
+            fields: Vec::new(),
+        },
     }
 }
 

@@ -127,6 +127,7 @@ fn a_crdt_document_is_its_rows_in_order() {
             key: Bytes::from_static(b"doc"),
             vectors: Vec::new(),
             crdt: Some(three),
+            fields: Vec::new(),
         };
         engine.apply(stamp(5), TENANT, &redo);
         bench.flush(&mut engine, 5);
@@ -184,6 +185,8 @@ fn a_dropped_collection_is_gone_for_good_and_its_rows_are_purged() {
                 key: Bytes::from_static(b"k"),
                 value: Bytes::from_static(b"v"),
                 vectors: Vec::new(),
+                expires: None,
+                fields: Vec::new(),
             };
             engine.apply(stamp(round), TENANT, &redo);
             bench.flush(&mut engine, round);

@@ -1,7 +1,7 @@
 //! The catalog: tenants, collections, drop markers and the counters of ids.
 
 use crate::{
-    CatalogChange, Collection,
+    CatalogChange, Collection, Index,
     collection::name,
     redo::{count, put_count},
 };
@@ -43,6 +43,36 @@ pub enum CatalogError {
     Missing {
         /// What was named.
         name: String,
+    },
+    /// The collection has an index over that field or path.
+    #[error("`{name}` has an index over `{over}` already: drop it first")]
+    IndexExists {
+        /// The collection.
+        name: Name,
+        /// The field or path.
+        over: String,
+    },
+    /// The collection has no such index.
+    #[error("`{name}` has no such index: see `collection list`")]
+    IndexMissing {
+        /// The collection.
+        name: Name,
+    },
+    /// The number of indexes has reached its limit.
+    #[error("`{name}` has {limit} indexes, which is the limit: drop one first")]
+    TooManyIndexes {
+        /// The collection.
+        name: Name,
+        /// The limit.
+        limit: usize,
+    },
+    /// A unique index over a collection of several partitions, none of which sees the others' values.
+    #[error("`{name}` has {partitions} partitions, and a unique index needs one: create it with 1")]
+    UniqueNeedsOnePartition {
+        /// The collection.
+        name: Name,
+        /// Its partitions.
+        partitions: u16,
     },
     /// The number of collections has reached its limit.
     #[error("{limit} collections exist, which is the limit: drop one first")]
@@ -142,11 +172,23 @@ impl Catalog {
                 }
                 Ok(())
             }
-            CatalogChange::DropCollection { id, .. } => match self.get(*id) {
-                Some(_) => Ok(()),
-                None => Err(CatalogError::Missing { name: format!("with id {id}") }),
-            },
+            CatalogChange::DropCollection { id, .. } => self.existing(*id).map(drop),
+            CatalogChange::CreateIndex { collection, index } => {
+                check_index(self.existing(*collection)?, index, self.next_index)
+            }
+            CatalogChange::IndexReady { collection, index }
+            | CatalogChange::DropIndex { collection, index } => {
+                let collection = self.existing(*collection)?;
+                if collection.index_ids().any(|id| id == *index) {
+                    return Ok(());
+                }
+                Err(CatalogError::IndexMissing { name: collection.name.clone() })
+            }
         }
+    }
+
+    fn existing(&self, id: CollectionId) -> Result<&Collection, CatalogError> {
+        self.get(id).ok_or_else(|| CatalogError::Missing { name: format!("with id {id}") })
     }
 
     /// Applies a logged change. Applying it again changes nothing.
@@ -157,7 +199,7 @@ impl Catalog {
                 self.next_tenant = self.next_tenant.max(id.get() + 1);
             }
             CatalogChange::CreateCollection(collection) => {
-                let indexes = collection.vectors.iter().map(|index| index.id.get() + 1);
+                let indexes = collection.index_ids().map(|id| id.get() + 1);
                 self.next_index = indexes.fold(self.next_index, u32::max);
                 self.next_collection = self.next_collection.max(collection.id.get() + 1);
                 if !self.dropped.contains_key(&collection.id) {
@@ -169,6 +211,27 @@ impl Catalog {
                 self.collections.remove(id);
                 self.dropped.entry(*id).or_insert(at);
             }
+            CatalogChange::CreateIndex { collection, index } => {
+                // Ids rise in the order of the log, so a lower one is a repetition, perhaps of an index
+                // that was dropped since, whose rows may still be stored.
+                if index.id().get() >= self.next_index {
+                    self.next_index = index.id().get() + 1;
+                    self.change(*collection, |collection| collection.add_index(index.clone()));
+                }
+            }
+            CatalogChange::IndexReady { collection, index } => {
+                self.change(*collection, |collection| collection.index_ready(*index));
+            }
+            CatalogChange::DropIndex { collection, index } => {
+                self.change(*collection, |collection| collection.drop_index(*index));
+            }
+        }
+    }
+
+    /// Changes a collection, if it is still there.
+    fn change(&mut self, id: CollectionId, change: impl FnOnce(&mut Collection)) {
+        if let Some(created) = self.collections.get_mut(&id) {
+            change(&mut created.collection);
         }
     }
 
@@ -212,7 +275,7 @@ impl Catalog {
                 Ok((name, TenantId::new(reader.u64("tenant id")?)))
             })
             .collect::<Result<_, DecodeError>>()?;
-        let collections = count(&mut reader, "collection count", 31)?;
+        let collections = count(&mut reader, "collection count", 35)?;
         let collections = (0..collections)
             .map(|_| {
                 let at = reader.lsn("creation lsn")?;
@@ -227,6 +290,29 @@ impl Catalog {
         reader.finish()?;
         Ok(Self { tenants, collections, dropped, next_tenant, next_collection, next_index })
     }
+}
+
+/// Whether a collection may get this index. `next` is the id that no index had yet: an index that was
+/// dropped must never come back under its old one, since its rows may still be stored.
+fn check_index(collection: &Collection, index: &Index, next: u32) -> Result<(), CatalogError> {
+    let name = || collection.name.clone();
+    let over = index.over();
+    let taken = match index {
+        Index::Vector(_) => collection.vector_index(over).is_some(),
+        Index::Field(_) => collection.field_index(over).is_some(),
+    };
+    if taken || index.id().get() < next {
+        return Err(CatalogError::IndexExists { name: name(), over: over.to_owned() });
+    }
+    if collection.index_ids().count() >= limits::INDEXES_MAX {
+        return Err(CatalogError::TooManyIndexes { name: name(), limit: limits::INDEXES_MAX });
+    }
+    let unique = matches!(index, Index::Field(field) if field.unique);
+    if unique && collection.partitions != 1 {
+        let partitions = collection.partitions;
+        return Err(CatalogError::UniqueNeedsOnePartition { name: name(), partitions });
+    }
+    Ok(())
 }
 
 #[cfg(test)]

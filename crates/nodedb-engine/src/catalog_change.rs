@@ -1,7 +1,7 @@
 //! One change of the catalog.
 
 use crate::{
-    Collection,
+    Collection, Index,
     collection::name,
     redo::{count, put_count},
 };
@@ -26,6 +26,28 @@ pub enum CatalogChange {
         /// Its indexes, so that the vector engine needs no catalog.
         indexes: Vec<IndexId>,
     },
+    /// A new index of a collection. From its record on every write keeps it; if the collection may
+    /// have documents it is `Building` until they are added.
+    CreateIndex {
+        /// Of which collection.
+        collection: CollectionId,
+        /// The index.
+        index: Index,
+    },
+    /// An index has every document.
+    IndexReady {
+        /// Of which collection.
+        collection: CollectionId,
+        /// Which index.
+        index: IndexId,
+    },
+    /// An index is gone. Its id is never used again.
+    DropIndex {
+        /// Of which collection.
+        collection: CollectionId,
+        /// Which index.
+        index: IndexId,
+    },
 }
 
 impl CatalogChange {
@@ -48,6 +70,13 @@ impl CatalogChange {
                     out.extend_from_slice(&index.get().to_le_bytes());
                 }
             }
+            Self::CreateIndex { collection, index } => {
+                out.push(4);
+                out.extend_from_slice(&collection.get().to_le_bytes());
+                index.encode(out);
+            }
+            Self::IndexReady { collection, index } => put_index(out, 5, *collection, *index),
+            Self::DropIndex { collection, index } => put_index(out, 6, *collection, *index),
         }
     }
 
@@ -71,9 +100,32 @@ impl CatalogChange {
                     .collect::<Result<_, _>>()?;
                 Ok(Self::DropCollection { id, indexes })
             }
+            4 => {
+                let collection = CollectionId::new(reader.u32("collection id")?);
+                Ok(Self::CreateIndex { collection, index: Index::decode(reader)? })
+            }
+            5 => {
+                let (collection, index) = index(reader)?;
+                Ok(Self::IndexReady { collection, index })
+            }
+            6 => {
+                let (collection, index) = index(reader)?;
+                Ok(Self::DropIndex { collection, index })
+            }
             other => {
                 Err(DecodeError::OutOfRange { field: "catalog change", value: u64::from(other) })
             }
         }
     }
+}
+
+fn put_index(out: &mut Vec<u8>, code: u8, collection: CollectionId, index: IndexId) {
+    out.push(code);
+    out.extend_from_slice(&collection.get().to_le_bytes());
+    out.extend_from_slice(&index.get().to_le_bytes());
+}
+
+fn index(reader: &mut ByteReader<'_>) -> Result<(CollectionId, IndexId), DecodeError> {
+    let collection = CollectionId::new(reader.u32("collection id")?);
+    Ok((collection, IndexId::new(reader.u32("index id")?)))
 }

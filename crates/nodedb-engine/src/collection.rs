@@ -1,6 +1,10 @@
 //! What the catalog knows of a collection.
 
-use crate::redo::{count, put_count};
+use crate::{
+    FieldIndex, Index, IndexState, VectorIndex,
+    index::{field_index, vector_index},
+    redo::{count, put_count},
+};
 use nodedb_types::{
     ByteReader, CollectionId, DecodeError, IndexId, Name, TenantId, limits, put_bytes,
 };
@@ -27,41 +31,6 @@ impl CollectionKind {
     }
 }
 
-/// How far apart two vectors are. Smaller is nearer for all of them.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Metric {
-    /// 1 - cosine of the angle, 0 to 2. A zero vector has no angle and is refused.
-    Cosine,
-    /// Squared Euclidean distance.
-    L2,
-    /// Negated dot product.
-    Dot,
-}
-
-impl Metric {
-    /// Its name in commands and answers.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Cosine => "cosine",
-            Self::L2 => "l2",
-            Self::Dot => "dot",
-        }
-    }
-}
-
-/// A vector index over one field of a collection.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct VectorIndex {
-    /// Never reused.
-    pub id: IndexId,
-    /// Top-level member of the document that holds the vector.
-    pub field: String,
-    /// Numbers per vector, 1 to [`limits::VECTOR_DIMENSIONS_MAX`].
-    pub dimensions: u32,
-    /// How distance is measured.
-    pub metric: Metric,
-}
-
 /// A collection.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Collection {
@@ -77,9 +46,45 @@ pub struct Collection {
     pub partitions: u16,
     /// Its vector indexes.
     pub vectors: Vec<VectorIndex>,
+    /// Its field indexes.
+    pub fields: Vec<FieldIndex>,
 }
 
 impl Collection {
+    /// The index over a path.
+    pub fn field_index(&self, path: &str) -> Option<&FieldIndex> {
+        self.fields.iter().find(|index| index.path == path)
+    }
+
+    /// The ids of all its indexes.
+    pub fn index_ids(&self) -> impl Iterator<Item = IndexId> {
+        let vectors = self.vectors.iter().map(|index| index.id);
+        vectors.chain(self.fields.iter().map(|index| index.id))
+    }
+
+    /// Adds an index.
+    pub(crate) fn add_index(&mut self, index: Index) {
+        match index {
+            Index::Vector(index) => self.vectors.push(index),
+            Index::Field(index) => self.fields.push(index),
+        }
+    }
+
+    /// Marks an index as complete.
+    pub(crate) fn index_ready(&mut self, id: IndexId) {
+        let vectors = self.vectors.iter_mut().map(|index| (index.id, &mut index.state));
+        let fields = self.fields.iter_mut().map(|index| (index.id, &mut index.state));
+        for (_, state) in vectors.chain(fields).filter(|(other, _)| *other == id) {
+            *state = IndexState::Ready;
+        }
+    }
+
+    /// Removes an index.
+    pub(crate) fn drop_index(&mut self, id: IndexId) {
+        self.vectors.retain(|index| index.id != id);
+        self.fields.retain(|index| index.id != id);
+    }
+
     /// The index over a field.
     pub fn vector_index(&self, field: &str) -> Option<&VectorIndex> {
         self.vectors.iter().find(|index| index.field == field)
@@ -97,14 +102,11 @@ impl Collection {
         out.extend_from_slice(&self.partitions.to_le_bytes());
         put_count(out, self.vectors.len());
         for index in &self.vectors {
-            out.extend_from_slice(&index.id.get().to_le_bytes());
-            put_bytes(out, index.field.as_bytes());
-            out.extend_from_slice(&index.dimensions.to_le_bytes());
-            out.push(match index.metric {
-                Metric::Cosine => 1,
-                Metric::L2 => 2,
-                Metric::Dot => 3,
-            });
+            index.encode(out);
+        }
+        put_count(out, self.fields.len());
+        for index in &self.fields {
+            index.encode(out);
         }
     }
 
@@ -122,9 +124,11 @@ impl Collection {
         if partitions == 0 || partitions > limits::VSHARDS_MAX {
             return out_of_range("partitions", u64::from(partitions));
         }
-        let indexes = count(reader, "index count", 13)?;
+        let indexes = count(reader, "vector index count", 15)?;
         let vectors = (0..indexes).map(|_| vector_index(reader)).collect::<Result<_, _>>()?;
-        Ok(Self { id, tenant, name, kind, partitions, vectors })
+        let indexes = count(reader, "field index count", 10)?;
+        let fields = (0..indexes).map(|_| field_index(reader)).collect::<Result<_, _>>()?;
+        Ok(Self { id, tenant, name, kind, partitions, vectors, fields })
     }
 }
 
@@ -133,26 +137,16 @@ pub(crate) fn name(reader: &mut ByteReader<'_>, field: &'static str) -> Result<N
 }
 
 /// An id after which there is a next one: the catalog counts on from the highest.
-fn countable(reader: &mut ByteReader<'_>, field: &'static str) -> Result<u32, DecodeError> {
+pub(crate) fn countable(
+    reader: &mut ByteReader<'_>,
+    field: &'static str,
+) -> Result<u32, DecodeError> {
     match reader.u32(field)? {
         u32::MAX => out_of_range(field, u64::from(u32::MAX)),
         id => Ok(id),
     }
 }
 
-fn vector_index(reader: &mut ByteReader<'_>) -> Result<VectorIndex, DecodeError> {
-    let id = IndexId::new(countable(reader, "index id")?);
-    let field = reader.text("index field")?.to_owned();
-    let dimensions = reader.u32("dimensions")?;
-    let metric = match reader.u8("metric")? {
-        1 => Metric::Cosine,
-        2 => Metric::L2,
-        3 => Metric::Dot,
-        other => return out_of_range("metric", u64::from(other)),
-    };
-    Ok(VectorIndex { id, field, dimensions, metric })
-}
-
-fn out_of_range<T>(field: &'static str, value: u64) -> Result<T, DecodeError> {
+pub(crate) fn out_of_range<T>(field: &'static str, value: u64) -> Result<T, DecodeError> {
     Err(DecodeError::OutOfRange { field, value })
 }

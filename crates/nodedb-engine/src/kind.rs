@@ -52,6 +52,10 @@ pub enum RecordKind {
     CrdtSnapshot,
     /// A change of the catalog.
     Catalog,
+    /// An idempotency key and what its writes came to.
+    Idempotency,
+    /// Entries of an index that is being built.
+    IndexRows,
     /// A checkpoint: housekeeping, never counted as change.
     Checkpoint,
     /// A named restore point: housekeeping.
@@ -59,12 +63,14 @@ pub enum RecordKind {
 }
 
 impl RecordKind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::Put,
         Self::Delete,
         Self::CrdtMerge,
         Self::CrdtSnapshot,
         Self::Catalog,
+        Self::Idempotency,
+        Self::IndexRows,
         Self::Checkpoint,
         Self::RestorePoint,
     ];
@@ -77,6 +83,8 @@ impl RecordKind {
             Self::CrdtMerge => 3,
             Self::CrdtSnapshot => 4,
             Self::Catalog => 5,
+            Self::Idempotency => 6,
+            Self::IndexRows => 7,
             Self::Checkpoint => 0x100,
             Self::RestorePoint => 0x101,
         }
@@ -90,6 +98,8 @@ impl RecordKind {
             Self::CrdtMerge => "crdt-merge",
             Self::CrdtSnapshot => "crdt-snapshot",
             Self::Catalog => "catalog",
+            Self::Idempotency => "idempotency",
+            Self::IndexRows => "index-rows",
             Self::Checkpoint => "checkpoint",
             Self::RestorePoint => "restore-point",
         }

@@ -21,6 +21,8 @@
 //!     key: b"key".to_vec().into(),
 //!     value: b"{}".to_vec().into(),
 //!     vectors: Vec::new(),
+//!,
+//!     expires: None, fields: Vec::new(),
 //! };
 //! let bytes = redo.encode();
 //! assert_eq!(Redo::decode(RecordKind::Put, &bytes)?, redo);
@@ -37,6 +39,7 @@ pub mod conformance;
 mod engine;
 mod error;
 mod floors;
+mod index;
 mod kind;
 mod manifest;
 mod manifest_dir;
@@ -46,12 +49,13 @@ mod snapshots;
 pub use catalog::{Catalog, CatalogError};
 pub use catalog_change::CatalogChange;
 pub use catalog_engine::{CatalogEngine, FrozenCatalog, PersistedCatalog};
-pub use collection::{Collection, CollectionKind, Metric, VectorIndex};
+pub use collection::{Collection, CollectionKind};
 pub use engine::{Dirty, DurableLog, Engine, Frozen, NotDurable, Persisted};
 pub use error::EngineError;
 pub use floors::Floor;
+pub use index::{FieldIndex, Index, IndexState, Metric, VectorIndex, VectorStorage};
 pub use kind::{EngineKind, RecordKind};
 pub use manifest::{FileRef, Manifest};
 pub use manifest_dir::{Flushed, ManifestDir};
-pub use redo::{CrdtRows, Redo, VectorChange};
+pub use redo::{CrdtRows, FieldChange, Idempotency, IndexEntry, IndexRow, Redo, VectorChange};
 pub use snapshots::{Snapshot, SnapshotExpired, Snapshots};

@@ -17,8 +17,12 @@ pub enum Redo {
         key: Bytes,
         /// The stored bytes: canonical JSON text, or raw bytes.
         value: Bytes,
+        /// When it expires, in milliseconds of the commit clock; `None` for never.
+        expires: Option<u64>,
         /// The vectors that the collection's indexes take from it; absent where the field is.
         vectors: Vec<VectorChange>,
+        /// What the collection's field indexes learn; nothing of an index whose entry stays as it is.
+        fields: Vec<FieldChange>,
     },
     /// A key is gone.
     Delete {
@@ -26,8 +30,10 @@ pub enum Redo {
         collection: CollectionId,
         /// Which key.
         key: Bytes,
-        /// The indexes that lose it.
+        /// The vector indexes that lose it.
         vectors: Vec<IndexId>,
+        /// The entries that field indexes lose.
+        fields: Vec<FieldChange>,
         /// The rows of a CRDT document that go with it.
         crdt: Option<CrdtRows>,
     },
@@ -53,8 +59,67 @@ pub enum Redo {
         /// The rows that it replaces.
         replaced: CrdtRows,
     },
+    /// Entries of documents that were there before their index was (protocol rule P12). They are logged
+    /// in the turn in which the documents were read, so each is of its document's newest version.
+    IndexRows {
+        /// Where.
+        collection: CollectionId,
+        /// Which index.
+        index: IndexId,
+        /// The entries, by ascending key.
+        rows: Vec<IndexRow>,
+    },
+    /// The writes of this vshard in the same atomic group carry an idempotency key (protocol rule P5).
+    Idempotency(Idempotency),
     /// A change of the catalog.
     Catalog(CatalogChange),
+}
+
+/// An idempotency key and what its writes came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Idempotency {
+    /// The key, 1 to [`nodedb_types::limits::IDEMPOTENCY_BYTES_MAX`] bytes, unique within a tenant.
+    pub key: Bytes,
+    /// When it was issued, in milliseconds since 1970 as its issuer says.
+    pub issued: u64,
+    /// XXH3-128 of the request, so that the same key with another payload is noticed.
+    pub digest: u128,
+    /// What the retry is answered, as the data plane encodes it.
+    pub outcome: Bytes,
+    /// Keys that this one pushes out.
+    pub evicted: Vec<Bytes>,
+    /// Keys issued at or before this time are not judged any more.
+    pub horizon: u64,
+}
+
+/// What a field index learns from a written document. Values are memcomparable, so that they sort as
+/// bytes; how they are made is the document engine's business.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FieldChange {
+    /// Which index.
+    pub index: IndexId,
+    /// The value under which the document was found before, if it was.
+    pub before: Option<Bytes>,
+    /// The value under which it is found from now on, if it is.
+    pub after: Option<Bytes>,
+}
+
+/// The entry of one document in an index that is being built.
+#[derive(Clone, PartialEq, Debug)]
+pub struct IndexRow {
+    /// Which document.
+    pub key: Bytes,
+    /// Its entry.
+    pub entry: IndexEntry,
+}
+
+/// An entry of an index.
+#[derive(Clone, PartialEq, Debug)]
+pub enum IndexEntry {
+    /// Of a vector index.
+    Vector(Vec<f32>),
+    /// Of a field index: the memcomparable value.
+    Field(Bytes),
 }
 
 /// What a vector index learns from a written document.
@@ -106,18 +171,21 @@ impl Redo {
             Self::Delete { .. } => RecordKind::Delete,
             Self::CrdtMerge { .. } => RecordKind::CrdtMerge,
             Self::CrdtSnapshot { .. } => RecordKind::CrdtSnapshot,
+            Self::IndexRows { .. } => RecordKind::IndexRows,
+            Self::Idempotency(_) => RecordKind::Idempotency,
             Self::Catalog(_) => RecordKind::Catalog,
         }
     }
 
-    /// The collection it changes, or `None` of the catalog.
+    /// The collection it changes; `None` of the catalog and of idempotency keys.
     pub const fn collection(&self) -> Option<CollectionId> {
         match self {
             Self::Put { collection, .. }
             | Self::Delete { collection, .. }
             | Self::CrdtMerge { collection, .. }
-            | Self::CrdtSnapshot { collection, .. } => Some(*collection),
-            Self::Catalog(_) => None,
+            | Self::CrdtSnapshot { collection, .. }
+            | Self::IndexRows { collection, .. } => Some(*collection),
+            Self::Idempotency(_) | Self::Catalog(_) => None,
         }
     }
 
@@ -125,17 +193,21 @@ impl Redo {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![FORMAT];
         match self {
-            Self::Put { collection, key, value, vectors } => {
+            Self::Put { collection, key, value, expires, vectors, fields } => {
                 put_head(&mut out, *collection, key);
                 put_bytes(&mut out, value);
+                out.push(u8::from(expires.is_some()));
+                out.extend(expires.iter().flat_map(|time| time.to_le_bytes()));
                 put_vectors(&mut out, vectors);
+                put_fields(&mut out, fields);
             }
-            Self::Delete { collection, key, vectors, crdt } => {
+            Self::Delete { collection, key, vectors, fields, crdt } => {
                 put_head(&mut out, *collection, key);
                 put_count(&mut out, vectors.len());
                 for index in vectors {
                     out.extend_from_slice(&index.get().to_le_bytes());
                 }
+                put_fields(&mut out, fields);
                 out.push(u8::from(crdt.is_some()));
                 if let Some(rows) = crdt {
                     rows.encode(&mut out);
@@ -147,6 +219,15 @@ impl Redo {
                 put_bytes(&mut out, blob);
                 rows.encode(&mut out);
             }
+            Self::IndexRows { collection, index, rows } => {
+                out.extend_from_slice(&collection.get().to_le_bytes());
+                out.extend_from_slice(&index.get().to_le_bytes());
+                put_count(&mut out, rows.len());
+                for row in rows {
+                    row.encode(&mut out);
+                }
+            }
+            Self::Idempotency(idempotency) => idempotency.encode(&mut out),
             Self::Catalog(change) => change.encode(&mut out),
         }
         out
@@ -166,7 +247,10 @@ impl Redo {
             RecordKind::Put => {
                 let (collection, key) = head(&mut reader)?;
                 let value = blob(&mut reader, "value")?;
-                Self::Put { collection, key, value, vectors: vectors(&mut reader)? }
+                let expires = flag(&mut reader, "expiry flag")?;
+                let expires = expires.then(|| reader.u64("expiry")).transpose()?;
+                let vectors = vectors(&mut reader)?;
+                Self::Put { collection, key, value, expires, vectors, fields: fields(&mut reader)? }
             }
             RecordKind::Delete => delete(&mut reader)?,
             RecordKind::CrdtMerge => {
@@ -180,6 +264,15 @@ impl Redo {
                 let replaced = CrdtRows::decode(&mut reader)?;
                 Self::CrdtSnapshot { collection, key, snapshot, replaced }
             }
+            RecordKind::IndexRows => {
+                let collection = CollectionId::new(reader.u32("collection id")?);
+                let index = IndexId::new(reader.u32("index id")?);
+                let count = count(&mut reader, "index row count", 9)?;
+                let rows = (0..count).map(|_| IndexRow::decode(&mut reader));
+                let rows = rows.collect::<Result<_, _>>()?;
+                Self::IndexRows { collection, index, rows }
+            }
+            RecordKind::Idempotency => Self::Idempotency(Idempotency::decode(&mut reader)?),
             RecordKind::Catalog => Self::Catalog(CatalogChange::decode(&mut reader)?),
             RecordKind::Checkpoint | RecordKind::RestorePoint => {
                 let value = u64::from(kind.code());
@@ -205,14 +298,86 @@ pub(crate) fn put_count(out: &mut Vec<u8>, count: usize) {
     out.extend_from_slice(&count.to_le_bytes());
 }
 
+impl Idempotency {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &self.key);
+        out.extend_from_slice(&self.issued.to_le_bytes());
+        out.extend_from_slice(&self.digest.to_le_bytes());
+        put_bytes(out, &self.outcome);
+        put_count(out, self.evicted.len());
+        for key in &self.evicted {
+            put_bytes(out, key);
+        }
+        out.extend_from_slice(&self.horizon.to_le_bytes());
+    }
+
+    fn decode(reader: &mut ByteReader<'_>) -> Result<Self, DecodeError> {
+        let key = blob(reader, "idempotency key")?;
+        let issued = reader.u64("issue time")?;
+        let digest = u128::from_le_bytes(reader.array("request digest")?);
+        let outcome = blob(reader, "outcome")?;
+        let evicted = count(reader, "evicted key count", 4)?;
+        let evicted =
+            (0..evicted).map(|_| blob(reader, "evicted key")).collect::<Result<_, _>>()?;
+        let horizon = reader.u64("horizon")?;
+        Ok(Self { key, issued, digest, outcome, evicted, horizon })
+    }
+}
+
+impl IndexRow {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &self.key);
+        match &self.entry {
+            IndexEntry::Vector(vector) => {
+                out.push(1);
+                put_vector(out, vector);
+            }
+            IndexEntry::Field(value) => {
+                out.push(2);
+                put_bytes(out, value);
+            }
+        }
+    }
+
+    fn decode(reader: &mut ByteReader<'_>) -> Result<Self, DecodeError> {
+        let key = blob(reader, "key")?;
+        let entry = match reader.u8("index entry")? {
+            1 => IndexEntry::Vector(vector(reader)?),
+            2 => IndexEntry::Field(blob(reader, "field value")?),
+            other => {
+                let value = u64::from(other);
+                return Err(DecodeError::OutOfRange { field: "index entry", value });
+            }
+        };
+        Ok(Self { key, entry })
+    }
+}
+
+fn put_fields(out: &mut Vec<u8>, fields: &[FieldChange]) {
+    put_count(out, fields.len());
+    for change in fields {
+        out.extend_from_slice(&change.index.get().to_le_bytes());
+        for value in [&change.before, &change.after] {
+            out.push(u8::from(value.is_some()));
+            if let Some(value) = value {
+                put_bytes(out, value);
+            }
+        }
+    }
+}
+
+fn put_vector(out: &mut Vec<u8>, vector: &[f32]) {
+    put_count(out, vector.len());
+    out.extend(vector.iter().flat_map(|x| x.to_le_bytes()));
+}
+
 fn put_vectors(out: &mut Vec<u8>, vectors: &[VectorChange]) {
     put_count(out, vectors.len());
     for change in vectors {
         out.extend_from_slice(&change.index.get().to_le_bytes());
         out.push(u8::from(change.vector.is_some()));
         if let Some(vector) = &change.vector {
-            put_count(out, vector.len());
-            out.extend(vector.iter().flat_map(|x| x.to_le_bytes()));
+            put_vector(out, vector);
         }
     }
 }
@@ -253,8 +418,25 @@ fn delete(reader: &mut ByteReader<'_>) -> Result<Redo, DecodeError> {
     let vectors = (0..count)
         .map(|_| reader.u32("vector index id").map(IndexId::new))
         .collect::<Result<_, _>>()?;
+    let fields = fields(reader)?;
     let crdt = if flag(reader, "crdt flag")? { Some(CrdtRows::decode(reader)?) } else { None };
-    Ok(Redo::Delete { collection, key, vectors, crdt })
+    Ok(Redo::Delete { collection, key, vectors, fields, crdt })
+}
+
+fn fields(reader: &mut ByteReader<'_>) -> Result<Vec<FieldChange>, DecodeError> {
+    let changes = count(reader, "field change count", 6)?;
+    (0..changes)
+        .map(|_| {
+            let index = IndexId::new(reader.u32("field index id")?);
+            let before = field_value(reader)?;
+            Ok(FieldChange { index, before, after: field_value(reader)? })
+        })
+        .collect()
+}
+
+fn field_value(reader: &mut ByteReader<'_>) -> Result<Option<Bytes>, DecodeError> {
+    let there = flag(reader, "field value flag")?;
+    there.then(|| blob(reader, "field value")).transpose()
 }
 
 fn vectors(reader: &mut ByteReader<'_>) -> Result<Vec<VectorChange>, DecodeError> {

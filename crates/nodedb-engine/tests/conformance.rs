@@ -71,6 +71,8 @@ fn redo(catalog: &Catalog, chance: &mut Chance, number: u64) -> Redo {
             key: Bytes::from_static(b"not of the catalog"),
             value: Bytes::new(),
             vectors: Vec::new(),
+            expires: None,
+            fields: Vec::new(),
         },
         1 => Redo::Catalog(CatalogChange::CreateTenant { id: tenant, name: name(number) }),
         2 if catalog.all().next().is_some() => {
@@ -94,8 +96,11 @@ fn redo(catalog: &Catalog, chance: &mut Chance, number: u64) -> Redo {
                     field: format!("f{place}"),
                     dimensions: 4,
                     metric: Metric::L2,
+                    storage: nodedb_engine::VectorStorage::default(),
+                    state: nodedb_engine::IndexState::default(),
                 })
                 .collect(),
+            fields: Vec::new(),
         })),
     }
 }

@@ -16,6 +16,13 @@ pub const VECTOR_DIMENSIONS_MAX: usize = 16_384;
 pub const SEARCH_RESULTS_MAX: usize = 10_000;
 /// Most rows of one page of a scan.
 pub const SCAN_PAGE_ROWS_MAX: usize = 10_000;
+/// Longest idempotency key, in bytes.
+pub const IDEMPOTENCY_BYTES_MAX: usize = 64;
+/// Longest path of a field index, in bytes.
+pub const INDEX_PATH_BYTES_MAX: usize = 256;
+/// Longest value of a field index that is kept whole, in bytes; of longer ones the index keeps the
+/// beginning, and a unique index refuses them.
+pub const INDEX_VALUE_BYTES_MAX: usize = 1024;
 /// Deepest nesting of a JSON document or a filter.
 pub const NESTING_MAX: usize = 128;
 /// Longest filter expression, in bytes.

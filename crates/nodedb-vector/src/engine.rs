@@ -237,8 +237,14 @@ impl Engine for VectorEngine {
                 self.drop_indexes(at, indexes);
             }
             Redo::Catalog(
-                CatalogChange::CreateTenant { .. } | CatalogChange::CreateCollection(_),
+                CatalogChange::CreateTenant { .. }
+                | CatalogChange::CreateCollection(_)
+                | CatalogChange::CreateIndex { .. }
+                | CatalogChange::IndexReady { .. }
+                | CatalogChange::DropIndex { .. },
             )
+            | Redo::IndexRows { .. }
+            | Redo::Idempotency(_)
             | Redo::CrdtMerge { .. }
             | Redo::CrdtSnapshot { .. } => {}
         }

@@ -33,6 +33,8 @@
 //!     key: b"key".to_vec().into(),
 //!     value: b"{}".to_vec().into(),
 //!     vectors: vec![VectorChange { index, vector: Some(vector) }],
+//!,
+//!     expires: None, fields: Vec::new(),
 //! };
 //! let at = Stamp { epoch: LogEpoch::new(1), lsn: Lsn::FIRST };
 //! engine.apply(at, TenantId::DEFAULT, &redo);

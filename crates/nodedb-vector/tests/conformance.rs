@@ -75,7 +75,11 @@ impl Subject for Vectors {
                 Redo::Catalog(CatalogChange::DropCollection { indexes, .. }) => {
                     rows.retain(|(index, _), _| !indexes.contains(index));
                 }
-                Redo::Catalog(_) | Redo::CrdtMerge { .. } | Redo::CrdtSnapshot { .. } => {}
+                Redo::Catalog(_)
+                | Redo::IndexRows { .. }
+                | Redo::Idempotency(_)
+                | Redo::CrdtMerge { .. }
+                | Redo::CrdtSnapshot { .. } => {}
             }
         }
         text(&rows)
@@ -98,12 +102,15 @@ impl Subject for Vectors {
                     vectors: indexes
                         .map(|index| VectorChange { index, vector: vector(index, chance) })
                         .into(),
+                    expires: None,
+                    fields: Vec::new(),
                 },
                 14..22 => Redo::Delete {
                     collection: CollectionId::new(collection),
                     key,
                     vectors: indexes.into(),
                     crdt: None,
+                    fields: Vec::new(),
                 },
                 22 => Redo::CrdtMerge {
                     collection: CollectionId::new(99),

@@ -35,6 +35,8 @@ impl Flusher {
             key: key.to_be_bytes().to_vec().into(),
             value: Vec::new().into(),
             vectors: vec![VectorChange { index: INDEX, vector }],
+            expires: None,
+            fields: Vec::new(),
         };
         self.engine.apply(at, TenantId::DEFAULT, &redo);
     }

@@ -28,6 +28,8 @@ fn put(index: IndexId, key: &str, vector: Option<Vec<f32>>) -> Redo {
         key: key.to_owned().into(),
         value: b"{}".to_vec().into(),
         vectors: vec![VectorChange { index, vector }],
+        expires: None,
+        fields: Vec::new(),
     }
 }
 

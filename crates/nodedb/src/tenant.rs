@@ -4,7 +4,10 @@ use crate::{
     BatchOp, BatchWritten, Collection, Database, Error, NewCollection, VectorField, database::Inner,
 };
 use nodedb_data::{Change, Group, Op, Outcome, Part, Write};
-use nodedb_engine::{CatalogChange, Collection as Definition, CollectionKind, Metric, VectorIndex};
+use nodedb_engine::{
+    CatalogChange, Collection as Definition, CollectionKind, IndexState, Metric, VectorIndex,
+    VectorStorage,
+};
 use nodedb_types::{CollectionId, Durability, IndexId, Lsn, LsnRange, Name, TenantId};
 
 /// The data of one tenant; a handle that is cheap to clone. No call of it ever reaches the data of
@@ -148,6 +151,7 @@ impl Tenant {
             kind: new.kind,
             partitions,
             vectors: vector_indexes(next_index, new.vectors),
+            fields: Vec::new(),
         };
         inner.admission.collection(partitions, &definition.vectors)?;
         let mut changes = Vec::new();
@@ -224,6 +228,8 @@ fn vector_indexes(next: IndexId, fields: Vec<VectorField>) -> Vec<VectorIndex> {
         field: field.field,
         dimensions: field.dimensions,
         metric: field.metric,
+        storage: VectorStorage::default(),
+        state: IndexState::Ready,
     };
     ids.zip(fields).map(index).collect()
 }

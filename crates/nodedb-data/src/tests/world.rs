@@ -88,10 +88,17 @@ impl World {
                 kind,
                 partitions: vshards,
                 vectors,
+                fields: Vec::new(),
             })
         };
-        let index =
-            VectorIndex { id: FIELD, field: "field".to_owned(), dimensions: 2, metric: Metric::L2 };
+        let index = VectorIndex {
+            id: FIELD,
+            field: "field".to_owned(),
+            dimensions: 2,
+            metric: Metric::L2,
+            storage: nodedb_engine::VectorStorage::default(),
+            state: nodedb_engine::IndexState::default(),
+        };
         world.change_catalog(&create(NOTES, "notes", CollectionKind::Document, vec![index]));
         world.change_catalog(&create(DRAWINGS, "drawings", CollectionKind::Crdt, Vec::new()));
         world

@@ -46,7 +46,14 @@ impl Vshard {
                 check_put(schema, &vectors)?;
                 self.check_expect(tenant, collection, &key, expect)?;
                 overlay.keys.insert((collection, key.clone()), true);
-                Some(Redo::Put { collection, key, value, vectors })
+                Some(Redo::Put {
+                    collection,
+                    key,
+                    value,
+                    vectors,
+                    expires: None,
+                    fields: Vec::new(),
+                })
             }
             Change::Delete { key } => {
                 self.collection(tenant, collection)?;
@@ -108,6 +115,7 @@ impl Vshard {
             key,
             vectors: schema.vectors.iter().map(|index| index.id).collect(),
             crdt,
+            fields: Vec::new(),
         }))
     }
 

@@ -129,6 +129,8 @@ pub fn put(engine: &mut DocumentEngine, at: u64, key: &str, value: &str) {
         key: Bytes::copy_from_slice(key.as_bytes()),
         value: Bytes::copy_from_slice(value.as_bytes()),
         vectors: Vec::new(),
+        expires: None,
+        fields: Vec::new(),
     };
     engine.apply(stamp(at), TENANT, &redo);
 }
@@ -139,6 +141,7 @@ pub fn delete(engine: &mut DocumentEngine, at: u64, key: &str) {
         key: Bytes::copy_from_slice(key.as_bytes()),
         vectors: Vec::new(),
         crdt: None,
+        fields: Vec::new(),
     };
     engine.apply(stamp(at), TENANT, &redo);
 }

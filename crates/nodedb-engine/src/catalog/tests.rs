@@ -9,6 +9,7 @@ fn collection(id: u32, name: &str) -> Collection {
         kind: CollectionKind::Document,
         partitions: 1,
         vectors: Vec::new(),
+        fields: Vec::new(),
     }
 }
 
@@ -83,6 +84,8 @@ fn a_change_whose_id_has_no_next_one_is_refused_before_it_is_applied() {
         field: "v".to_owned(),
         dimensions: 3,
         metric: crate::Metric::L2,
+        storage: crate::VectorStorage::default(),
+        state: crate::IndexState::default(),
     });
     for forged in [
         CatalogChange::CreateTenant {
@@ -97,4 +100,59 @@ fn a_change_whose_id_has_no_next_one_is_refused_before_it_is_applied() {
         let decoded = CatalogChange::decode(&mut ByteReader::new(&bytes));
         assert!(decoded.is_err(), "{forged:?}");
     }
+}
+
+fn field_index(id: u32, path: &str, unique: bool) -> Index {
+    let (id, path) = (IndexId::new(id), path.to_owned());
+    Index::Field(crate::FieldIndex { id, path, unique, state: crate::IndexState::Building })
+}
+
+#[test]
+fn an_index_comes_becomes_ready_goes_and_never_comes_back() {
+    let mut catalog = Catalog::default();
+    catalog.apply(lsn(10), &CatalogChange::CreateCollection(collection(1, "notes")));
+    let id = CollectionId::new(1);
+    let create =
+        CatalogChange::CreateIndex { collection: id, index: field_index(1, "lang", false) };
+    assert_eq!(catalog.check(&create), Ok(()));
+    catalog.apply(lsn(20), &create);
+    let again = CatalogChange::CreateIndex { collection: id, index: field_index(2, "lang", false) };
+    assert!(matches!(catalog.check(&again), Err(CatalogError::IndexExists { .. })));
+    let state = |catalog: &Catalog| {
+        let notes = catalog.get(id).expect("there");
+        notes.field_index("lang").map(|index| index.state)
+    };
+    assert_eq!(state(&catalog), Some(crate::IndexState::Building));
+    let index = IndexId::new(1);
+    catalog.apply(lsn(30), &CatalogChange::IndexReady { collection: id, index });
+    assert_eq!(state(&catalog), Some(crate::IndexState::Ready));
+    let drop = CatalogChange::DropIndex { collection: id, index };
+    assert_eq!(catalog.check(&drop), Ok(()));
+    catalog.apply(lsn(40), &drop);
+    assert!(matches!(catalog.check(&drop), Err(CatalogError::IndexMissing { .. })));
+    // Its rows may still be stored under its id.
+    assert!(catalog.check(&create).is_err(), "the id is taken");
+    catalog.apply(lsn(20), &create);
+    assert_eq!(state(&catalog), None);
+    assert_eq!(catalog.next_ids().2, IndexId::new(2));
+    assert_eq!(Catalog::decode(&catalog.encode()), Ok(catalog));
+}
+
+#[test]
+fn a_unique_index_needs_one_partition_and_indexes_are_limited() {
+    let mut catalog = Catalog::default();
+    let id = CollectionId::new(1);
+    let mut wide = collection(1, "notes");
+    wide.partitions = 2;
+    catalog.apply(lsn(10), &CatalogChange::CreateCollection(wide));
+    let create = |index| CatalogChange::CreateIndex { collection: id, index };
+    let refused = catalog.check(&create(field_index(1, "lang", true)));
+    assert!(matches!(refused, Err(CatalogError::UniqueNeedsOnePartition { partitions: 2, .. })));
+    for number in (1..).take(limits::INDEXES_MAX) {
+        let change = create(field_index(number, &format!("field-{number}"), false));
+        assert_eq!(catalog.check(&change), Ok(()));
+        catalog.apply(lsn(20 + u64::from(number)), &change);
+    }
+    let more = catalog.check(&create(field_index(1000, "one-more", false)));
+    assert!(matches!(more, Err(CatalogError::TooManyIndexes { .. })), "{more:?}");
 }

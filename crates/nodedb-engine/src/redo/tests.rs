@@ -1,13 +1,20 @@
 use super::*;
-use crate::{Collection, CollectionKind, Metric, VectorIndex};
+use crate::{
+    Collection, CollectionKind, FieldIndex, Index, IndexState, Metric, VectorIndex, VectorStorage,
+};
 use nodedb_types::{Name, TenantId};
 
 fn samples() -> Vec<Redo> {
+    let mut all = writes();
+    all.extend(catalog_changes());
+    all
+}
+
+fn writes() -> Vec<Redo> {
     let collection = CollectionId::new(3);
     let key = Bytes::from_static(b"a key");
     let rows = CrdtRows { snapshot: true, updates: vec![Lsn::FIRST, Lsn::FIRST.advance(8)] };
     let vector = Some(vec![0.5, -1.0, f32::MIN_POSITIVE]);
-    let name = |text| Name::new(text).expect("a good name");
     vec![
         Redo::Put {
             collection,
@@ -17,13 +24,44 @@ fn samples() -> Vec<Redo> {
                 VectorChange { index: IndexId::new(9), vector },
                 VectorChange { index: IndexId::new(10), vector: None },
             ],
+            expires: None,
+            fields: Vec::new(),
         },
         Redo::Delete {
             collection,
             key: key.clone(),
             vectors: vec![IndexId::new(9)],
             crdt: Some(rows.clone()),
+            fields: Vec::new(),
         },
+        Redo::Put {
+            collection,
+            key: key.clone(),
+            value: Bytes::new(),
+            expires: Some(u64::MAX),
+            vectors: Vec::new(),
+            fields: vec![FieldChange {
+                index: IndexId::new(11),
+                before: None,
+                after: Some(Bytes::from_static(b"value")),
+            }],
+        },
+        Redo::IndexRows {
+            collection,
+            index: IndexId::new(9),
+            rows: vec![
+                IndexRow { key: key.clone(), entry: IndexEntry::Vector(vec![1.0, 2.0]) },
+                IndexRow { key: key.clone(), entry: IndexEntry::Field(Bytes::new()) },
+            ],
+        },
+        Redo::Idempotency(Idempotency {
+            key: Bytes::from_static(b"order-7"),
+            issued: 1_700_000_000_000,
+            digest: u128::MAX - 1,
+            outcome: Bytes::from_static(b"outcome"),
+            evicted: vec![Bytes::from_static(b"order-1"), Bytes::new()],
+            horizon: 1_600_000_000_000,
+        }),
         Redo::CrdtMerge {
             collection,
             key: key.clone(),
@@ -36,6 +74,12 @@ fn samples() -> Vec<Redo> {
             snapshot: Bytes::from_static(b"snapshot"),
             replaced: rows,
         },
+    ]
+}
+fn catalog_changes() -> Vec<Redo> {
+    let collection = CollectionId::new(3);
+    let name = |text| Name::new(text).expect("a good name");
+    vec![
         Redo::Catalog(CatalogChange::CreateTenant { id: TenantId::new(5), name: name("acme") }),
         Redo::Catalog(CatalogChange::CreateCollection(Collection {
             id: collection,
@@ -48,8 +92,22 @@ fn samples() -> Vec<Redo> {
                 field: "embedding".to_owned(),
                 dimensions: 384,
                 metric: Metric::Cosine,
+                storage: VectorStorage::default(),
+                state: IndexState::default(),
             }],
+            fields: Vec::new(),
         })),
+        Redo::Catalog(CatalogChange::CreateIndex {
+            collection,
+            index: Index::Field(FieldIndex {
+                id: IndexId::new(12),
+                path: "address.city".to_owned(),
+                unique: true,
+                state: IndexState::Building,
+            }),
+        }),
+        Redo::Catalog(CatalogChange::IndexReady { collection, index: IndexId::new(12) }),
+        Redo::Catalog(CatalogChange::DropIndex { collection, index: IndexId::new(12) }),
         Redo::Catalog(CatalogChange::DropCollection {
             id: collection,
             indexes: vec![IndexId::new(9)],
