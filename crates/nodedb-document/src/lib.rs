@@ -69,16 +69,19 @@
 #![forbid(unsafe_code)]
 
 mod document_engine;
+mod dropped;
 mod error;
 mod filter;
 mod floor_row;
 mod flush;
+pub mod index;
 pub mod json;
 mod memtable;
 mod ports;
 mod read;
 mod read_at;
 mod row_key;
+mod scalar;
 mod scan;
 mod store;
 mod stored;
@@ -86,6 +89,7 @@ mod table_snapshot;
 mod tables;
 
 pub use document_engine::DocumentEngine;
+pub use dropped::Dropped;
 pub use error::DocumentError;
 pub use filter::Filter;
 pub use flush::{FrozenDocuments, PersistedDocuments, TableMaintenance};

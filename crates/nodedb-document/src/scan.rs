@@ -49,7 +49,7 @@ impl DocumentEngine {
     pub fn scan(&self, range: &ScanRange, at: ReadAt) -> Result<ScanPage, DocumentError> {
         self.tables.check(at)?;
         let mut page = ScanPage { rows: Vec::new(), next: None };
-        if self.dropped.contains(&range.collection) {
+        if self.dropped.collections.contains(&range.collection) {
             return Ok(page);
         }
         let prefix = data_prefix(range.tenant, range.collection, &range.prefix);
