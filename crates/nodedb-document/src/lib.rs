@@ -70,10 +70,12 @@
 
 mod direction;
 mod document_engine;
+mod dropped;
 mod error;
 mod filter;
 mod floor_row;
 mod flush;
+pub mod index;
 pub mod json;
 mod key_range;
 mod memtable;
@@ -83,6 +85,7 @@ mod read;
 mod read_at;
 mod row_key;
 mod row_range;
+mod scalar;
 mod scan;
 mod store;
 mod stored;
@@ -91,6 +94,7 @@ mod tables;
 
 pub use direction::Direction;
 pub use document_engine::DocumentEngine;
+pub use dropped::Dropped;
 pub use error::DocumentError;
 pub use filter::Filter;
 pub use flush::{FrozenDocuments, PersistedDocuments, TableMaintenance};

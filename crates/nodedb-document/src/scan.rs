@@ -73,7 +73,7 @@ impl DocumentEngine {
         let mut page = ScanPage { rows: Vec::new(), next: None };
         let mut bytes = 0_usize;
         let rows = self.rows(&range.rows(), range.direction, at)?;
-        if self.dropped.contains(&range.collection) {
+        if self.dropped.collections.contains(&range.collection) {
             return Ok(page);
         }
         for row in rows {
