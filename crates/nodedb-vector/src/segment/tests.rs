@@ -121,4 +121,5 @@ mod files;
 mod filters;
 mod measure;
 mod recall;
+mod soak;
 mod words;

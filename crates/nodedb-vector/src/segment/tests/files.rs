@@ -5,13 +5,13 @@ use super::*;
 use nodedb_env::RealFiles;
 use std::fs;
 
-fn write(dir: &Path, bytes: &SegmentBytes) {
+pub(super) fn write(dir: &Path, bytes: &SegmentBytes) {
     fs::write(dir.join("rows"), &bytes.rows).expect("written");
     fs::write(dir.join("vectors"), &bytes.vectors).expect("written");
     fs::write(dir.join("graph"), &bytes.graph).expect("written");
 }
 
-fn open(dir: &Path, spec: SegmentSpec) -> Result<Segment, EngineError> {
+pub(super) fn open(dir: &Path, spec: SegmentSpec) -> Result<Segment, EngineError> {
     let file = |name: &str| SegmentFile::open(&RealFiles, &dir.join(name));
     Segment::open(SegmentParts {
         spec,
