@@ -109,6 +109,11 @@ impl DocumentEngine {
         self.active.bytes() + frozen.map_or(0, |frozen| frozen.memtable.bytes())
     }
 
+    /// Damage of the tables, told by what was read from them.
+    pub(crate) fn corrupt(&self, message: &'static str) -> EngineError {
+        self.tables.corrupt(message)
+    }
+
     fn write(&mut self, key: Bytes, stamp: Stamp, value: Option<Bytes>) {
         self.dirty_since.get_or_insert(stamp.lsn);
         let store = &self.store;

@@ -80,6 +80,7 @@ pub mod json;
 mod key_range;
 mod memtable;
 mod merged_rows;
+pub mod plan;
 mod ports;
 mod read;
 mod read_at;

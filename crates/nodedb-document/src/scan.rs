@@ -7,6 +7,10 @@ use crate::{
 };
 use bytes::Bytes;
 use nodedb_types::{CollectionId, TenantId};
+use std::{
+    cmp::Ordering,
+    ops::{Bound, RangeBounds},
+};
 
 /// Which rows of a collection, in which order, and how many of them.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -53,13 +57,29 @@ impl ScanRange {
         }
     }
 
-    fn rows(&self) -> RowRange {
-        let row = |key: &[u8]| data_prefix(self.tenant, self.collection, key);
-        let range = RowRange::prefix(row(&self.prefix)).within(&self.keys, row);
+    pub(crate) fn rows(&self) -> RowRange {
+        self.rows_of(|key| data_prefix(self.tenant, self.collection, key))
+    }
+
+    /// The rows of its keys, given what the row of a key is.
+    pub(crate) fn rows_of(&self, row: impl Fn(&[u8]) -> Vec<u8>) -> RowRange {
+        let range = RowRange::prefix(row(&self.prefix)).within(&self.keys, &row);
         match &self.after {
             None => range,
             Some(after) => range.past(row(after), self.direction),
         }
+    }
+
+    /// Whether it asks for a key.
+    pub(crate) fn has(&self, key: &[u8]) -> bool {
+        fn bound(bound: &Bound<Bytes>) -> Bound<&[u8]> {
+            bound.as_ref().map(|key| &**key)
+        }
+        let keys = (bound(&self.keys.from), bound(&self.keys.to));
+        let behind = |after: &Bytes| self.direction.compare(&**after, key) == Ordering::Less;
+        key.starts_with(&self.prefix)
+            && RangeBounds::<[u8]>::contains(&keys, key)
+            && self.after.as_ref().is_none_or(behind)
     }
 }
 
