@@ -55,6 +55,7 @@
 #![forbid(unsafe_code)]
 
 mod board;
+mod clock_watch;
 mod core;
 mod durable_log;
 mod engines;
