@@ -8,6 +8,7 @@ mod plain;
 pub use lsm::LsmTables;
 pub use plain::PlainTables;
 
+use crate::Direction;
 use bytes::Bytes;
 use nodedb_engine::EngineError;
 use nodedb_env::Files;
@@ -100,7 +101,7 @@ pub trait TableView: Debug + Send + Sync {
     /// [`EngineError::Io`] or [`EngineError::Corrupt`] naming the file.
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError>;
 
-    /// The rows from a bound up to, without, `end`, ascending. An item is an error as in
-    /// [`TableView::get`], after which the iterator is of no use.
-    fn range(&self, from: Bound<&[u8]>, end: Option<&[u8]>) -> Rows<'_>;
+    /// The rows between two bounds, which leave room for at least one, in one direction. An item is an
+    /// error as in [`TableView::get`], after which the iterator is of no use.
+    fn range(&self, bounds: (Bound<&[u8]>, Bound<&[u8]>), direction: Direction) -> Rows<'_>;
 }

@@ -5,7 +5,9 @@
 
 use super::{Row, Rows, SortedTables, TableStore, TableView, Verified, lsm_files};
 use crate::{
+    Direction,
     row_key::collection_of,
+    row_range::Bounds,
     tables::lsm_files::{CURRENT, LsmFiles},
 };
 use bytes::Bytes;
@@ -24,7 +26,6 @@ use nodedb_types::CollectionId;
 use std::{
     collections::BTreeSet,
     io,
-    ops::Bound,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -236,9 +237,11 @@ impl SortedTables for LsmTree {
             Ok(None)
         };
         let dir = self.dir.join(lsm_tree::file::TABLES_FOLDER);
-        let range = move |bounds: (Bound<Slice>, Bound<Slice>)| -> Rows<'static> {
+        let range = move |bounds: Bounds<'_>, direction: Direction| -> Rows<'static> {
             let dir = dir.clone();
-            let rows = Tree::create_internal_range(version.clone(), &bounds, ALL, None);
+            let bounds = (bounds.0.map(Slice::from), bounds.1.map(Slice::from));
+            let mut rows = Tree::create_internal_range(version.clone(), &bounds, ALL, None);
+            let rows = std::iter::from_fn(move || direction.next(&mut rows));
             Box::new(rows.map(move |row| {
                 let row = row.map_err(failed("reading", &dir))?;
                 let key = Bytes::copy_from_slice(&row.key.user_key);
@@ -264,15 +267,14 @@ impl<G, R> std::fmt::Debug for LsmView<G, R> {
 impl<G, R> TableView for LsmView<G, R>
 where
     G: Fn(&[u8]) -> Result<Option<Bytes>, EngineError> + Send + Sync,
-    R: Fn((Bound<Slice>, Bound<Slice>)) -> Rows<'static> + Send + Sync,
+    R: Fn(Bounds<'_>, Direction) -> Rows<'static> + Send + Sync,
 {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
         (self.get)(key)
     }
 
-    fn range(&self, from: Bound<&[u8]>, end: Option<&[u8]>) -> Rows<'_> {
-        let end = end.map_or(Bound::Unbounded, Bound::Excluded);
-        (self.range)((from.map(Slice::from), end.map(Slice::from)))
+    fn range(&self, bounds: Bounds<'_>, direction: Direction) -> Rows<'_> {
+        (self.range)(bounds, direction)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tables as one sorted map in one file: the reference that the real ones are compared with.
 
 use super::{Row, Rows, SortedTables, TableStore, TableView, Verified};
+use crate::{Direction, row_range::Bounds};
 use bytes::Bytes;
 use nodedb_engine::EngineError;
 use nodedb_env::{Files, Open};
@@ -8,7 +9,6 @@ use nodedb_types::{ByteReader, CollectionId, DecodeError, put_bytes};
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    ops::Bound,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -182,9 +182,9 @@ impl TableView for PlainView {
         Ok(self.0.get(key).cloned())
     }
 
-    fn range(&self, from: Bound<&[u8]>, end: Option<&[u8]>) -> Rows<'_> {
-        let end = end.map_or(Bound::Unbounded, Bound::Excluded);
-        let rows = self.0.range::<[u8], _>((from, end));
+    fn range(&self, bounds: Bounds<'_>, direction: Direction) -> Rows<'_> {
+        let mut rows = self.0.range::<[u8], _>(bounds);
+        let rows = std::iter::from_fn(move || direction.next(&mut rows));
         Box::new(rows.map(|(key, value)| Ok((key.clone(), value.clone()))))
     }
 }
