@@ -54,6 +54,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod asks;
 mod board;
 mod clock_watch;
 mod core;

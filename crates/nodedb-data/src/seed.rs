@@ -2,6 +2,7 @@
 
 use crate::{
     Answer, DataError, DataOptions, Recovery, Replayed,
+    asks::Asks,
     core::Core,
     image::FileState,
     maintenance::{Maintenance, MaintenanceParts},
@@ -100,6 +101,7 @@ impl CoreSeed {
         let core = Core {
             id,
             maintenance: Maintenance::start(&shared.env, parts)?,
+            asks: Asks::new(shared.wal.clone(), Arc::clone(&shared.env.clock)),
             shared,
             options: self.options,
             inbox: self.inbox,

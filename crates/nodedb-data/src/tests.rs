@@ -4,6 +4,7 @@
     reason = "a test fails on every outcome but the one it expects"
 )]
 
+mod asks;
 mod copies;
 mod crdt;
 mod durability;

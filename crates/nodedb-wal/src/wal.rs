@@ -3,7 +3,7 @@
 use crate::{
     AppendClass, AppendError, Control, DurabilityListener, DurableFuture, Hold, LogOptions,
     ReadError, ReadLimit, Reader, Record, RecoveryReport, RetentionPin, SegmentInfo, Truncated,
-    TruncationPlan, WaitError, WalError,
+    TruncationPlan, WaitError, WalError, Wanted,
     commit::{Goal, Part},
     control::ControlFile,
     core::Core,
@@ -144,8 +144,8 @@ impl Wal {
     }
 
     /// Appends one atomic group as [`Wal::append`] does, but asks for nothing and wakes nobody. It is
-    /// written with the next pass, which [`Wal::commit`], [`Wal::flush`], [`Wal::request_sync`], a future or
-    /// another append asks for; until then it is lost with the process. For callers that stage several
+    /// written with the next pass, which [`Wal::commit`], [`Wal::flush`], [`Wal::request`], [`Wal::request_sync`], a
+    /// future or another append asks for; until then it is lost with the process. For callers that stage several
     /// groups and then commit the last, so that one write and one sync take them all.
     ///
     /// # Errors
@@ -214,6 +214,11 @@ impl Wal {
     /// Asks for the records up to `up_to` to be synced; returns at once.
     pub fn request_sync(&self, up_to: Lsn) {
         self.core().request_sync(up_to);
+    }
+
+    /// Asks for what is wanted of staged records, all at once; returns at once.
+    pub fn request(&self, wanted: Wanted) {
+        self.core().request(wanted);
     }
 
     /// Makes a record durable and answers the durable position, which may be higher: for callers that
