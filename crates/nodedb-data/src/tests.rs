@@ -7,6 +7,7 @@
 mod copies;
 mod crdt;
 mod durability;
+mod fields;
 mod flush;
 mod groups;
 mod kill;
