@@ -9,6 +9,7 @@ mod copies;
 mod crdt;
 mod durability;
 mod expiry;
+mod fields;
 mod flush;
 mod groups;
 mod kill;
