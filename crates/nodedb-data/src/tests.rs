@@ -11,6 +11,7 @@ mod durability;
 mod flush;
 mod groups;
 mod kill;
+mod once;
 mod reads;
 mod start;
 mod world;

@@ -1,6 +1,7 @@
 //! One vshard as its core holds it.
 
 mod crdt;
+mod idempotency;
 mod read;
 mod replay;
 mod search;
@@ -31,6 +32,7 @@ pub(crate) struct Vshard {
     pub(crate) crdt: CrdtCache,
     /// Bytes of the stored rows of the documents in `crdt`, as far as they are known.
     crdt_rows: BTreeMap<CrdtKey, crdt::RowBytes>,
+    once: idempotency::Windows,
     /// The last record of its own that it has applied, or the highest floor of its files.
     pub(crate) applied: Option<Lsn>,
     /// The last record acknowledged, or about to be, below `Sync` (protocol rule P6).
@@ -49,6 +51,7 @@ impl Vshard {
             engines,
             crdt: CrdtCache::new(options.crdt_documents_max, CRDT_BYTES_MAX),
             crdt_rows: BTreeMap::new(),
+            once: idempotency::Windows::default(),
             applied: floors.into_iter().max().flatten(),
             weak: None,
             pause: None,
@@ -81,12 +84,12 @@ impl Vshard {
                 self.crdt.evict_collection(*id);
                 self.crdt_rows.retain(|key, _| key.collection != *id);
             }
+            Redo::Idempotency(redo) => self.once.applied(tenant, redo),
             Redo::Put { .. }
             | Redo::Delete { crdt: None, .. }
             | Redo::CrdtMerge { .. }
             | Redo::CrdtSnapshot { .. }
             | Redo::IndexRows { .. }
-            | Redo::Idempotency(_)
             | Redo::Catalog(_) => {}
         }
     }

@@ -108,7 +108,7 @@ impl DocumentEngine {
         self.active.bytes() + frozen.map_or(0, |frozen| frozen.memtable.bytes())
     }
 
-    fn write(&mut self, key: Bytes, stamp: Stamp, value: Option<Bytes>) {
+    pub(crate) fn write(&mut self, key: Bytes, stamp: Stamp, value: Option<Bytes>) {
         self.dirty_since.get_or_insert(stamp.lsn);
         let store = &self.store;
         // The durable position first: a scan that registers between the two calls reads at or above
@@ -189,7 +189,8 @@ impl Engine for DocumentEngine {
             Redo::Catalog(CatalogChange::DropCollection { id, .. }) => {
                 return self.drop_collection(at.lsn, *id);
             }
-            Redo::IndexRows { .. } | Redo::Idempotency(_) | Redo::Catalog(_) => return,
+            Redo::Idempotency(remembered) => return self.remember(at, tenant, remembered),
+            Redo::IndexRows { .. } | Redo::Catalog(_) => return,
         };
         // Ids are never reused, so a record of a dropped collection is older than the drop.
         if self.dropped.contains(&collection) {

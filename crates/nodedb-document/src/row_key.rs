@@ -13,6 +13,11 @@ pub(crate) const HEAD_BYTES: usize = 8 + 4 + 1;
 const DATA: u8 = 1;
 const CRDT_SNAPSHOT: u8 = 2;
 const CRDT_UPDATE: u8 = 3;
+const IDEMPOTENCY_KEY: u8 = 16;
+const IDEMPOTENCY_HORIZON: u8 = 17;
+
+/// Where rows stand that belong to a tenant and to no collection: no collection has this id.
+const NO_COLLECTION: CollectionId = CollectionId::new(0);
 
 /// A key of a collection of a tenant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,6 +67,23 @@ pub(crate) fn data_prefix(
     let mut row = head(tenant, collection, DATA, key_prefix.len());
     row.extend_from_slice(key_prefix);
     row
+}
+
+/// The bytes that the rows of all idempotency keys of a tenant start with.
+pub(crate) fn idempotency_prefix(tenant: TenantId) -> Vec<u8> {
+    head(tenant, NO_COLLECTION, IDEMPOTENCY_KEY, 0)
+}
+
+/// The row of an idempotency key.
+pub(crate) fn idempotency_key(tenant: TenantId, key: &[u8]) -> Bytes {
+    let mut row = head(tenant, NO_COLLECTION, IDEMPOTENCY_KEY, key.len());
+    row.extend_from_slice(key);
+    row.into()
+}
+
+/// The row of a tenant's horizon of idempotency keys.
+pub(crate) fn idempotency_horizon(tenant: TenantId) -> Bytes {
+    head(tenant, NO_COLLECTION, IDEMPOTENCY_HORIZON, 0).into()
 }
 
 /// The collection that a row belongs to; `None` of the floor row.
