@@ -13,6 +13,9 @@ const SIDEWAYS: [(&str, &str); 4] = [
     ("nodedb-env", "nodedb-types"),
 ];
 
+/// Measures products beside what stands below them.
+const BENCH: &str = "nodedb-bench";
+
 /// Libraries that one crate hides from all others.
 const HIDDEN: [(&str, &str); 5] = [
     ("flume", "nodedb-bridge"),
@@ -99,7 +102,8 @@ fn of_version(graph: &Graph, member: &Member, arrow: &Arrow) -> Option<String> {
 
 fn of_library(graph: &Graph, member: &Member, arrow: &Arrow) -> Option<String> {
     // A bench may measure a hidden library beside the crate that hides it.
-    let beside = arrow.dev && !graph.layers.contains_key(&member.name);
+    let outside = !graph.layers.contains_key(&member.name);
+    let beside = outside && (arrow.dev || member.name == BENCH);
     if let Some((_, owner)) = HIDDEN.iter().find(|(library, _)| *library == arrow.to)
         && *owner != member.name
         && !beside
