@@ -1,10 +1,13 @@
 //! What can go wrong, by situation.
 
+use bytes::Bytes;
 use nodedb_bridge::TicketError;
 use nodedb_crdt::CrdtError;
 use nodedb_document::DocumentError;
 use nodedb_engine::{CatalogError, EngineError, EngineKind, SnapshotExpired};
-use nodedb_types::{CollectionId, CoreId, DecodeError, ErrorKind, IndexId, Lsn, Stamp, VshardId};
+use nodedb_types::{
+    CollectionId, CoreId, DecodeError, ErrorKind, IndexId, Lsn, Stamp, TenantId, VshardId,
+};
 use nodedb_wal::{AppendError, ReadError};
 use std::{io, path::PathBuf, sync::Arc};
 
@@ -37,6 +40,14 @@ pub enum DataError {
     InboxFull {
         /// Which core.
         core: CoreId,
+    },
+    /// The tenant has as many requests under way as it may; nothing was done.
+    #[error("tenant {tenant} has {limit} requests under way, its limit: await some of the answers")]
+    TenantBusy {
+        /// Whose requests.
+        tenant: TenantId,
+        /// How many may be under way.
+        limit: u32,
     },
     /// Too many requests wait for a vshard that an atomic batch visits; nothing was done.
     #[error("vshard {vshard} waits for an atomic batch and its queue is full: try again later")]
@@ -104,6 +115,17 @@ pub enum DataError {
     Conflict {
         /// Which write is there; `None` if there is no such key.
         found: Option<Stamp>,
+    },
+    /// Another document has the same value in a unique index; nothing was done.
+    #[error(
+        "the value at `{path}` must be unique and `{}` has it already: change one of them",
+        String::from_utf8_lossy(key)
+    )]
+    NotUnique {
+        /// The indexed path.
+        path: String,
+        /// The key of the other document.
+        key: Bytes,
     },
     /// The tenant has no such collection, or it was dropped meanwhile; nothing was done.
     #[error("there is no collection with id {collection}: it may have been dropped")]
@@ -240,6 +262,7 @@ impl DataError {
             | Self::WrongIndex { .. }
             | Self::WrongKind { .. } => ErrorKind::InvalidInput,
             Self::InboxFull { .. }
+            | Self::TenantBusy { .. }
             | Self::PausedFull { .. }
             | Self::MemtableFull { .. }
             | Self::LogBusy => ErrorKind::Busy,
@@ -250,6 +273,7 @@ impl DataError {
             Self::TimedOut | Self::CloseTimedOut { .. } => ErrorKind::Timeout,
             Self::Unanswered(error) => error.kind(),
             Self::Conflict { .. } => ErrorKind::Conflict,
+            Self::NotUnique { .. } => ErrorKind::AlreadyExists,
             Self::NoSuchCollection { .. } => ErrorKind::NotFound,
             Self::Catalog(error) => catalog_kind(error),
             Self::Crdt(error) => error.kind(),
@@ -273,6 +297,7 @@ impl DataError {
         matches!(
             self,
             Self::Conflict { .. }
+                | Self::NotUnique { .. }
                 | Self::NoSuchCollection { .. }
                 | Self::WrongIndex { .. }
                 | Self::WrongKind { .. }
@@ -301,6 +326,7 @@ impl DataError {
         move |error| match error {
             DocumentError::SnapshotExpired(expired) => Self::SnapshotExpired(expired),
             DocumentError::Engine(source) => Self::engine(vshard)(source),
+            DocumentError::NotUnique { path, key } => Self::NotUnique { path, key },
             other => Self::Document(Arc::new(other)),
         }
     }

@@ -35,6 +35,7 @@ impl DataHandle {
     /// # Errors
     /// Nothing was done:
     /// - [`DataError::InboxFull`]: too many requests wait.
+    /// - [`DataError::TenantBusy`]: the tenant has as many requests under way as it may.
     /// - [`DataError::NoSuchVshard`], [`DataError::InvalidRequest`].
     /// - [`DataError::Closed`], [`DataError::CoreDied`].
     #[expect(
@@ -113,6 +114,9 @@ impl DataHandle {
         match self.shared.bridge.send(core, request) {
             Ok(ticket) => Ok(ticket),
             Err(SendError::Busy { .. }) => Err(DataError::InboxFull { core }),
+            Err(SendError::TenantBusy { tenant, limit, .. }) => {
+                Err(DataError::TenantBusy { tenant, limit })
+            }
             Err(_) => Err(DataError::Closed),
         }
     }
@@ -144,6 +148,16 @@ impl DataHandle {
         // Sampled under the registry's mutex (protocol rule P3), so that no memtable above it is
         // ingested between the sampling and the registration.
         Ok(self.shared.snapshots.register(|| wal.durable()))
+    }
+
+    /// The commit clock, in milliseconds since 1970, by which expiry is judged. Never goes back.
+    pub fn commit_ms(&self) -> u64 {
+        self.shared.wal.commit_time_ms()
+    }
+
+    /// Why documents that have expired are not deleted, if that is so. Reads hide them all the same.
+    pub fn expiry_halted(&self) -> Option<String> {
+        self.shared.expiry_halt.lock().clone()
     }
 
     /// The catalog as of the last change that is durable and applied in every vshard.
