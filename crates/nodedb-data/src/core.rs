@@ -7,7 +7,7 @@ use crate::{
     release::{Parked, ReleaseQueue, Until},
     shared::Shared,
     task::{self, Task, TaskEnvelope},
-    turn::CountRun,
+    turn::{CountRun, Sweep},
     vshard::Vshard,
 };
 use nodedb_bridge::{Inbox, Received, Reply};
@@ -36,6 +36,7 @@ pub(crate) struct Core {
     /// Vshards that have changed in this turn.
     pub(crate) touched: BTreeSet<VshardId>,
     pub(crate) counts: VecDeque<CountRun>,
+    pub(crate) sweep: Sweep,
     pub(crate) closing: bool,
     /// Whether the live documents were dropped that a poisoned log may lose.
     pub(crate) forgotten: bool,
@@ -138,7 +139,11 @@ impl Core {
         self.expire();
         self.resume_ended();
         self.count_on();
+        self.sweep();
         self.forget_undurable();
+        if !self.touched.is_empty() {
+            self.plan_sweep();
+        }
         for vshard in std::mem::take(&mut self.touched) {
             self.drive_flushes(vshard);
         }
@@ -154,6 +159,7 @@ impl Core {
         paused
             .filter_map(|id| self.vshards.get(id)?.pause.as_ref())
             .map(crate::pause::Pause::next_due)
+            .chain(self.sweep.due().filter(|_| !self.closing))
             .min()
     }
 

@@ -57,6 +57,7 @@
 
 mod asks;
 mod board;
+mod clock_watch;
 mod core;
 mod durable_log;
 mod engines;

@@ -27,6 +27,9 @@ pub struct DataOptions {
     /// Idempotency keys that a vshard remembers of each tenant, at least 1; more push out the oldest.
     /// Default 10,000.
     pub idempotency_keys_max: usize,
+    /// Farthest that the wall clock may go forward at once, or while the database is closed, before the
+    /// sweeper halts instead of deleting what has expired by it. Default 30 days.
+    pub clock_jump_max: Duration,
     /// The inboxes of the cores.
     pub bridge: BridgeOptions,
 }
@@ -43,6 +46,7 @@ impl Default for DataOptions {
             crdt_documents_max: 256,
             idempotency_age: Duration::from_hours(24),
             idempotency_keys_max: 10_000,
+            clock_jump_max: Duration::from_hours(24 * 30),
             bridge: BridgeOptions::default(),
         }
     }

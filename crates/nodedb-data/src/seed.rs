@@ -9,6 +9,7 @@ use crate::{
     release::ReleaseQueue,
     shared::Shared,
     task::Task,
+    turn::Sweep,
     vshard::{LoadedVshards, Replay, Vshard, load_all},
 };
 use nodedb_bridge::Inbox;
@@ -96,6 +97,7 @@ impl CoreSeed {
             log: Arc::clone(&self.ports.log),
             states: file_states(&vshards),
         };
+        let sweep = Sweep::new(&shared, self.options.clock_jump_max);
         let core = Core {
             id,
             maintenance: Maintenance::start(&shared.env, parts)?,
@@ -108,6 +110,7 @@ impl CoreSeed {
             vshards,
             paused: BTreeSet::new(),
             counts: VecDeque::new(),
+            sweep,
             closing: false,
             forgotten: false,
         };

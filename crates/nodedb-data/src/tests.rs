@@ -8,6 +8,7 @@ mod asks;
 mod copies;
 mod crdt;
 mod durability;
+mod expiry;
 mod flush;
 mod groups;
 mod kill;

@@ -6,6 +6,8 @@ mod flush;
 mod group;
 mod once;
 mod request;
+mod sweep;
 mod write;
 
 pub(crate) use count::CountRun;
+pub(crate) use sweep::Sweep;

@@ -1,6 +1,7 @@
 //! One vshard as its core holds it.
 
 mod crdt;
+mod expire;
 mod idempotency;
 mod read;
 mod replay;
@@ -40,6 +41,9 @@ pub(crate) struct Vshard {
     /// The group that it waits for.
     pub(crate) pause: Option<Pause>,
     pub(crate) flushes: Flushes,
+    /// When the sweeper has to look here, in milliseconds of the commit clock; `None` if nothing is to
+    /// expire.
+    pub(crate) expires_next: Option<u64>,
 }
 
 impl Vshard {
@@ -56,6 +60,8 @@ impl Vshard {
             weak: None,
             pause: None,
             flushes: Flushes::default(),
+            // Not known before the first look.
+            expires_next: Some(0),
         }
     }
 
@@ -85,7 +91,10 @@ impl Vshard {
                 self.crdt_rows.retain(|key, _| key.collection != *id);
             }
             Redo::Idempotency(redo) => self.once.applied(tenant, redo),
-            Redo::Put { .. }
+            Redo::Put { expires: Some(time), .. } => {
+                self.expires_next = Some(self.expires_next.map_or(*time, |next| next.min(*time)));
+            }
+            Redo::Put { expires: None, .. }
             | Redo::Delete { crdt: None, .. }
             | Redo::CrdtMerge { .. }
             | Redo::CrdtSnapshot { .. }

@@ -8,12 +8,11 @@ mod plain;
 pub use lsm::LsmTables;
 pub use plain::PlainTables;
 
-use crate::Direction;
+use crate::{Direction, Dropped};
 use bytes::Bytes;
 use nodedb_engine::EngineError;
 use nodedb_env::Files;
-use nodedb_types::CollectionId;
-use std::{collections::BTreeSet, fmt::Debug, ops::Bound, path::Path, sync::Arc};
+use std::{fmt::Debug, ops::Bound, path::Path, sync::Arc};
 
 /// A row on its way into the tables; a value of `None` is a tombstone.
 pub type Row = (Bytes, Option<Vec<u8>>);
@@ -86,8 +85,8 @@ pub trait SortedTables: Debug + Send {
     /// [`SortedTables::ingest`]; the rows are what they were.
     fn compact(&mut self) -> Result<bool, EngineError>;
 
-    /// Collections whose rows merging may leave out.
-    fn set_dropped(&mut self, dropped: &BTreeSet<CollectionId>);
+    /// What merging may leave out.
+    fn set_dropped(&mut self, dropped: &Dropped);
 
     /// The rows as they are now, for readers that take no lock.
     fn view(&self) -> Arc<dyn TableView>;

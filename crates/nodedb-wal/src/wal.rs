@@ -76,6 +76,7 @@ impl Wal {
             ready: VecDeque::new(),
             next_spare: 1,
             commit_ms,
+            recovered_ms: None,
             last: None,
             lock,
         };
@@ -108,6 +109,7 @@ impl Wal {
             ready: settled.ready,
             next_spare: settled.next_spare,
             commit_ms: settled.commit_ms,
+            recovered_ms: Some(survey.commit_ms()),
             last: report.last,
             lock,
         };
@@ -287,6 +289,13 @@ impl Wal {
     /// appended after this call commits at this time or later.
     pub fn commit_time_ms(&self) -> u64 {
         self.core().commit_ms()
+    }
+
+    /// What the commit clock showed when the log was last written to before this open, in milliseconds
+    /// since 1970; `None` of a log that this handle has made. How far it is from
+    /// [`Wal::commit_time_ms`] tells how much time has passed, or that somebody has set the wall clock.
+    pub fn recovered_commit_time_ms(&self) -> Option<u64> {
+        self.core().recovered_ms
     }
 
     /// Byte position of the end of the log since its creation, headers and padding included.

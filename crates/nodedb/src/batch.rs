@@ -129,7 +129,7 @@ fn change(
     }
     let Admitted { value, vectors, bytes } = inner.admit(definition, &key, value)?;
     let bytes = bytes + key.len();
-    Ok((Change::Put { key, value, vectors }, bytes))
+    Ok((Change::Put { key, value, expires: None, vectors }, bytes))
 }
 
 fn answer(

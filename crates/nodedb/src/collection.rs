@@ -118,7 +118,8 @@ impl Collection {
         let key = Bytes::copy_from_slice(key.as_ref());
         let admitted = self.inner().admit(&self.definition, &key, value)?;
         let vshard = self.vshard(&key);
-        let change = Change::Put { key, value: admitted.value, vectors: admitted.vectors };
+        let Admitted { value, vectors, .. } = admitted;
+        let change = Change::Put { key, value, expires: None, vectors };
         self.write(vshard, change, options, |stamp, version| {
             let stamp = stamp.ok_or_else(|| Error::internal("a put wrote nothing"))?;
             Ok(Written { lsn: stamp.lsn, version: version(stamp) })

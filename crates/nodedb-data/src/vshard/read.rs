@@ -83,6 +83,7 @@ impl Vshard {
             after: scan.after.clone(),
             limit_rows: limit_rows.max(1),
             limit_bytes: scan.bytes,
+            now_ms: scan.now_ms,
             ..ScanRange::all(tenant, scan.collection)
         };
         let at = ReadAt::Snapshot(scan.snapshot);

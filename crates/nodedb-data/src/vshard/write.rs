@@ -41,19 +41,12 @@ impl Vshard {
                 catalog.apply(Lsn::FIRST, &change);
                 return Ok(Draft { redo: Some(Redo::Catalog(change)) });
             }
-            Change::Put { key, value, vectors } => {
+            Change::Put { key, value, expires, vectors } => {
                 let schema = self.collection(tenant, collection)?;
                 check_put(schema, &vectors)?;
                 self.check_expect(tenant, collection, &key, expect)?;
                 overlay.keys.insert((collection, key.clone()), true);
-                Some(Redo::Put {
-                    collection,
-                    key,
-                    value,
-                    vectors,
-                    expires: None,
-                    fields: Vec::new(),
-                })
+                Some(Redo::Put { collection, key, value, vectors, expires, fields: Vec::new() })
             }
             Change::Delete { key } => {
                 self.collection(tenant, collection)?;

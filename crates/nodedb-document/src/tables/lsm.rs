@@ -5,8 +5,7 @@
 
 use super::{Row, Rows, SortedTables, TableStore, TableView, Verified, lsm_files};
 use crate::{
-    Direction,
-    row_key::collection_of,
+    Direction, Dropped,
     row_range::Bounds,
     tables::lsm_files::{CURRENT, LsmFiles},
 };
@@ -22,9 +21,7 @@ use lsm_tree::{
 };
 use nodedb_engine::EngineError;
 use nodedb_env::Files;
-use nodedb_types::CollectionId;
 use std::{
-    collections::BTreeSet,
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -63,7 +60,7 @@ impl Default for LsmTables {
 
 impl LsmTables {
     fn open_tree(&self, files: &Arc<dyn Files>, dir: &Path) -> Result<LsmTree, EngineError> {
-        let dropped = Dropped::default();
+        let dropped = SharedDropped::default();
         // Counters of its own: its sequence numbers mean nothing outside.
         let counter = SequenceNumberCounter::default();
         let visible = SequenceNumberCounter::default();
@@ -118,7 +115,7 @@ struct LsmTree {
     tree: Tree,
     files: Arc<dyn Files>,
     dir: PathBuf,
-    dropped: Dropped,
+    dropped: SharedDropped,
     /// After a failure that is not a full disk nothing here is trusted before a reopen.
     failed: bool,
 }
@@ -208,7 +205,7 @@ impl SortedTables for LsmTree {
         Ok(self.tree.current_version().id() != before)
     }
 
-    fn set_dropped(&mut self, dropped: &BTreeSet<CollectionId>) {
+    fn set_dropped(&mut self, dropped: &Dropped) {
         let mut shared = self.dropped.0.lock().unwrap_or_else(PoisonError::into_inner);
         if **shared != *dropped {
             *shared = Arc::new(dropped.clone());
@@ -278,13 +275,13 @@ where
     }
 }
 
-/// The dropped collections, shared with the filters of running merges.
+/// What is dropped, shared with the filters of running merges.
 #[derive(Clone, Debug, Default)]
-struct Dropped(Arc<Mutex<Arc<BTreeSet<CollectionId>>>>);
+struct SharedDropped(Arc<Mutex<Arc<Dropped>>>);
 
-impl Factory for Dropped {
+impl Factory for SharedDropped {
     fn name(&self) -> &'static str {
-        "dropped collections"
+        "dropped rows"
     }
 
     fn make_filter(&self, _: &Context) -> Box<dyn CompactionFilter> {
@@ -293,11 +290,11 @@ impl Factory for Dropped {
     }
 }
 
-struct LeaveOut(Arc<BTreeSet<CollectionId>>);
+struct LeaveOut(Arc<Dropped>);
 
 impl CompactionFilter for LeaveOut {
     fn filter_item(&mut self, item: ItemAccessor<'_>, _: &Context) -> lsm_tree::Result<Verdict> {
-        let gone = collection_of(item.key()).is_some_and(|id| self.0.contains(&id));
+        let gone = self.0.has(item.key());
         // Older versions further down may show through from now on; nobody reads a dropped id.
         Ok(if gone { Verdict::Destroy } else { Verdict::Keep })
     }
