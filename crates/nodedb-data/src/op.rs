@@ -1,7 +1,7 @@
 //! What a vshard can be asked to do.
 
 use bytes::Bytes;
-use nodedb_document::Filter;
+use nodedb_document::{Direction, Filter, KeyRange, index::FieldValue};
 use nodedb_engine::{CatalogChange, Metric, VectorChange};
 use nodedb_types::{CollectionId, Durability, IndexId, Lsn, Stamp, VshardId};
 use std::{path::PathBuf, sync::Arc};
@@ -21,12 +21,22 @@ pub enum Op {
     },
     /// One write.
     Write(Write),
-    /// One page of the rows with a prefix, in ascending order of their keys, as of a snapshot.
+    /// One page of the rows with a prefix and within a range, in the order of their keys, as of a
+    /// snapshot.
     Scan(Scan),
+    /// How a filter over a collection is answered in this vshard.
+    Explain {
+        /// Where.
+        collection: CollectionId,
+        /// Which rows.
+        filter: Arc<Filter>,
+    },
     /// How many rows a collection has in this vshard, as of a snapshot.
     Count {
         /// Where.
         collection: CollectionId,
+        /// Which rows; all of them without one.
+        filter: Option<Arc<Filter>>,
         /// As of which record; the caller holds the snapshot open.
         snapshot: Lsn,
     },
@@ -84,7 +94,11 @@ pub struct Scan {
     pub collection: CollectionId,
     /// Which keys; empty for all.
     pub prefix: Bytes,
-    /// Only keys above this one: the `next` of the page before.
+    /// Only keys within these bounds.
+    pub keys: KeyRange,
+    /// In which order.
+    pub direction: Direction,
+    /// Only keys that come behind this one: the `next` of the page before.
     pub after: Option<Bytes>,
     /// Most rows of the page.
     pub rows: usize,
@@ -94,6 +108,27 @@ pub struct Scan {
     pub filter: Option<Arc<Filter>>,
     /// As of which record; the caller holds the snapshot open.
     pub snapshot: Lsn,
+    /// Rows that have expired at this time of the commit clock are not shown; `None` for the time of the
+    /// page. All pages of a scan take the same.
+    pub now_ms: Option<u64>,
+}
+
+impl Scan {
+    /// All rows of a collection, as one page of at most 512 rows and about 1 MiB.
+    pub const fn all(collection: CollectionId, snapshot: Lsn) -> Self {
+        Self {
+            collection,
+            prefix: Bytes::new(),
+            keys: KeyRange::ALL,
+            direction: Direction::Ascending,
+            after: None,
+            rows: 512,
+            bytes: 1 << 20,
+            filter: None,
+            snapshot,
+            now_ms: None,
+        }
+    }
 }
 
 /// A nearest-neighbour search.
@@ -135,8 +170,12 @@ pub enum Change {
         key: Bytes,
         /// Canonical JSON text, or raw bytes.
         value: Bytes,
+        /// When it expires, in milliseconds of the commit clock; `None` for never.
+        expires: Option<u64>,
         /// What the collection's vector indexes learn: one entry for each of them.
         vectors: Vec<VectorChange>,
+        /// What the collection's field indexes learn: one entry for each of them.
+        fields: Vec<FieldValue>,
     },
     /// The key is gone from now on. Of a missing key nothing is logged.
     Delete {

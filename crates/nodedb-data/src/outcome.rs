@@ -2,6 +2,7 @@
 
 use crate::DataError;
 use bytes::Bytes;
+use nodedb_document::plan::Explain;
 use nodedb_engine::{Dirty, EngineKind, Floor};
 use nodedb_types::{Lsn, LsnRange, Stamp, VshardId};
 use std::path::PathBuf;
@@ -23,6 +24,8 @@ pub enum Outcome {
     Page(Page),
     /// Of a count: rows.
     Count(u64),
+    /// Of an explanation.
+    Explained(Explain),
     /// Of a search, nearest first.
     Hits(Vec<Hit>),
     /// Of a CRDT merge.
@@ -67,7 +70,7 @@ pub struct GroupWritten {
 /// One page of a scan.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Page {
-    /// Its rows by ascending key; may be empty though `next` is set.
+    /// Its rows in the order of the scan; may be empty though `next` is set.
     pub rows: Vec<Row>,
     /// Where the next page goes on; `None` at the end.
     pub next: Option<Bytes>,

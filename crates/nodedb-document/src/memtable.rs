@@ -1,13 +1,9 @@
 //! The sorted rows of a core that no table holds yet, with the versions that snapshots need.
 
+use crate::{Direction, ReadAt, Stored, row_range::Bounds};
 use bytes::Bytes;
 use nodedb_types::{Lsn, Stamp};
-use std::{
-    collections::{BTreeMap, btree_map},
-    ops::Bound,
-};
-
-use crate::ReadAt;
+use std::collections::{BTreeMap, btree_map};
 
 /// Rows by key, each with its versions back to the horizon of the oldest reader.
 #[derive(Debug, Default)]
@@ -20,6 +16,7 @@ pub(crate) struct Memtable {
 #[derive(Clone, Debug)]
 pub(crate) struct Version {
     pub(crate) stamp: Stamp,
+    pub(crate) expires: Option<u64>,
     pub(crate) value: Option<Bytes>,
 }
 
@@ -31,11 +28,24 @@ struct Versions {
     older: Vec<Version>,
 }
 
+/// Rows of a memtable in one direction, as one reader sees them.
+pub(crate) struct MemtableRows<'a> {
+    rows: btree_map::Range<'a, Bytes, Versions>,
+    direction: Direction,
+    at: ReadAt,
+}
+
 /// What a row and a version take besides their bytes: map entry, handles, allocator.
 const ROW_OVERHEAD: usize = 128;
-const VERSION_OVERHEAD: usize = 48;
+const VERSION_OVERHEAD: usize = 64;
 
 impl Version {
+    /// What readers are answered; `None` of a tombstone.
+    pub(crate) fn stored(&self) -> Option<Stored> {
+        let (stamp, expires) = (self.stamp, self.expires);
+        self.value.clone().map(|value| Stored { stamp, expires, value })
+    }
+
     fn bytes(&self) -> usize {
         VERSION_OVERHEAD + self.value.as_ref().map_or(0, Bytes::len)
     }
@@ -101,17 +111,14 @@ impl Memtable {
         self.rows.get(key)?.at(at)
     }
 
-    /// The visible versions from a bound up to, without, `end`, tombstones included.
-    pub(crate) fn range<'a>(
-        &'a self,
-        from: Bound<&'a [u8]>,
-        end: Option<&'a [u8]>,
+    /// The visible versions between two bounds, tombstones included.
+    pub(crate) fn range(
+        &self,
+        bounds: Bounds<'_>,
+        direction: Direction,
         at: ReadAt,
-    ) -> impl Iterator<Item = (&'a Bytes, &'a Version)> {
-        let end = end.map_or(Bound::Unbounded, Bound::Excluded);
-        self.rows
-            .range::<[u8], _>((from, end))
-            .filter_map(move |(key, versions)| Some((key, versions.at(at)?)))
+    ) -> MemtableRows<'_> {
+        MemtableRows { rows: self.rows.range::<[u8], _>(bounds), direction, at }
     }
 
     /// The newest version of every row, in the order of keys.
@@ -122,6 +129,19 @@ impl Memtable {
     /// About how much memory it takes.
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes
+    }
+}
+
+impl<'a> Iterator for MemtableRows<'a> {
+    type Item = (&'a Bytes, &'a Version);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let (key, versions) = self.direction.next(&mut self.rows)?;
+            if let Some(version) = versions.at(self.at) {
+                return Some((key, version));
+            }
+        }
     }
 }
 

@@ -24,15 +24,7 @@ fn page(world: &World, scan: Scan) -> Page {
 }
 
 fn scan(snapshot: Lsn, rows: usize) -> Scan {
-    Scan {
-        collection: NOTES,
-        prefix: Bytes::new(),
-        after: None,
-        rows,
-        bytes: 1 << 20,
-        filter: None,
-        snapshot,
-    }
+    Scan { rows, ..Scan::all(NOTES, snapshot) }
 }
 
 fn keys(page: &Page) -> Vec<&[u8]> {
@@ -95,7 +87,7 @@ fn a_count_of_more_than_one_slice_is_exact() {
     }
     let snapshot = world.wal.durable().expect("durable");
     world.put(0, "late", "{}");
-    let op = |collection| Op::Count { collection, snapshot };
+    let op = |collection| Op::Count { collection, filter: None, snapshot };
     let Ok(Outcome::Count(count)) = world.ask(vshard(0), op(NOTES)) else {
         panic!("a count");
     };

@@ -234,15 +234,7 @@ impl World {
         let mut all = Vec::new();
         let mut after = None;
         loop {
-            let scan = Scan {
-                collection: NOTES,
-                prefix: Bytes::new(),
-                after,
-                rows,
-                bytes: 1 << 20,
-                filter: None,
-                snapshot: snapshot.lsn(),
-            };
+            let scan = Scan { after, rows, ..Scan::all(NOTES, snapshot.lsn()) };
             let Outcome::Page(page) = self.ask(vshard(id), Op::Scan(scan)).expect("a page") else {
                 panic!("a page");
             };
@@ -324,9 +316,11 @@ pub(super) fn put_vector(key: &str, value: &str, vector: Option<Vec<f32>>) -> Wr
     Write {
         collection: NOTES,
         change: Change::Put {
+            expires: None,
             key: Bytes::copy_from_slice(key.as_bytes()),
             value: Bytes::copy_from_slice(value.as_bytes()),
             vectors: vec![nodedb_engine::VectorChange { index: FIELD, vector }],
+            fields: Vec::new(),
         },
         expect: None,
         durability: Durability::Sync,
