@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow};
 use nodedb_bridge::{Bridge, BridgeOptions, Priority, Received, Request, Ticket};
 use nodedb_env::{Clock, Env, Thread};
 use nodedb_types::{CoreId, TenantId, VshardId};
-use std::{hint::black_box, sync::Arc, time::Duration};
+use std::{hint::black_box, ops::Range, sync::Arc, time::Duration};
 
 /// Requests that are sent before the first answer is waited for.
 const PIPELINE: u64 = 1024;
@@ -31,7 +31,8 @@ pub fn cases<'a>() -> Vec<Case<'a>> {
 trait Echo {
     type Answer;
 
-    fn send(&self, op: u64) -> Result<Self::Answer>;
+    /// Asks these numbers at once.
+    fn send(&self, ops: Range<u64>) -> Result<Vec<Self::Answer>>;
 
     fn wait(answer: Self::Answer) -> Result<u64>;
 
@@ -55,8 +56,7 @@ impl<E: Echo> Contender for Echoes<E> {
         let begin = clock.now();
         let (mut requests, mut end) = (0, begin);
         while end < begin + time {
-            let answers: Result<Vec<_>> = (0..self.depth).map(|op| self.echo.send(op)).collect();
-            for answer in answers? {
+            for answer in self.echo.send(0..self.depth)? {
                 black_box(E::wait(answer)?);
             }
             requests += self.depth;
@@ -98,15 +98,18 @@ impl BridgeEcho {
 impl Echo for BridgeEcho {
     type Answer = Ticket<u64>;
 
-    fn send(&self, op: u64) -> Result<Ticket<u64>> {
-        let request = Request {
+    /// With one deadline, since they are one piece of work.
+    fn send(&self, ops: Range<u64>) -> Result<Vec<Ticket<u64>>> {
+        let deadline = self.clock.now() + PATIENCE;
+        let ask = |op| Request {
             tenant: TenantId::DEFAULT,
             vshard: VshardId::new(0),
             op,
-            deadline: self.clock.now() + PATIENCE,
+            deadline,
             priority: Priority::Foreground,
         };
-        self.bridge.send(CoreId::new(0), request).map_err(|error| anyhow!("{error}"))
+        let send = |op| self.bridge.send(CoreId::new(0), ask(op));
+        ops.map(|op| send(op).map_err(|error| anyhow!("{error}"))).collect()
     }
 
     fn wait(answer: Ticket<u64>) -> Result<u64> {
@@ -145,10 +148,13 @@ impl FlumeEcho {
 impl Echo for FlumeEcho {
     type Answer = flume::Receiver<u64>;
 
-    fn send(&self, op: u64) -> Result<flume::Receiver<u64>> {
-        let (reply, answer) = flume::bounded(1);
-        self.sender.try_send((op, reply)).map_err(|error| anyhow!("{error}"))?;
-        Ok(answer)
+    fn send(&self, ops: Range<u64>) -> Result<Vec<flume::Receiver<u64>>> {
+        let send = |op| {
+            let (reply, answer) = flume::bounded(1);
+            self.sender.try_send((op, reply)).map_err(|error| anyhow!("{error}"))?;
+            Ok(answer)
+        };
+        ops.map(send).collect()
     }
 
     fn wait(answer: flume::Receiver<u64>) -> Result<u64> {
@@ -166,8 +172,8 @@ mod tests {
     use super::*;
 
     fn check<E: Echo>(echo: E) {
-        let answer = echo.send(7).expect("room");
-        assert_eq!(E::wait(answer).expect("an answer"), 7);
+        let answers = echo.send(7..9).expect("room").into_iter();
+        assert!(answers.map(|answer| E::wait(answer).expect("an answer")).eq(7..9));
         let mut echoes = Echoes { who: LIMIT, echo, depth: 3 };
         assert!(echoes.turn(Duration::from_millis(1)).expect("a turn").value > 0.0);
         Box::new(echoes).verify().expect("it ends in order");

@@ -44,9 +44,10 @@ impl Called for Gets {
 
     async fn call(&self, number: u64) -> Result<()> {
         let place = usize::try_from(number)?.wrapping_mul(STRIDE) % self.rows.len();
-        let (key, json) = &self.rows[place];
+        let (key, _) = &self.rows[place];
         let found = self.world.collection.get_async(key)?.await?.context("every row is there")?;
-        ensure!(black_box(found).value.len() == json.len(), "{key} is cut");
+        // White space between values is not kept.
+        ensure!(black_box(found).value.ends_with(b"\"]}"), "{key} is cut");
         Ok(())
     }
 
