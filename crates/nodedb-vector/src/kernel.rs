@@ -1,49 +1,101 @@
-//! Inner loops over two slices. Sixteen accumulators let the compiler use vector registers: one sum
-//! would force the order of additions.
+//! Exact distances between vectors, by the kernels that the processor at hand runs fastest.
+//!
+//! The kernels read `f32` and sum in `f64`, so that a distance is off by the rounding of its result
+//! alone, whatever the length. A smaller distance is nearer: cosine is `1 - cos` in 0 to 2, L2 is
+//! squared, dot is negated. Vectors that passed [`check_vector`](crate::check_vector) have finite
+//! distances, never NaN.
 
-const LANES: usize = 16;
+use nodedb_engine::Metric;
+use numkong::{Dot, Euclidean};
 
 /// Sum of products.
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    accumulate(a, b, |a, b| a * b)
+    narrow(wide_dot(a, b))
 }
 
 /// Sum of squared differences.
 pub(crate) fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
-    accumulate(a, b, |a, b| (a - b) * (a - b))
+    narrow(wide_squared_distance(a, b))
 }
 
-#[inline]
-fn accumulate(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
-    assert_eq!(a.len(), b.len(), "vectors of one index are of one length");
-    let (a, a_rest) = a.as_chunks::<LANES>();
-    let (b, b_rest) = b.as_chunks::<LANES>();
-    let mut sums = [0.0; LANES];
-    for (a, b) in a.iter().zip(b) {
-        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-            *sum += term(*a, *b);
+/// Length of a vector, which [`Probe`] wants of each row under cosine.
+pub(crate) fn norm(vector: &[f32]) -> f32 {
+    narrow(wide_dot(vector, vector).sqrt())
+}
+
+#[expect(clippy::expect_used, reason = "the kernel answers for two slices of one length")]
+fn wide_dot(a: &[f32], b: &[f32]) -> f64 {
+    <f32 as Dot>::dot(a, b).expect("vectors of one index are of one length")
+}
+
+#[expect(clippy::expect_used, reason = "the kernel answers for two slices of one length")]
+fn wide_squared_distance(a: &[f32], b: &[f32]) -> f64 {
+    <f32 as Euclidean>::sqeuclidean(a, b).expect("vectors of one index are of one length")
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "rounds to the nearest number of an answer")]
+const fn narrow(value: f64) -> f32 {
+    value as f32
+}
+
+/// A vector to measure distances from, prepared once for many rows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Probe<'a> {
+    vector: &'a [f32],
+    metric: Metric,
+    norm: f64,
+}
+
+impl<'a> Probe<'a> {
+    /// Prepares a vector that passed [`check_vector`](crate::check_vector).
+    pub(crate) fn new(metric: Metric, vector: &'a [f32]) -> Self {
+        assert!(!vector.is_empty(), "a vector has at least one number");
+        let norm = match metric {
+            // Narrowed, as the rows' lengths are: a row's distance is the same from both sides.
+            Metric::Cosine => f64::from(norm(vector)),
+            Metric::L2 | Metric::Dot => 0.0,
+        };
+        assert!(metric != Metric::Cosine || norm > 0.0, "a checked vector has an angle");
+        Self { vector, metric, norm }
+    }
+
+    /// Distance of one row. `norm` is the row's [`norm`], looked at under cosine alone.
+    #[inline]
+    pub(crate) fn distance(&self, row: &[f32], norm: f32) -> f32 {
+        match self.metric {
+            Metric::Cosine => self.cosine(row, norm),
+            Metric::L2 => squared_distance(self.vector, row),
+            Metric::Dot => self.negated_dot(row),
         }
     }
-    let rest = a_rest.iter().zip(b_rest);
-    let rest: f32 = rest.map(|(a, b)| term(*a, *b)).sum();
-    sums.iter().sum::<f32>() + rest
+
+    /// Distances of rows that lie one behind the other, into `out`. Under cosine `norms` has the
+    /// [`norm`] of each row, under the others it is not looked at.
+    pub(crate) fn distances(&self, rows: &[f32], norms: &[f32], out: &mut [f32]) {
+        let stride = self.vector.len();
+        assert_eq!(rows.len(), out.len() * stride, "one distance for each row");
+        let rows = rows.chunks_exact(stride).zip(out);
+        match self.metric {
+            Metric::Cosine => {
+                assert_eq!(rows.len(), norms.len(), "one norm for each row");
+                rows.zip(norms).for_each(|((row, out), norm)| *out = self.cosine(row, *norm));
+            }
+            Metric::L2 => rows.for_each(|(row, out)| *out = squared_distance(self.vector, row)),
+            Metric::Dot => rows.for_each(|(row, out)| *out = self.negated_dot(row)),
+        }
+    }
+
+    fn cosine(&self, row: &[f32], norm: f32) -> f32 {
+        let cosine = wide_dot(self.vector, row) / (self.norm * f64::from(norm));
+        // Rounding may lead out of the range.
+        narrow((1.0 - cosine).clamp(0.0, 2.0))
+    }
+
+    fn negated_dot(&self, row: &[f32]) -> f32 {
+        // The difference, not the negation: that would make two zeros that differ.
+        0.0 - dot(self.vector, row)
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sums_of_whole_numbers_are_exact_at_every_length() {
-        for length in 0..70_u8 {
-            let a: Vec<f32> = (0..length).map(f32::from).collect();
-            let b: Vec<f32> = (0..length).map(|x| f32::from(x % 5) - 2.0).collect();
-            let pairs = || a.iter().zip(&b).map(|(a, b)| (f64::from(*a), f64::from(*b)));
-            // An empty sum of the standard library is -0.
-            let products = 0.0 + pairs().map(|(a, b)| a * b).sum::<f64>();
-            let squares = 0.0 + pairs().map(|(a, b)| (a - b).powi(2)).sum::<f64>();
-            let found = [dot(&a, &b), squared_distance(&a, &b)].map(f64::from);
-            assert_eq!(found.map(f64::to_bits), [products, squares].map(f64::to_bits), "{length}");
-        }
-    }
-}
+mod tests;

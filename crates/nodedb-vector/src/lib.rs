@@ -44,8 +44,6 @@
 //! assert_eq!((&*hits[0].key, hits[0].distance), (&b"key"[..], 25.0));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-#![forbid(unsafe_code)]
-
 mod blocks;
 mod changes;
 mod engine;
@@ -56,6 +54,11 @@ mod merge;
 mod query;
 mod run;
 mod run_dir;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, unused_imports, reason = "tested alone; the engine is built on it next")
+)]
+mod segment;
 
 pub use engine::{FrozenVectors, PersistedVectors, VectorEngine};
 pub use error::{VectorError, check_vector};

@@ -13,13 +13,16 @@ const SIDEWAYS: [(&str, &str); 4] = [
     ("nodedb-env", "nodedb-types"),
 ];
 
-/// Libraries that one crate hides from all others.
-const HIDDEN: [(&str, &str); 5] = [
+/// Libraries that one crate, or two, hide from all others.
+const HIDDEN: [(&str, &str); 8] = [
     ("flume", "nodedb-bridge"),
     ("opendal", "nodedb-cold"),
     ("lsm-tree", "nodedb-document"),
     ("loro", "nodedb-crdt"),
     ("memmap2", "nodedb-wal"),
+    ("memmap2", "nodedb-vector"),
+    ("usearch", "nodedb-vector"),
+    ("numkong", "nodedb-vector"),
 ];
 
 /// What the log is held against. Their builds are long, and nobody needs them but one bench.
@@ -100,11 +103,10 @@ fn of_version(graph: &Graph, member: &Member, arrow: &Arrow) -> Option<String> {
 fn of_library(graph: &Graph, member: &Member, arrow: &Arrow) -> Option<String> {
     // A bench may measure a hidden library beside the crate that hides it.
     let beside = arrow.dev && !graph.layers.contains_key(&member.name);
-    if let Some((_, owner)) = HIDDEN.iter().find(|(library, _)| *library == arrow.to)
-        && *owner != member.name
-        && !beside
-    {
-        return Some(format!("only {owner} knows it"));
+    let owners = HIDDEN.iter().filter(|(library, _)| *library == arrow.to);
+    let owners: Vec<&str> = owners.map(|(_, owner)| *owner).collect();
+    if !owners.is_empty() && !owners.contains(&&*member.name) && !beside {
+        return Some(format!("only {} knows it", owners.join(", ")));
     }
     if PEERS.contains(&arrow.to.as_str()) {
         return Some(format!("only {} knows peers", peers::FOLDER));

@@ -37,6 +37,7 @@ fn sound() -> Graph {
         ("nodedb-env", "nodedb-types"),
         ("nodedb-wal", "nodedb-types"),
         ("nodedb-wal", "memmap2"),
+        ("nodedb-vector", "memmap2"),
         ("nodedb-vector", "nodedb-engine"),
         ("nodedb-data", "nodedb-vector"),
         ("nodedb-testkit", "nodedb-env"),

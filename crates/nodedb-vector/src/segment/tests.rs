@@ -1,0 +1,140 @@
+//! Segments as their owner uses them, over copies of their files.
+
+use super::*;
+use nodedb_engine::{Metric, VectorStorage};
+use nodedb_types::{IndexId, LogEpoch, Lsn};
+use roaring::RoaringBitmap;
+use std::path::Path;
+
+pub(super) const METRICS: [Metric; 3] = [Metric::Cosine, Metric::L2, Metric::Dot];
+pub(super) const STORAGES: [VectorStorage; 3] =
+    [VectorStorage::F32, VectorStorage::Bf16, VectorStorage::I8];
+
+pub(super) fn spec(dimensions: u32, metric: Metric, storage: VectorStorage) -> SegmentSpec {
+    SegmentSpec { index: IndexId::new(7), dimensions, metric, storage }
+}
+
+pub(super) fn stamp(row: u32) -> Stamp {
+    Stamp { epoch: LogEpoch::new(3), lsn: Lsn::from_u64(u64::from(row) + 1).expect("above 0") }
+}
+
+pub(super) fn key(row: u32) -> Vec<u8> {
+    format!("key-{row:08}").into_bytes()
+}
+
+pub(super) fn build(spec: SegmentSpec, vectors: &[Vec<f32>]) -> SegmentBytes {
+    let mut builder = SegmentBuilder::new(spec, vectors.len());
+    for (row, vector) in (0..).zip(vectors) {
+        builder.push(&key(row), stamp(row), vector);
+    }
+    builder.finish().expect("built")
+}
+
+pub(super) fn parts(spec: SegmentSpec, bytes: &SegmentBytes) -> SegmentParts {
+    let file =
+        |name: &str, bytes: &[u8]| SegmentFile::copied(Path::new(name), bytes).expect("copied");
+    SegmentParts {
+        spec,
+        rows: file("rows", &bytes.rows),
+        vectors: file("vectors", &bytes.vectors),
+        graph: file("graph", &bytes.graph),
+    }
+}
+
+pub(super) fn segment(spec: SegmentSpec, vectors: &[Vec<f32>]) -> Segment {
+    Segment::open(parts(spec, &build(spec, vectors))).expect("opened")
+}
+
+/// Vectors without order, the same at every run.
+pub(super) fn vectors(count: usize, dimensions: usize, seed: u64) -> Vec<Vec<f32>> {
+    let mut state = seed.wrapping_mul(2).wrapping_add(1);
+    let mut number = || {
+        // A step of a linear congruential generator: its high bits are random enough for vectors.
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let high = u16::try_from(state >> 48).expect("16 bits");
+        (f32::from(high) - 32_768.0) / 32_768.0
+    };
+    (0..count).map(|_| (0..dimensions).map(|_| number()).collect()).collect()
+}
+
+pub(super) fn query(vector: &[f32], k: usize, ef: usize) -> SegmentQuery<'_> {
+    SegmentQuery { vector, k, ef }
+}
+
+#[test]
+fn rows_are_found_by_slot_by_key_and_by_vector() {
+    let rows = vectors(300, 24, 1);
+    for metric in METRICS {
+        for storage in STORAGES {
+            let segment = segment(spec(24, metric, storage), &rows);
+            assert_eq!(segment.len(), 300);
+            for (slot, vector) in (0..).zip(&rows) {
+                assert_eq!(segment.key(slot), key(slot));
+                assert_eq!(segment.stamp(slot), stamp(slot));
+                assert_eq!(segment.vector(slot), &**vector);
+                assert_eq!(segment.find(&key(slot)), Some(slot));
+                let hits = segment.search(query(vector, 3, 64), None).expect("found");
+                let exact =
+                    segment.exact_except(vector, &RoaringBitmap::new(), 3).expect("scanned");
+                assert_eq!(hits[0], exact[0], "{metric:?} {storage:?} {slot}");
+                let some = segment.exact(vector, 0..300, 3).expect("scanned");
+                assert_eq!(some, exact);
+            }
+            assert_eq!(segment.find(b"key"), None);
+            assert_eq!(segment.find(b"key-00000300"), None);
+        }
+    }
+}
+
+#[test]
+fn a_graph_is_built_in_slices_and_says_how_far_it_is() {
+    let rows = vectors(10, 4, 2);
+    let spec = spec(4, Metric::L2, VectorStorage::F32);
+    let mut builder = SegmentBuilder::new(spec, 10);
+    for (row, vector) in (0..).zip(&rows) {
+        builder.push(&key(row), stamp(row), vector);
+    }
+    assert_eq!(builder.len(), 10);
+    let mut seen = Vec::new();
+    loop {
+        let progress: Progress = builder.build_some(4).expect("built");
+        seen.push(progress.built);
+        if progress.is_done() {
+            break;
+        }
+    }
+    assert_eq!(seen, [4, 8, 10]);
+    let whole = build(spec, &rows);
+    let bytes = builder.finish().expect("finished");
+    assert_eq!((bytes.rows, bytes.vectors), (whole.rows, whole.vectors));
+}
+
+#[test]
+fn a_filter_decides_and_its_panic_is_an_answer() {
+    let rows = vectors(200, 8, 3);
+    let segment = segment(spec(8, Metric::Cosine, VectorStorage::Bf16), &rows);
+    let even: &mut Accept<'_> = &mut |slot| slot % 2 == 0;
+    let hits: Vec<Hit> = segment.search(query(&rows[5], 10, 64), Some(even)).expect("found");
+    assert!(hits.iter().all(|hit| hit.slot % 2 == 0));
+    let exact = segment.exact(&rows[5], (0..200).step_by(2), 10).expect("scanned");
+    assert_eq!(hits, exact);
+
+    let none = segment.search(query(&rows[5], 10, 64), Some(&mut |_| false)).expect("searched");
+    assert_eq!(none, []);
+
+    let mut asked = 0;
+    let mut panics = |_| {
+        asked += 1;
+        assert!(asked < 7, "the seventh row");
+        true
+    };
+    let error = segment.search(query(&rows[5], 10, 64), Some(&mut panics)).expect_err("panics");
+    let message = "the seventh row".to_owned();
+    assert_eq!(error, SegmentError::FilterPanicked { message });
+    assert_eq!(asked, 7, "not asked again");
+    segment.search(query(&rows[5], 10, 64), None).expect("searches as before");
+}
+
+mod damage;
+mod files;
