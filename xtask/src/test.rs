@@ -21,13 +21,13 @@ pub(crate) fn run(shell: &Shell, mut arguments: Parser) -> Result<()> {
     timed("model checks", || model_checks(shell, &filters))
 }
 
-/// The log's threads in thousands of orders. Another scheduler is compiled into the crate for it, so it has
-/// a target folder of its own.
+/// The threads of the log and of the bridge in thousands of orders. Another scheduler is compiled into the
+/// crates for it, so it has a target folder of its own.
 fn model_checks(shell: &Shell, filters: &[OsString]) -> Result<()> {
     let _flags = shell.push_env("RUSTFLAGS", "--cfg shuttle");
     let command = cmd!(
         shell,
-        "cargo test --release --package nodedb-wal --test model --target-dir target/shuttle -- {filters...}"
+        "cargo test --release --package nodedb-wal --package nodedb-bridge --test model --target-dir target/shuttle -- {filters...}"
     );
     Ok(command.run()?)
 }

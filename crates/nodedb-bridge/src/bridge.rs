@@ -1,13 +1,15 @@
 //! The sending side.
 
 use crate::{
-    BridgeOptions, Envelope, ForwardError, Inbox, Reply, Request, RequestIds, SendError, Ticket,
+    BridgeHealth, BridgeOptions, CoreHealth, Envelope, ForwardError, Inbox, Reply, Request,
+    RequestIds, SendError, Ticket,
     core_queue::{CoreQueue, Refusal},
+    exchange::Exchange,
     slot::Slot,
 };
 use nodedb_env::Clock;
-use nodedb_types::CoreId;
-use std::{fmt, sync::Arc};
+use nodedb_types::{CoreId, TenantId};
+use std::{fmt, sync::Arc, time::Duration};
 
 /// The sending side of all inboxes. Cheap to clone; `Send` and `Sync` where `Q` and `A` are `Send`.
 ///
@@ -20,7 +22,8 @@ pub struct Bridge<Q, A> {
 struct SendingSide<Q, A> {
     cores: Box<[Arc<CoreQueue<Q, A>>]>,
     ids: RequestIds,
-    clock: Arc<dyn Clock>,
+    stuck_after: Duration,
+    exchange: Arc<Exchange>,
 }
 
 impl<Q, A> Bridge<Q, A> {
@@ -33,19 +36,24 @@ impl<Q, A> Bridge<Q, A> {
         options: BridgeOptions,
         clock: Arc<dyn Clock>,
     ) -> (Self, Vec<Inbox<Q, A>>) {
-        let BridgeOptions { capacity, foreground_run, ids } = options;
+        let BridgeOptions { capacity, foreground_run, tenant_in_flight, stuck_after, ids } =
+            options;
         assert!(cores > 0, "a bridge leads to at least one core");
         assert!(capacity > 0, "an inbox holds at least one request");
         assert!(foreground_run > 0, "foreground runs are at least 1 long");
-        let queues: Box<[_]> = (0..cores).map(|_| Arc::new(CoreQueue::new(capacity))).collect();
+        assert!(tenant_in_flight > 0, "a tenant may have at least one request under way");
+        assert!(!stuck_after.is_zero(), "a core may take some time");
+        let exchange = Arc::new(Exchange::new(clock, tenant_in_flight));
+        let queue = || Arc::new(CoreQueue::new(capacity, Arc::clone(&exchange)));
+        let queues: Box<[_]> = (0..cores).map(|_| queue()).collect();
         let inboxes = (0..cores)
             .zip(&queues)
             .map(|(core, queue)| {
                 let core = CoreId::new(core);
-                Inbox::new(core, Arc::clone(queue), foreground_run, Arc::clone(&clock))
+                Inbox::new(core, Arc::clone(queue), foreground_run, Arc::clone(&exchange))
             })
             .collect();
-        let side = SendingSide { cores: queues, ids, clock };
+        let side = SendingSide { cores: queues, ids, stuck_after, exchange };
         let bridge = Self { side: Arc::new(side) };
         (bridge, inboxes)
     }
@@ -60,14 +68,24 @@ impl<Q, A> Bridge<Q, A> {
     /// # Errors
     /// With the op given back, and nothing done:
     /// - [`SendError::Busy`]: as many requests of this priority wait as the inbox holds.
+    /// - [`SendError::TenantBusy`]: the tenant has as many requests under way as it may.
     /// - [`SendError::Closed`]: the bridge is closed, or the core has ended.
     ///
     /// # Panics
     /// If there is no such core.
     pub fn send(&self, core: CoreId, request: Request<Q>) -> Result<Ticket<A>, SendError<Q>> {
         let Request { tenant, vshard, op, deadline, priority } = request;
+        let (queue, exchange) = (self.queue(core), &self.side.exchange);
+        // First, as it stays so, while a tenant that is at its limit may try again.
+        if queue.is_closing() {
+            return Err(SendError::Closed { core, op });
+        }
+        if !exchange.tenants.enter(tenant) {
+            return Err(SendError::TenantBusy { tenant, limit: exchange.tenants.limit(), op });
+        }
+        // From here on the request is counted, until its reply is used or dropped.
         let id = self.side.ids.next_id();
-        let slot = Arc::new(Slot::new());
+        let slot = Arc::new(Slot::new(tenant, Arc::clone(exchange)));
         let envelope = Envelope {
             id,
             tenant,
@@ -77,11 +95,8 @@ impl<Q, A> Bridge<Q, A> {
             priority,
             reply: Reply::new(Arc::clone(&slot)),
         };
-        match self.queue(core).push(envelope, false) {
-            Ok(()) => {
-                let clock = Arc::clone(&self.side.clock);
-                Ok(Ticket::new(id, deadline, clock, slot))
-            }
+        match queue.push(envelope, false) {
+            Ok(()) => Ok(Ticket::new(id, deadline, slot)),
             Err((Refusal::Full, Envelope { op, .. })) => Err(SendError::Busy { core, op }),
             Err((Refusal::Closed, Envelope { op, .. })) => Err(SendError::Closed { core, op }),
         }
@@ -127,6 +142,29 @@ impl<Q, A> Bridge<Q, A> {
     /// If there is no such core.
     pub fn queued(&self, core: CoreId) -> usize {
         self.queue(core).len()
+    }
+
+    /// How many requests of a tenant are under way: sent, and neither answered nor dropped by a core.
+    /// Always 0 for [`TenantId::SYSTEM`], which is not counted.
+    pub fn in_flight(&self, tenant: TenantId) -> u32 {
+        self.side.exchange.tenants.in_flight(tenant)
+    }
+
+    /// Whether a core still serves its inbox. Computed from what the core has left behind at its last
+    /// look: nothing is asked of it, and no timer or thread stands behind it.
+    ///
+    /// # Panics
+    /// If there is no such core.
+    pub fn core_health(&self, core: CoreId) -> CoreHealth {
+        self.queue(core).health(self.side.stuck_after)
+    }
+
+    /// Whether all cores do; those that do not are named.
+    pub fn health(&self) -> BridgeHealth {
+        let cores = (0..).map(CoreId::new).zip(&self.side.cores);
+        let health = cores.map(|(core, queue)| (core, queue.health(self.side.stuck_after)));
+        let cores: Vec<_> = health.filter(|(_, health)| *health != CoreHealth::Ok).collect();
+        if cores.is_empty() { BridgeHealth::Ok } else { BridgeHealth::Degraded { cores } }
     }
 
     /// Ends sending, for all clones. What waits is still received; after that the inboxes report

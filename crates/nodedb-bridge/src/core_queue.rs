@@ -1,11 +1,14 @@
 //! What the senders share with one core.
 
 use crate::{
-    Envelope, Priority, TicketError,
+    CoreHealth, Envelope, Priority, TicketError,
     bell::Bell,
+    exchange::Exchange,
+    heartbeat::{Beat, Heartbeat},
     lane::{Lane, Waiting},
+    sync::atomic::{AtomicBool, Ordering},
 };
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{sync::Arc, time::Duration};
 
 /// The queues of one core, the wake beside them, and how they end.
 ///
@@ -17,6 +20,8 @@ pub(crate) struct CoreQueue<Q, A> {
     foreground: Lane<Q, A>,
     background: Lane<Q, A>,
     pub(crate) bell: Bell,
+    pub(crate) heartbeat: Heartbeat,
+    exchange: Arc<Exchange>,
     woken: AtomicBool,
     closing: AtomicBool,
     retired: AtomicBool,
@@ -29,11 +34,13 @@ pub(crate) enum Refusal {
 }
 
 impl<Q, A> CoreQueue<Q, A> {
-    pub(crate) fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize, exchange: Arc<Exchange>) -> Self {
         Self {
             foreground: Lane::new(capacity),
             background: Lane::new(capacity),
             bell: Bell::new(),
+            heartbeat: Heartbeat::new(exchange.now()),
+            exchange,
             woken: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             retired: AtomicBool::new(false),
@@ -60,7 +67,7 @@ impl<Q, A> CoreQueue<Q, A> {
         if self.retired.load(Ordering::SeqCst) {
             self.refuse_all();
         }
-        self.bell.ring();
+        self.ring();
         Ok(())
     }
 
@@ -78,7 +85,7 @@ impl<Q, A> CoreQueue<Q, A> {
 
     pub(crate) fn wake(&self) {
         self.woken.store(true, Ordering::SeqCst);
-        self.bell.ring();
+        self.ring();
     }
 
     /// Takes the wake, if there is one.
@@ -88,7 +95,27 @@ impl<Q, A> CoreQueue<Q, A> {
 
     pub(crate) fn close(&self) {
         self.closing.store(true, Ordering::SeqCst);
-        self.bell.ring();
+        self.ring();
+    }
+
+    /// Wakes the core. The time is left first: see [`Heartbeat`].
+    fn ring(&self) {
+        self.bell.ring(|| self.heartbeat.wake(self.exchange.now()));
+    }
+
+    /// Whether the core comes to its inbox. Reads words only, so it asks nobody and waits for nobody.
+    pub(crate) fn health(&self, stuck_after: Duration) -> CoreHealth {
+        if self.retired.load(Ordering::SeqCst) {
+            return CoreHealth::Ended;
+        }
+        let Beat::Awake { since, busy } = self.heartbeat.read() else {
+            return CoreHealth::Ok;
+        };
+        let away = self.exchange.now().saturating_sub(since);
+        if away > stuck_after && (busy || self.len() > 0) {
+            return CoreHealth::Stuck { since };
+        }
+        CoreHealth::Ok
     }
 
     pub(crate) fn is_closing(&self) -> bool {
@@ -118,8 +145,9 @@ impl<Q, A> CoreQueue<Q, A> {
 mod tests {
     use super::*;
     use crate::{Reply, slot::Slot};
+    use nodedb_env::RealClock;
     use nodedb_types::{RequestId, TenantId, VshardId};
-    use std::{sync::Arc, task::Waker, time::Duration};
+    use std::task::Waker;
 
     /// The core retires between the two steps of a sender. Nobody looks into the queue after that,
     /// so it is the sender who must empty it.
@@ -127,8 +155,10 @@ mod tests {
     fn what_is_left_after_the_cores_last_look_is_refused() {
         for (forwarded, expected) in [(false, TicketError::Closed), (true, TicketError::Cancelled)]
         {
-            let queue = CoreQueue::<(), ()>::new(1);
-            let slot = Arc::new(Slot::new());
+            let exchange = Arc::new(Exchange::new(Arc::new(RealClock::new()), 1));
+            let queue = CoreQueue::<(), ()>::new(1, Arc::clone(&exchange));
+            assert!(exchange.tenants.enter(TenantId::DEFAULT));
+            let slot = Arc::new(Slot::new(TenantId::DEFAULT, Arc::clone(&exchange)));
             let envelope = Envelope {
                 id: RequestId::new(1),
                 tenant: TenantId::DEFAULT,
@@ -141,8 +171,8 @@ mod tests {
             queue.retire();
             assert!(queue.leave(envelope, forwarded).is_ok());
             let nobody = crate::slot::Waiter::Task(Waker::noop().clone());
-            assert_eq!(slot.take_or_wait(nobody), Some(Err(expected)));
-            assert_eq!(queue.len(), 0);
+            assert_eq!(slot.take_or_wait(Some(nobody)), Some(Err(expected)));
+            assert_eq!((queue.len(), exchange.tenants.in_flight(TenantId::DEFAULT)), (0, 0));
         }
     }
 }

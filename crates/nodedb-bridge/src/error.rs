@@ -1,7 +1,7 @@
 //! Why a request was not taken, or not answered.
 
 use crate::Envelope;
-use nodedb_types::{CoreId, ErrorKind};
+use nodedb_types::{CoreId, ErrorKind, TenantId};
 use std::fmt;
 use thiserror::Error;
 
@@ -14,6 +14,16 @@ pub enum SendError<Q> {
     Busy {
         /// Whose inbox.
         core: CoreId,
+        /// The op, untouched.
+        op: Q,
+    },
+    /// The tenant has as many requests under way as it may, on all cores together.
+    #[error("tenant {tenant} has {limit} requests under way, its limit: await some of the answers")]
+    TenantBusy {
+        /// Whose requests.
+        tenant: TenantId,
+        /// How many may be under way.
+        limit: u32,
         /// The op, untouched.
         op: Q,
     },
@@ -31,7 +41,7 @@ impl<Q> SendError<Q> {
     /// As a caller reacts to it: `Busy` or `Closed`.
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::Busy { .. } => ErrorKind::Busy,
+            Self::Busy { .. } | Self::TenantBusy { .. } => ErrorKind::Busy,
             Self::Closed { .. } => ErrorKind::Closed,
         }
     }
@@ -39,7 +49,7 @@ impl<Q> SendError<Q> {
     /// The op, for another try.
     pub fn into_op(self) -> Q {
         match self {
-            Self::Busy { op, .. } | Self::Closed { op, .. } => op,
+            Self::Busy { op, .. } | Self::TenantBusy { op, .. } | Self::Closed { op, .. } => op,
         }
     }
 }
@@ -116,11 +126,12 @@ impl TicketError {
 // By hand, as the op need not be `Debug` and its contents stay out of logs.
 impl<Q> fmt::Debug for SendError<Q> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, core) = match self {
+        let (name, whose): (_, &dyn fmt::Debug) = match self {
             Self::Busy { core, .. } => ("Busy", core),
+            Self::TenantBusy { tenant, .. } => ("TenantBusy", tenant),
             Self::Closed { core, .. } => ("Closed", core),
         };
-        f.debug_struct(name).field("core", core).finish_non_exhaustive()
+        f.debug_struct(name).field("whose", whose).finish_non_exhaustive()
     }
 }
 

@@ -1,7 +1,8 @@
 //! The receiving side of one core.
 
-use crate::{Envelope, Priority, TicketError, core_queue::CoreQueue, lane::Waiting};
-use nodedb_env::Clock;
+use crate::{
+    Envelope, Priority, TicketError, core_queue::CoreQueue, exchange::Exchange, lane::Waiting,
+};
 use nodedb_types::CoreId;
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -12,7 +13,7 @@ use std::{fmt, sync::Arc, time::Duration};
 pub struct Inbox<Q, A> {
     core: CoreId,
     queue: Arc<CoreQueue<Q, A>>,
-    clock: Arc<dyn Clock>,
+    exchange: Arc<Exchange>,
     foreground_run: u32,
     /// Foreground requests served since the last background one, `foreground_run` at most.
     run: u32,
@@ -40,9 +41,9 @@ impl<Q, A> Inbox<Q, A> {
         core: CoreId,
         queue: Arc<CoreQueue<Q, A>>,
         foreground_run: u32,
-        clock: Arc<dyn Clock>,
+        exchange: Arc<Exchange>,
     ) -> Self {
-        Self { core, queue, clock, foreground_run, run: 0, woke: false, ended: false }
+        Self { core, queue, exchange, foreground_run, run: 0, woke: false, ended: false }
     }
 
     /// Whose inbox it is.
@@ -65,10 +66,13 @@ impl<Q, A> Inbox<Q, A> {
             if let Some(received) = self.look() {
                 return received;
             }
-            let left = until.map(|until| until.saturating_sub(self.clock.now()));
+            let left = until.map(|until| until.saturating_sub(self.exchange.now()));
             if left.is_some_and(|left| left.is_zero()) {
                 return Received::TimedOut;
             }
+            // Behind the last look, which says that the core is awake. Who rang since then makes the
+            // wait return at once, and the next look says so again.
+            self.queue.heartbeat.sleep();
             self.queue.bell.wait(left);
         }
     }
@@ -76,21 +80,26 @@ impl<Q, A> Inbox<Q, A> {
     /// The next request if one waits, for batches in one turn. Wakes stay for
     /// [`receive`](Self::receive). Never blocks.
     pub fn try_receive(&mut self) -> Option<Envelope<Q, A>> {
-        if self.ended {
-            return None;
+        let now = self.exchange.now();
+        let envelope = self.next_request(now);
+        if envelope.is_some() {
+            self.queue.heartbeat.busy(now);
+        } else {
+            self.queue.heartbeat.idle(now);
         }
-        self.next_request()
+        envelope
     }
 
     /// Blocks until a wake or `until` (in time of [`Clock::now`]), leaving requests where they are.
-    /// Whether it was a wake. For a core that must not begin anything before another one is done.
+    /// Whether it was a wake. For a core that must not begin anything before another one is done: it
+    /// serves nobody meanwhile, so it does not count as having come to its inbox.
     pub fn wait_for_wake(&mut self, until: Duration) -> bool {
         loop {
             self.queue.bell.arm();
             if self.queue.take_wake() {
                 return true;
             }
-            let left = until.saturating_sub(self.clock.now());
+            let left = until.saturating_sub(self.exchange.now());
             if left.is_zero() {
                 return false;
             }
@@ -103,19 +112,29 @@ impl<Q, A> Inbox<Q, A> {
         self.queue.len()
     }
 
-    /// What there is to report now.
+    /// What there is to report now. Leaves the time for those who ask about the core's health.
     fn look(&mut self) -> Option<Received<Q, A>> {
+        let now = self.exchange.now();
+        let received = self.find(now);
+        match received {
+            Some(Received::Request(_) | Received::Wake) => self.queue.heartbeat.busy(now),
+            Some(Received::TimedOut | Received::Closed) | None => self.queue.heartbeat.idle(now),
+        }
+        received
+    }
+
+    fn find(&mut self, now: Duration) -> Option<Received<Q, A>> {
         // Read before the queues: all that was sent before closing is then seen below.
         let closing = self.queue.is_closing();
         let after_wake = std::mem::take(&mut self.woke);
-        if after_wake && let Some(envelope) = self.try_receive() {
+        if after_wake && let Some(envelope) = self.next_request(now) {
             return Some(Received::Request(envelope));
         }
         if self.queue.take_wake() {
             self.woke = true;
             return Some(Received::Wake);
         }
-        if let Some(envelope) = self.try_receive() {
+        if let Some(envelope) = self.next_request(now) {
             return Some(Received::Request(envelope));
         }
         if closing {
@@ -129,7 +148,10 @@ impl<Q, A> Inbox<Q, A> {
     }
 
     /// The next request that anybody still waits for.
-    fn next_request(&mut self) -> Option<Envelope<Q, A>> {
+    fn next_request(&mut self, now: Duration) -> Option<Envelope<Q, A>> {
+        if self.ended {
+            return None;
+        }
         while let Some(Waiting { envelope, forwarded }) = self.pop() {
             if forwarded {
                 return Some(envelope);
@@ -137,7 +159,7 @@ impl<Q, A> Inbox<Q, A> {
             if envelope.reply.is_cancelled() {
                 continue;
             }
-            if envelope.is_due(self.clock.now()) {
+            if envelope.is_due(now) {
                 envelope.reply.refuse(TicketError::Timeout);
                 continue;
             }

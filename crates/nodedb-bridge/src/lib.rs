@@ -14,6 +14,9 @@
 //! - Nothing here blocks but [`Inbox::receive`], [`Inbox::wait_for_wake`] and [`Ticket::wait`].
 //! - A queue never grows over its limit: [`BridgeOptions::capacity`] per core and priority, above
 //!   it [`SendError::Busy`] with the request back in the caller's hands.
+//! - No tenant has more requests under way than [`BridgeOptions::tenant_in_flight`], above it
+//!   [`SendError::TenantBusy`]. A request counts from sending until the core answers or drops it: exactly,
+//!   on every path, and it is counted off before its answer can be seen.
 //! - Foreground goes first, yet after [`BridgeOptions::foreground_run`] foreground requests in a row
 //!   a waiting background request is served; so each class waits for a bounded number of the other.
 //! - A [`Bridge::wake`] needs no room in any queue, so it arrives though the inbox is full.
@@ -21,7 +24,17 @@
 //!   handed to the core; once handed over, the core decides ([`Envelope::is_due`],
 //!   [`Reply::is_cancelled`]). A forwarded envelope is always handed over, since work already begun
 //!   elsewhere may depend on it.
+//! - A core that is stuck or has ended is named ([`Bridge::health`], [`BridgeHealth::Degraded`]) and
+//!   holds nobody beyond a deadline.
+//! - A bridge that nobody uses costs nothing: its cores sleep, without a timer.
 //! - [`nodedb_types::RequestId`]s come from one allocator ([`RequestIds`]) and never repeat.
+//!
+//! # Deadlines
+//! A deadline counts at both ends. Before: a request that is due when its turn comes is not handed to the
+//! core and its ticket says [`TicketError::Timeout`]. After: a ticket says so at the deadline, blocking by
+//! itself and as a future when it is polled, whatever the core is doing, and an answer that comes later is
+//! dropped. In between the core decides: [`Envelope::is_due`] before it begins, [`Reply::refuse`] when
+//! the answer is parked. `Timeout` after the core has begun means that the outcome is unknown.
 //!
 //! # Example
 //! ```
@@ -60,17 +73,23 @@ mod bridge;
 mod core_queue;
 mod envelope;
 mod error;
+mod exchange;
+mod health;
+mod heartbeat;
 mod inbox;
 mod lane;
 mod options;
 mod reply;
 mod request_ids;
 mod slot;
+mod sync;
+mod tenant_counts;
 mod ticket;
 
 pub use bridge::Bridge;
 pub use envelope::{Envelope, Priority, Request};
 pub use error::{ForwardError, SendError, TicketError};
+pub use health::{BridgeHealth, CoreHealth};
 pub use inbox::{Inbox, Received};
 pub use options::BridgeOptions;
 pub use reply::Reply;

@@ -3,15 +3,14 @@
 use crate::{
     TicketError,
     slot::{Slot, Waiter},
+    sync::{current, park_timeout},
 };
-use nodedb_env::Clock;
 use nodedb_types::RequestId;
 use std::{
     fmt,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    thread,
     time::Duration,
 };
 
@@ -32,18 +31,14 @@ use std::{
 pub struct Ticket<A> {
     id: RequestId,
     deadline: Duration,
-    clock: Arc<dyn Clock>,
     slot: Arc<Slot<A>>,
+    /// Whether the result was given: then the slot knows that nobody waits.
+    given: bool,
 }
 
 impl<A> Ticket<A> {
-    pub(crate) fn new(
-        id: RequestId,
-        deadline: Duration,
-        clock: Arc<dyn Clock>,
-        slot: Arc<Slot<A>>,
-    ) -> Self {
-        Self { id, deadline, clock, slot }
+    pub(crate) const fn new(id: RequestId, deadline: Duration, slot: Arc<Slot<A>>) -> Self {
+        Self { id, deadline, slot, given: false }
     }
 
     /// The id of the request.
@@ -53,26 +48,35 @@ impl<A> Ticket<A> {
 
     /// Blocks until the answer or the deadline, whichever is first.
     ///
-    /// An answer that is there is given even when the deadline has passed.
+    /// An answer that is there is given even when the deadline has passed. A core that is stuck or has
+    /// ended holds nobody beyond that; only a deadline of `Duration::MAX` waits for as long as a core
+    /// is stuck ([`Bridge::core_health`](crate::Bridge::core_health)).
     ///
     /// # Errors
     /// - [`TicketError::Timeout`]: the deadline passed; the outcome is unknown.
     /// - [`TicketError::Cancelled`]: the core dropped the reply; the outcome is unknown.
     /// - [`TicketError::Closed`]: the core ended before it received the request.
-    pub fn wait(self) -> Result<A, TicketError> {
+    pub fn wait(mut self) -> Result<A, TicketError> {
         loop {
-            let waiter = Waiter::Thread(thread::current());
-            if let Some(result) = self.slot.take_or_wait(waiter) {
+            if let Some(result) = self.look(|| Waiter::Thread(current())) {
                 return result;
             }
-            let left = self.deadline.saturating_sub(self.clock.now());
+            let left = self.deadline.saturating_sub(self.slot.exchange().now());
             if left.is_zero() {
                 return Err(TicketError::Timeout);
             }
             // The waiter was noted before, so an answer that came in between makes this return at
             // once; returning early for any other reason costs one more round.
-            thread::park_timeout(left);
+            park_timeout(left);
         }
+    }
+
+    /// Takes the result if it is there, else notes who is to be told.
+    fn look(&mut self, waiter: impl FnOnce() -> Waiter) -> Option<Result<A, TicketError>> {
+        let waiter = (!self.slot.is_answered()).then(waiter);
+        let result = self.slot.take_or_wait(waiter);
+        self.given |= result.is_some();
+        result
     }
 }
 
@@ -81,11 +85,12 @@ impl<A> Future for Ticket<A> {
 
     /// # Panics
     /// If polled again after it was ready with what the core left.
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let waiter = Waiter::Task(context.waker().clone());
-        match self.slot.take_or_wait(waiter) {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.look(|| Waiter::Task(context.waker().clone())) {
             Some(result) => Poll::Ready(result),
-            None if self.clock.now() >= self.deadline => Poll::Ready(Err(TicketError::Timeout)),
+            None if self.slot.exchange().now() >= self.deadline => {
+                Poll::Ready(Err(TicketError::Timeout))
+            }
             None => Poll::Pending,
         }
     }
@@ -93,7 +98,9 @@ impl<A> Future for Ticket<A> {
 
 impl<A> Drop for Ticket<A> {
     fn drop(&mut self) {
-        self.slot.abandon();
+        if !self.given {
+            self.slot.abandon();
+        }
     }
 }
 

@@ -4,7 +4,9 @@ use nodedb_bridge::TicketError;
 use nodedb_crdt::CrdtError;
 use nodedb_document::DocumentError;
 use nodedb_engine::{CatalogError, EngineError, EngineKind, SnapshotExpired};
-use nodedb_types::{CollectionId, CoreId, DecodeError, ErrorKind, IndexId, Lsn, Stamp, VshardId};
+use nodedb_types::{
+    CollectionId, CoreId, DecodeError, ErrorKind, IndexId, Lsn, Stamp, TenantId, VshardId,
+};
 use nodedb_wal::{AppendError, ReadError};
 use std::{io, path::PathBuf, sync::Arc};
 
@@ -37,6 +39,14 @@ pub enum DataError {
     InboxFull {
         /// Which core.
         core: CoreId,
+    },
+    /// The tenant has as many requests under way as it may; nothing was done.
+    #[error("tenant {tenant} has {limit} requests under way, its limit: await some of the answers")]
+    TenantBusy {
+        /// Whose requests.
+        tenant: TenantId,
+        /// How many may be under way.
+        limit: u32,
     },
     /// Too many requests wait for a vshard that an atomic batch visits; nothing was done.
     #[error("vshard {vshard} waits for an atomic batch and its queue is full: try again later")]
@@ -240,6 +250,7 @@ impl DataError {
             | Self::WrongIndex { .. }
             | Self::WrongKind { .. } => ErrorKind::InvalidInput,
             Self::InboxFull { .. }
+            | Self::TenantBusy { .. }
             | Self::PausedFull { .. }
             | Self::MemtableFull { .. }
             | Self::LogBusy => ErrorKind::Busy,

@@ -35,6 +35,7 @@ impl DataHandle {
     /// # Errors
     /// Nothing was done:
     /// - [`DataError::InboxFull`]: too many requests wait.
+    /// - [`DataError::TenantBusy`]: the tenant has as many requests under way as it may.
     /// - [`DataError::NoSuchVshard`], [`DataError::InvalidRequest`].
     /// - [`DataError::Closed`], [`DataError::CoreDied`].
     #[expect(
@@ -113,6 +114,9 @@ impl DataHandle {
         match self.shared.bridge.send(core, request) {
             Ok(ticket) => Ok(ticket),
             Err(SendError::Busy { .. }) => Err(DataError::InboxFull { core }),
+            Err(SendError::TenantBusy { tenant, limit, .. }) => {
+                Err(DataError::TenantBusy { tenant, limit })
+            }
             Err(_) => Err(DataError::Closed),
         }
     }

@@ -1,7 +1,7 @@
 //! What a vshard can be asked to do.
 
 use bytes::Bytes;
-use nodedb_document::Filter;
+use nodedb_document::{Direction, Filter, KeyRange};
 use nodedb_engine::{CatalogChange, Metric, VectorChange};
 use nodedb_types::{CollectionId, Durability, IndexId, Lsn, Stamp, VshardId};
 use std::{path::PathBuf, sync::Arc};
@@ -21,7 +21,8 @@ pub enum Op {
     },
     /// One write.
     Write(Write),
-    /// One page of the rows with a prefix, in ascending order of their keys, as of a snapshot.
+    /// One page of the rows with a prefix and within a range, in the order of their keys, as of a
+    /// snapshot.
     Scan(Scan),
     /// How many rows a collection has in this vshard, as of a snapshot.
     Count {
@@ -84,7 +85,11 @@ pub struct Scan {
     pub collection: CollectionId,
     /// Which keys; empty for all.
     pub prefix: Bytes,
-    /// Only keys above this one: the `next` of the page before.
+    /// Only keys within these bounds.
+    pub keys: KeyRange,
+    /// In which order.
+    pub direction: Direction,
+    /// Only keys that come behind this one: the `next` of the page before.
     pub after: Option<Bytes>,
     /// Most rows of the page.
     pub rows: usize,
@@ -94,6 +99,23 @@ pub struct Scan {
     pub filter: Option<Arc<Filter>>,
     /// As of which record; the caller holds the snapshot open.
     pub snapshot: Lsn,
+}
+
+impl Scan {
+    /// All rows of a collection, as one page of at most 512 rows and about 1 MiB.
+    pub const fn all(collection: CollectionId, snapshot: Lsn) -> Self {
+        Self {
+            collection,
+            prefix: Bytes::new(),
+            keys: KeyRange::ALL,
+            direction: Direction::Ascending,
+            after: None,
+            rows: 512,
+            bytes: 1 << 20,
+            filter: None,
+            snapshot,
+        }
+    }
 }
 
 /// A nearest-neighbour search.

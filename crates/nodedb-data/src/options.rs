@@ -63,6 +63,9 @@ impl DataOptions {
         if self.bridge.capacity == 0 || self.bridge.foreground_run == 0 {
             return refuse("the bridge's capacity and foreground_run must be at least 1");
         }
+        if self.bridge.tenant_in_flight == 0 || self.bridge.stuck_after.is_zero() {
+            return refuse("the bridge's tenant_in_flight and stuck_after must be above 0");
+        }
         Ok(())
     }
 }
@@ -74,13 +77,15 @@ mod tests {
     #[test]
     fn the_defaults_are_valid_and_each_limit_is_checked() {
         assert!(DataOptions::default().validate().is_ok());
-        let breaks: [fn(&mut DataOptions); 6] = [
+        let breaks: [fn(&mut DataOptions); 8] = [
             |options| options.cores = 0,
             |options| options.cores = 1025,
             |options| options.memtable_bytes_max = options.memtable_bytes - 1,
             |options| options.paused_requests_max = 0,
             |options| options.turn_requests_max = 0,
             |options| options.crdt_documents_max = 0,
+            |options| options.bridge.tenant_in_flight = 0,
+            |options| options.bridge.stuck_after = Duration::ZERO,
         ];
         for spoil in breaks {
             let mut options = DataOptions::default();

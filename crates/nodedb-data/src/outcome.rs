@@ -67,7 +67,7 @@ pub struct GroupWritten {
 /// One page of a scan.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Page {
-    /// Its rows by ascending key; may be empty though `next` is set.
+    /// Its rows in the order of the scan; may be empty though `next` is set.
     pub rows: Vec<Row>,
     /// Where the next page goes on; `None` at the end.
     pub next: Option<Bytes>,

@@ -1,18 +1,19 @@
 //! The document engine of one vshard.
 
 use crate::{
-    FrozenDocuments, PersistedDocuments, Place, Ports, TableMaintenance, TableSnapshot, TableStore,
-    Verified,
+    Dropped, FrozenDocuments, PersistedDocuments, Place, Ports, TableMaintenance, TableSnapshot,
+    TableStore, Verified,
     memtable::{Memtable, Version},
     store::{Opened, Retired, Store, TABLES},
 };
 use bytes::Bytes;
 use nodedb_engine::{
-    CatalogChange, CrdtRows, Dirty, Engine, EngineError, EngineKind, Flushed, ManifestDir, Redo,
+    CatalogChange, CrdtRows, Dirty, Engine, EngineError, EngineKind, FieldChange, Flushed,
+    IndexEntry, ManifestDir, Redo,
 };
 use nodedb_env::Files;
-use nodedb_types::{CollectionId, Lsn, Stamp, TenantId};
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use nodedb_types::{CollectionId, IndexId, Lsn, Stamp, TenantId};
+use std::{path::Path, sync::Arc};
 
 /// Documents, bytes and the rows of CRDT documents of one vshard, owned by one core.
 #[derive(Debug)]
@@ -20,8 +21,8 @@ pub struct DocumentEngine {
     pub(crate) active: Memtable,
     pub(crate) frozen: Option<FrozenDocuments>,
     pub(crate) tables: TableSnapshot,
-    /// Collections that are gone; their rows are never shown again.
-    pub(crate) dropped: Arc<BTreeSet<CollectionId>>,
+    /// What is gone; its rows are never shown again.
+    pub(crate) dropped: Arc<Dropped>,
     flushed: Flushed,
     /// The last record applied, whether it changed something here or not.
     applied: Option<Lsn>,
@@ -134,18 +135,59 @@ impl DocumentEngine {
         }
     }
 
+    /// The entries that field indexes lose and gain with a document.
+    fn write_fields(&mut self, place: &Place<'_>, stamp: Stamp, changes: &[FieldChange]) {
+        for FieldChange { index, before, after } in changes {
+            // Of a repeated value the second write wins, which is the one that keeps the entry.
+            if let Some(before) = before {
+                self.write(place.field(*index, before), stamp, None);
+            }
+            if let Some(after) = after {
+                self.write(place.field(*index, after), stamp, Some(Bytes::new()));
+            }
+        }
+    }
+
+    /// The entries of documents that were there before their index.
+    fn write_index_rows(&mut self, tenant: TenantId, stamp: Stamp, redo: &Redo) {
+        let Redo::IndexRows { collection, index, rows } = redo else {
+            return;
+        };
+        if self.dropped.collections.contains(collection) || self.dropped.indexes.contains(index) {
+            return;
+        }
+        for row in rows {
+            if let IndexEntry::Field(value) = &row.entry {
+                let place = Place { tenant, collection: *collection, key: &row.key };
+                self.write(place.field(*index, value), stamp, Some(Bytes::new()));
+            }
+        }
+    }
+
     fn drop_collection(&mut self, at: Lsn, id: CollectionId) {
-        if !self.dropped.contains(&id) {
-            Arc::make_mut(&mut self.dropped).insert(id);
+        if !self.dropped.collections.contains(&id) {
+            Arc::make_mut(&mut self.dropped).collections.insert(id);
+            self.dirty_since.get_or_insert(at);
+        }
+    }
+
+    /// Of an index that has no rows here, as a vector index, nothing is lost by noting it as well.
+    fn drop_index(&mut self, at: Lsn, id: IndexId) {
+        if !self.dropped.indexes.contains(&id) {
+            Arc::make_mut(&mut self.dropped).indexes.insert(id);
             self.dirty_since.get_or_insert(at);
         }
     }
 
     fn apply_to(&mut self, place: &Place<'_>, at: Stamp, redo: &Redo) {
         match redo {
-            Redo::Put { value, .. } => self.write(place.data(), at, Some(value.clone())),
-            Redo::Delete { crdt, .. } => {
+            Redo::Put { value, fields, .. } => {
+                self.write(place.data(), at, Some(value.clone()));
+                self.write_fields(place, at, fields);
+            }
+            Redo::Delete { fields, crdt, .. } => {
                 self.write(place.data(), at, None);
+                self.write_fields(place, at, fields);
                 if let Some(rows) = crdt {
                     if rows.snapshot {
                         self.write(place.crdt_snapshot(), at, None);
@@ -189,10 +231,14 @@ impl Engine for DocumentEngine {
             Redo::Catalog(CatalogChange::DropCollection { id, .. }) => {
                 return self.drop_collection(at.lsn, *id);
             }
-            Redo::IndexRows { .. } | Redo::Idempotency(_) | Redo::Catalog(_) => return,
+            Redo::Catalog(CatalogChange::DropIndex { index, .. }) => {
+                return self.drop_index(at.lsn, *index);
+            }
+            Redo::IndexRows { .. } => return self.write_index_rows(tenant, at, redo),
+            Redo::Idempotency(_) | Redo::Catalog(_) => return,
         };
         // Ids are never reused, so a record of a dropped collection is older than the drop.
-        if self.dropped.contains(&collection) {
+        if self.dropped.collections.contains(&collection) {
             return;
         }
         let place = Place { tenant, collection, key };

@@ -1,5 +1,6 @@
 //! What can go wrong with documents, by situation.
 
+use bytes::Bytes;
 use nodedb_engine::{EngineError, SnapshotExpired};
 use nodedb_types::ErrorKind;
 
@@ -34,6 +35,29 @@ pub enum DocumentError {
         expected: String,
         /// What the document holds.
         found: String,
+    },
+    /// A text in a unique index is longer than an index keeps.
+    #[error(
+        "the text at `{path}` is {bytes} bytes long and its index is unique: {limit} are the limit"
+    )]
+    ValueTooLong {
+        /// The indexed path.
+        path: String,
+        /// Its length.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Another document has the same value in a unique index.
+    #[error(
+        "the value at `{path}` must be unique and `{}` has it already: change one of them",
+        String::from_utf8_lossy(key)
+    )]
+    NotUnique {
+        /// The indexed path.
+        path: String,
+        /// The key of the other document.
+        key: Bytes,
     },
     /// A filter expression is too long to be parsed.
     #[error("the filter is {bytes} bytes long, the limit is {limit}: shorten it")]
@@ -71,9 +95,11 @@ impl DocumentError {
         match self {
             Self::SnapshotExpired(_) => ErrorKind::SnapshotExpired,
             Self::Engine(error) => error.kind(),
+            Self::NotUnique { .. } => ErrorKind::AlreadyExists,
             Self::NotJson { .. }
             | Self::DuplicateMember { .. }
             | Self::NotVector { .. }
+            | Self::ValueTooLong { .. }
             | Self::FilterTooLong { .. }
             | Self::FilterTooDeep { .. }
             | Self::FilterSyntax { .. }

@@ -1,15 +1,14 @@
 //! Filters over documents: a boolean SQL expression with the three-valued logic of SQL.
 
-mod extract;
 mod like;
 mod parse;
 mod predicate;
-mod scalar;
 
-use crate::DocumentError;
+use crate::{DocumentError, json::Paths, scalar::Scalar};
 use nodedb_types::limits::{FILTER_BYTES_MAX, NESTING_MAX};
-use predicate::Predicate;
-use scalar::Scalar;
+
+pub(crate) use like::Pattern;
+pub(crate) use predicate::{Comparison, Operand, Predicate};
 
 /// A parsed filter over the fields of JSON documents.
 ///
@@ -27,10 +26,15 @@ use scalar::Scalar;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Filter {
-    predicate: Predicate,
+    pub(crate) predicate: Predicate,
     /// The paths of all fields; operands refer to them by number.
-    fields: Vec<Vec<String>>,
+    pub(crate) fields: Vec<Vec<String>>,
+    /// The same paths, as documents are read by them.
+    paths: Paths,
 }
+
+/// Fields of a filter for which a document is evaluated without allocating.
+const FIELDS_INLINE: usize = 8;
 
 impl Filter {
     /// Parses an expression.
@@ -52,11 +56,23 @@ impl Filter {
     /// Whether a document matches: the expression is true, neither false nor unknown.
     ///
     /// # Errors
-    /// [`DocumentError::NotJson`] if the bytes are no JSON text, as in a collection of raw bytes.
+    /// [`DocumentError::NotJson`] if the bytes are no JSON text as far as they are read, which is up to
+    /// where the last field was found.
     pub fn matches(&self, document: &[u8]) -> Result<bool, DocumentError> {
-        let mut values = vec![Scalar::Null; self.fields.len()];
-        extract::extract(document, &self.fields, &mut values)?;
-        Ok(self.predicate.truth(&values) == Some(true))
+        if self.paths.len() > FIELDS_INLINE {
+            return self.holds(document, &mut vec![Scalar::Null; self.paths.len()]);
+        }
+        let mut values = [const { Scalar::Null }; FIELDS_INLINE];
+        self.holds(document, &mut values)
+    }
+
+    fn holds<'d>(
+        &self,
+        document: &'d [u8],
+        values: &mut [Scalar<'d>],
+    ) -> Result<bool, DocumentError> {
+        self.paths.extract(document, values)?;
+        Ok(self.predicate.truth(values) == Some(true))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The row that says up to where the tables hold everything.
 
-use nodedb_types::{ByteReader, CollectionId, DecodeError, Lsn};
+use crate::Dropped;
+use nodedb_types::{ByteReader, CollectionId, DecodeError, IndexId, Lsn};
 use std::collections::BTreeSet;
 
 /// Ingested together with the rows it speaks of, so that neither is ever there without the other
@@ -10,20 +11,20 @@ use std::collections::BTreeSet;
 pub(crate) struct FloorRow {
     /// Everything up to here is in the tables.
     pub(crate) floor: Lsn,
-    /// Collections dropped up to there, whose rows compaction may remove. Ids are never reused.
-    pub(crate) dropped: BTreeSet<CollectionId>,
+    /// What was dropped up to there, whose rows compaction may remove. Ids are never reused.
+    pub(crate) dropped: Dropped,
 }
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 impl FloorRow {
     /// The bytes; the table stands in `docs/formats/documents.md`.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = vec![FORMAT];
         out.extend_from_slice(&self.floor.get().to_le_bytes());
-        for id in &self.dropped {
-            out.extend_from_slice(&id.get().to_le_bytes());
-        }
+        let Dropped { collections, indexes } = &self.dropped;
+        put_ids(&mut out, collections.iter().map(|id| id.get()));
+        put_ids(&mut out, indexes.iter().map(|id| id.get()));
         out
     }
 
@@ -38,12 +39,27 @@ impl FloorRow {
             });
         }
         let floor = reader.lsn("floor")?;
-        let mut dropped = BTreeSet::new();
-        while reader.left() > 0 {
-            dropped.insert(CollectionId::new(reader.u32("dropped collection")?));
-        }
-        Ok(Self { floor, dropped })
+        let collections = ids(&mut reader, "dropped collection", CollectionId::new)?;
+        let indexes = ids(&mut reader, "dropped index", IndexId::new)?;
+        reader.finish()?;
+        Ok(Self { floor, dropped: Dropped { collections, indexes } })
     }
+}
+
+#[expect(clippy::expect_used, reason = "every id is there once, and there are 2^32")]
+fn put_ids(out: &mut Vec<u8>, ids: impl ExactSizeIterator<Item = u32>) {
+    let count = u32::try_from(ids.len()).expect("fewer than 2^32 ids");
+    out.extend_from_slice(&count.to_le_bytes());
+    out.extend(ids.flat_map(u32::to_le_bytes));
+}
+
+fn ids<T: Ord>(
+    reader: &mut ByteReader<'_>,
+    field: &'static str,
+    id: impl Fn(u32) -> T,
+) -> Result<BTreeSet<T>, DecodeError> {
+    let count = reader.u32(field)?;
+    (0..count).map(|_| reader.u32(field).map(&id)).collect()
 }
 
 #[cfg(test)]
@@ -54,13 +70,16 @@ mod tests {
     fn reads_what_it_wrote_and_nothing_else() {
         let row = FloorRow {
             floor: Lsn::FIRST.advance(9),
-            dropped: [3, 1 << 31].map(CollectionId::new).into(),
+            dropped: Dropped {
+                collections: [3, 1 << 31].map(CollectionId::new).into(),
+                indexes: [7].map(IndexId::new).into(),
+            },
         };
         let bytes = row.encode();
         assert_eq!(FloorRow::decode(&bytes), Ok(row));
-        for cut in (0..bytes.len()).filter(|cut| *cut != 9 && *cut != 13) {
+        for cut in 0..bytes.len() {
             assert!(FloorRow::decode(&bytes[..cut]).is_err(), "cut at {cut}");
         }
-        assert!(FloorRow::decode(&[2; 9]).is_err());
+        assert!(FloorRow::decode(&[1; 9]).is_err());
     }
 }

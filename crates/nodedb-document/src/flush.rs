@@ -1,13 +1,13 @@
 //! A memtable on its way into the tables.
 
 use crate::{
-    TableSnapshot,
+    Dropped, TableSnapshot,
     memtable::Memtable,
     store::{Flush, Store},
 };
 use nodedb_engine::{DurableLog, EngineError, Flushed, Frozen, Persisted};
-use nodedb_types::{CollectionId, Lsn};
-use std::{collections::BTreeSet, sync::Arc};
+use nodedb_types::Lsn;
+use std::sync::Arc;
 
 /// A frozen memtable, handed to the maintenance thread.
 #[derive(Clone, Debug)]
@@ -16,7 +16,7 @@ pub struct FrozenDocuments {
     pub(crate) memtable: Arc<Memtable>,
     pub(crate) oldest: Lsn,
     pub(crate) watermark: Lsn,
-    pub(crate) dropped: Arc<BTreeSet<CollectionId>>,
+    pub(crate) dropped: Arc<Dropped>,
 }
 
 /// A finished flush: the proof, and the tables that hold it.

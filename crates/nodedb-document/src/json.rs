@@ -4,13 +4,17 @@
 //! Digits and the order of members are kept exactly, so what a caller reads is what was written.
 
 mod check;
+mod cursor;
 mod member;
+mod paths;
 mod vector;
 
 use crate::DocumentError;
 use bytes::Bytes;
 
+pub(crate) use cursor::INTEGERS;
 pub use member::field;
+pub(crate) use paths::Paths;
 pub use vector::vector_field;
 
 /// Deepest nesting of arrays and objects in a document. One less than

@@ -47,9 +47,9 @@
 //!     collection,
 //!     key: "greeting".into(),
 //!     value: r#"{"text":"hello"}"#.into(),
+//!     expires: None,
 //!     vectors: Vec::new(),
-//!,
-//!     expires: None, fields: Vec::new(),
+//!     fields: Vec::new(),
 //! };
 //! let stamp = Stamp { epoch: LogEpoch::new(1), lsn: Lsn::FIRST };
 //! engine.apply(stamp, TenantId::DEFAULT, &put);
@@ -68,27 +68,37 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod direction;
 mod document_engine;
+mod dropped;
 mod error;
 mod filter;
 mod floor_row;
 mod flush;
+pub mod index;
 pub mod json;
+mod key_range;
 mod memtable;
+mod merged_rows;
 mod ports;
 mod read;
 mod read_at;
 mod row_key;
+mod row_range;
+mod scalar;
 mod scan;
 mod store;
 mod stored;
 mod table_snapshot;
 mod tables;
 
+pub use direction::Direction;
 pub use document_engine::DocumentEngine;
+pub use dropped::Dropped;
 pub use error::DocumentError;
 pub use filter::Filter;
 pub use flush::{FrozenDocuments, PersistedDocuments, TableMaintenance};
+pub use key_range::KeyRange;
 pub use ports::Ports;
 pub use read_at::ReadAt;
 pub use row_key::Place;

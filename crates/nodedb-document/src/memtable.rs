@@ -1,13 +1,9 @@
 //! The sorted rows of a core that no table holds yet, with the versions that snapshots need.
 
+use crate::{Direction, ReadAt, row_range::Bounds};
 use bytes::Bytes;
 use nodedb_types::{Lsn, Stamp};
-use std::{
-    collections::{BTreeMap, btree_map},
-    ops::Bound,
-};
-
-use crate::ReadAt;
+use std::collections::{BTreeMap, btree_map};
 
 /// Rows by key, each with its versions back to the horizon of the oldest reader.
 #[derive(Debug, Default)]
@@ -29,6 +25,13 @@ struct Versions {
     newest: Version,
     /// Newest first.
     older: Vec<Version>,
+}
+
+/// Rows of a memtable in one direction, as one reader sees them.
+pub(crate) struct MemtableRows<'a> {
+    rows: btree_map::Range<'a, Bytes, Versions>,
+    direction: Direction,
+    at: ReadAt,
 }
 
 /// What a row and a version take besides their bytes: map entry, handles, allocator.
@@ -101,17 +104,14 @@ impl Memtable {
         self.rows.get(key)?.at(at)
     }
 
-    /// The visible versions from a bound up to, without, `end`, tombstones included.
-    pub(crate) fn range<'a>(
-        &'a self,
-        from: Bound<&'a [u8]>,
-        end: Option<&'a [u8]>,
+    /// The visible versions between two bounds, tombstones included.
+    pub(crate) fn range(
+        &self,
+        bounds: Bounds<'_>,
+        direction: Direction,
         at: ReadAt,
-    ) -> impl Iterator<Item = (&'a Bytes, &'a Version)> {
-        let end = end.map_or(Bound::Unbounded, Bound::Excluded);
-        self.rows
-            .range::<[u8], _>((from, end))
-            .filter_map(move |(key, versions)| Some((key, versions.at(at)?)))
+    ) -> MemtableRows<'_> {
+        MemtableRows { rows: self.rows.range::<[u8], _>(bounds), direction, at }
     }
 
     /// The newest version of every row, in the order of keys.
@@ -122,6 +122,19 @@ impl Memtable {
     /// About how much memory it takes.
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes
+    }
+}
+
+impl<'a> Iterator for MemtableRows<'a> {
+    type Item = (&'a Bytes, &'a Version);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let (key, versions) = self.direction.next(&mut self.rows)?;
+            if let Some(version) = versions.at(self.at) {
+                return Some((key, version));
+            }
+        }
     }
 }
 

@@ -13,7 +13,7 @@ impl DocumentEngine {
     /// [`DocumentError::SnapshotExpired`] if the position is not readable any more,
     /// [`DocumentError::Engine`] for damage or I/O.
     pub fn get(&self, place: &Place<'_>, at: ReadAt) -> Result<Option<Stored>, DocumentError> {
-        if self.dropped.contains(&place.collection) {
+        if self.dropped.collections.contains(&place.collection) {
             return Ok(None);
         }
         self.row(&place.data(), at)

@@ -1,7 +1,8 @@
 //! Keys of stored rows.
 
+use crate::index::value;
 use bytes::Bytes;
-use nodedb_types::{CollectionId, Lsn, TenantId};
+use nodedb_types::{CollectionId, IndexId, Lsn, TenantId};
 
 /// The key of the floor row. Every other key starts with the eight bytes of a tenant, of which this is
 /// a proper prefix of the smallest, so it sorts before all of them and equals none.
@@ -13,6 +14,10 @@ pub(crate) const HEAD_BYTES: usize = 8 + 4 + 1;
 const DATA: u8 = 1;
 const CRDT_SNAPSHOT: u8 = 2;
 const CRDT_UPDATE: u8 = 3;
+const FIELD: u8 = 5;
+
+/// Bytes in front of the value of a field index: head, index.
+const FIELD_HEAD_BYTES: usize = HEAD_BYTES + 4;
 
 /// A key of a collection of a tenant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,6 +56,38 @@ impl Place<'_> {
         row.extend_from_slice(&lsn.get().to_be_bytes());
         row.into()
     }
+}
+
+impl Place<'_> {
+    /// The row by which a field index finds the document under this value.
+    pub(crate) fn field(&self, index: IndexId, value: &[u8]) -> Bytes {
+        let mut row = field_prefix(self.tenant, self.collection, index);
+        row.reserve(value.len() + self.key.len());
+        row.extend_from_slice(value);
+        row.extend_from_slice(self.key);
+        row.into()
+    }
+}
+
+/// The bytes that all rows of a field index start with; the value and the key follow.
+pub(crate) fn field_prefix(tenant: TenantId, collection: CollectionId, index: IndexId) -> Vec<u8> {
+    let mut row = head(tenant, collection, FIELD, 4);
+    row.extend_from_slice(&index.get().to_be_bytes());
+    row
+}
+
+/// The field index that a row belongs to; `None` of other rows.
+pub(crate) fn index_of(row: &[u8]) -> Option<IndexId> {
+    if row.get(HEAD_BYTES - 1) != Some(&FIELD) {
+        return None;
+    }
+    let field = row.get(HEAD_BYTES..FIELD_HEAD_BYTES)?.try_into().ok()?;
+    Some(IndexId::new(u32::from_be_bytes(field)))
+}
+
+/// Value and key of a row of a field index.
+pub(crate) fn entry_of(row: &[u8]) -> Option<(&[u8], &[u8])> {
+    value::split(row.get(FIELD_HEAD_BYTES..)?)
 }
 
 /// The bytes that the rows of all documents of a collection start with.
@@ -123,6 +160,24 @@ mod tests {
         let short = [place(1, 1, b"a").crdt_update(low), place(1, 1, b"a").crdt_update(high)];
         let long = place(1, 1, b"a\0").crdt_update(low);
         assert!(short[0] < short[1] && short[1] < long);
+    }
+
+    #[test]
+    fn entries_of_an_index_sort_by_value_and_key() {
+        let (one, two) = (IndexId::new(1), IndexId::new(256));
+        let rows = [
+            place(1, 1, b"b").field(one, &[1, 0]),
+            place(1, 1, b"a").field(one, &[1, 1]),
+            place(1, 1, b"b").field(one, &[1, 1]),
+            place(1, 1, b"a").field(two, &[1, 0]),
+            place(1, 2, b"").field(one, &[1, 0]),
+        ];
+        assert!(rows.is_sorted());
+        assert_eq!(entry_of(&rows[2]), Some((&[1, 1][..], &b"b"[..])));
+        assert_eq!(rows.each_ref().map(|row| index_of(row)), [one, one, one, two, one].map(Some));
+        assert_eq!(collection_of(&rows[4]), Some(CollectionId::new(2)));
+        assert_eq!(index_of(&place(1, 1, b"12345").data()), None);
+        assert_eq!(index_of(FLOOR_KEY), None);
     }
 
     #[test]

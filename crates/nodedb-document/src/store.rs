@@ -1,10 +1,10 @@
 //! The part of an engine that the maintenance thread works on: manifest, tables, flush, compaction.
 
 use crate::{
-    Ports, TableSnapshot,
+    Dropped, Ports, TableSnapshot,
     floor_row::FloorRow,
     memtable::Memtable,
-    row_key::{FLOOR_KEY, collection_of},
+    row_key::FLOOR_KEY,
     stored::Stored,
     tables::{Row, SortedTables},
 };
@@ -12,9 +12,8 @@ use bytes::Bytes;
 use nodedb_engine::{
     DurableLog, EngineError, EngineKind, Flushed, Manifest, ManifestDir, NotDurable,
 };
-use nodedb_types::{CollectionId, Lsn};
+use nodedb_types::Lsn;
 use std::{
-    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -52,7 +51,7 @@ pub(crate) enum Retired {
 pub(crate) struct Flush<'a> {
     pub(crate) memtable: &'a Memtable,
     pub(crate) watermark: Lsn,
-    pub(crate) dropped: &'a BTreeSet<CollectionId>,
+    pub(crate) dropped: &'a Dropped,
 }
 
 /// What the files held when the engine was opened.
@@ -61,14 +60,14 @@ pub(crate) struct Opened {
     pub(crate) store: Arc<Store>,
     pub(crate) flushed: Flushed,
     pub(crate) tables: TableSnapshot,
-    pub(crate) dropped: BTreeSet<CollectionId>,
+    pub(crate) dropped: Dropped,
 }
 
 impl Store {
     /// Makes an empty store.
     pub(crate) fn create(ports: &Ports, dir: &Path) -> Result<Opened, EngineError> {
         let (manifest, flushed) = ManifestDir::create(Arc::clone(&ports.files), dir, KIND)?;
-        Ok(Self::opened(ports, manifest, flushed, None, BTreeSet::new()))
+        Ok(Self::opened(ports, manifest, flushed, None, Dropped::default()))
     }
 
     /// Opens a store. A kill between the ingestion and the switch of the manifest leaves tables above
@@ -84,7 +83,7 @@ impl Store {
         }
         if !exists {
             remove_litter(ports, &path)?;
-            return Ok(Self::opened(ports, manifest, flushed, None, BTreeSet::new()));
+            return Ok(Self::opened(ports, manifest, flushed, None, Dropped::default()));
         }
         let mut tables = ports.tables.open(&ports.files, &path)?;
         let row = floor_row(&path, &*tables)?;
@@ -112,7 +111,7 @@ impl Store {
         dir: ManifestDir,
         flushed: Flushed,
         tables: Option<Box<dyn SortedTables>>,
-        dropped: BTreeSet<CollectionId>,
+        dropped: Dropped,
     ) -> Opened {
         let path = Arc::new(dir.path().join(TABLES));
         let state = State { dir, tables, floor: flushed.floor(), generation: 0 };
@@ -188,15 +187,13 @@ impl State {
         };
         let floor = FloorRow { floor: flush.watermark, dropped: flush.dropped.clone() };
         let floor: Row = (Bytes::from_static(FLOOR_KEY), Some(floor.encode()));
-        let rows = flush
-            .memtable
-            .newest()
-            .filter(|(key, _)| collection_of(key).is_none_or(|id| !flush.dropped.contains(&id)))
-            .map(|(key, version)| {
+        let rows = flush.memtable.newest().filter(|(key, _)| !flush.dropped.has(key)).map(
+            |(key, version)| {
                 let value = version.value.as_ref();
                 let row = value.map(|value| Stored::encode(version.stamp, value));
                 (key.clone(), row)
-            });
+            },
+        );
         tables.ingest(&mut std::iter::once(floor).chain(rows))?;
         // Only drops that are durable: what merging leaves out never comes back.
         tables.set_dropped(flush.dropped);

@@ -1,13 +1,14 @@
 //! The tables as a core reads them.
 
 use crate::{
-    ReadAt, Stored,
+    Direction, ReadAt, Stored,
+    row_range::Bounds,
     tables::{Rows, TableView},
 };
 use bytes::Bytes;
 use nodedb_engine::{EngineError, SnapshotExpired};
 use nodedb_types::Lsn;
-use std::{ops::Bound, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 /// The tables at one moment, read by the core without any lock.
 #[derive(Clone, Debug)]
@@ -38,10 +39,10 @@ impl TableSnapshot {
         view.get(key)?.map(|row| self.decode(&row)).transpose()
     }
 
-    pub(crate) fn range(&self, from: Bound<&[u8]>, end: Option<&[u8]>) -> Rows<'_> {
+    pub(crate) fn range(&self, bounds: Bounds<'_>, direction: Direction) -> Rows<'_> {
         match &self.view {
             None => Box::new(std::iter::empty()),
-            Some(view) => view.range(from, end),
+            Some(view) => view.range(bounds, direction),
         }
     }
 

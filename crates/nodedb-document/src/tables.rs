@@ -8,11 +8,11 @@ mod plain;
 pub use lsm::LsmTables;
 pub use plain::PlainTables;
 
+use crate::{Direction, Dropped};
 use bytes::Bytes;
 use nodedb_engine::EngineError;
 use nodedb_env::Files;
-use nodedb_types::CollectionId;
-use std::{collections::BTreeSet, fmt::Debug, ops::Bound, path::Path, sync::Arc};
+use std::{fmt::Debug, ops::Bound, path::Path, sync::Arc};
 
 /// A row on its way into the tables; a value of `None` is a tombstone.
 pub type Row = (Bytes, Option<Vec<u8>>);
@@ -85,8 +85,8 @@ pub trait SortedTables: Debug + Send {
     /// [`SortedTables::ingest`]; the rows are what they were.
     fn compact(&mut self) -> Result<bool, EngineError>;
 
-    /// Collections whose rows merging may leave out.
-    fn set_dropped(&mut self, dropped: &BTreeSet<CollectionId>);
+    /// What merging may leave out.
+    fn set_dropped(&mut self, dropped: &Dropped);
 
     /// The rows as they are now, for readers that take no lock.
     fn view(&self) -> Arc<dyn TableView>;
@@ -100,7 +100,7 @@ pub trait TableView: Debug + Send + Sync {
     /// [`EngineError::Io`] or [`EngineError::Corrupt`] naming the file.
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError>;
 
-    /// The rows from a bound up to, without, `end`, ascending. An item is an error as in
-    /// [`TableView::get`], after which the iterator is of no use.
-    fn range(&self, from: Bound<&[u8]>, end: Option<&[u8]>) -> Rows<'_>;
+    /// The rows between two bounds, which leave room for at least one, in one direction. An item is an
+    /// error as in [`TableView::get`], after which the iterator is of no use.
+    fn range(&self, bounds: (Bound<&[u8]>, Bound<&[u8]>), direction: Direction) -> Rows<'_>;
 }

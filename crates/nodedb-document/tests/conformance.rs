@@ -57,14 +57,7 @@ impl Subject for Documents {
     fn dump(&self, engine: &DocumentEngine) -> String {
         let mut out = String::new();
         for collection in COLLECTIONS {
-            let range = ScanRange {
-                tenant: TenantId::DEFAULT,
-                collection,
-                prefix: Bytes::new(),
-                after: None,
-                limit_rows: usize::MAX,
-                limit_bytes: usize::MAX,
-            };
+            let range = ScanRange::all(TenantId::DEFAULT, collection);
             let page = engine.scan(&range, ReadAt::Latest).expect("readable");
             for (key, stored) in page.rows {
                 let mut blobs = vec![stored.value];

@@ -152,7 +152,9 @@ pub enum Error {
         what: &'static str,
     },
     /// A cursor that no scan answered.
-    #[error("`{cursor}` is no cursor of a scan of this collection: begin without one")]
+    #[error(
+        "`{cursor}` is no cursor of a scan of this collection in this direction: begin without one"
+    )]
     BadCursor {
         /// What was given.
         cursor: String,

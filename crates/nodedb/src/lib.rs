@@ -57,6 +57,7 @@ pub use verify::{Checked, Problem, VerifyReport, verify_archive, verify_database
 
 pub use nodedb_cold::VerifyLevel;
 pub use nodedb_crdt::loro;
+pub use nodedb_document::{Direction, KeyRange};
 pub use nodedb_engine::{CollectionKind, Metric};
 pub use nodedb_types::{DatabaseId, Durability, ErrorKind, Lsn, Name, Version};
 pub use nodedb_wal::{

@@ -1,6 +1,7 @@
 //! What callers ask of a collection, beyond key and value.
 
 use crate::Expect;
+use nodedb_document::{Direction, KeyRange};
 use nodedb_engine::{CollectionKind, Metric};
 use nodedb_types::Durability;
 
@@ -76,11 +77,15 @@ pub struct WriteOptions {
 pub struct ScanOptions {
     /// Keys that begin with this. Default: all.
     pub prefix: Vec<u8>,
+    /// Keys within these bounds. Default: all.
+    pub range: KeyRange,
+    /// In which order. Default: the smallest key first.
+    pub direction: Direction,
     /// A SQL boolean expression over fields, such as `lang = 'en' AND year >= 2020`.
     pub filter: Option<String>,
     /// At most so many. Default: all.
     pub limit: Option<usize>,
-    /// Where an earlier scan ended.
+    /// Where an earlier scan of this collection in this direction ended.
     pub cursor: Option<String>,
 }
 

@@ -3,26 +3,28 @@
 use crate::{Collection, Document, Error, Pending, ScanOptions};
 use bytes::Bytes;
 use nodedb_data::{Op, Outcome, Page, Row};
-use nodedb_document::Filter;
+use nodedb_document::{Direction, Filter, KeyRange};
 use nodedb_engine::Snapshot;
 use nodedb_types::{
     ByteReader, CollectionId, ErrorKind, Incarnation, VshardId, from_hex, put_bytes, to_hex,
 };
-use std::{collections::VecDeque, sync::Arc};
+use std::{cmp::Ordering, collections::VecDeque, sync::Arc};
 
 /// Rows per page and partition.
 const PAGE_ROWS: usize = 512;
 /// Bytes per page and partition, about.
 const PAGE_BYTES: usize = 1 << 20;
 
-/// A scan under way: an iterator over the documents of a collection in key order. All of them are
-/// read at one snapshot, which the first call took.
+/// A scan under way: an iterator over the documents of a collection in the order of their keys. All of
+/// them are read at one snapshot, which the first call took.
 #[derive(Debug)]
 pub struct Scan {
     collection: Collection,
     snapshot: Option<Snapshot>,
     filter: Option<Arc<Filter>>,
     prefix: Bytes,
+    keys: KeyRange,
+    direction: Direction,
     partitions: Vec<Partition>,
     left: usize,
     last: Option<Bytes>,
@@ -34,7 +36,7 @@ pub struct Scan {
 enum NextPage {
     /// At the first key.
     First,
-    /// Behind this key.
+    /// Behind this key, in the order of the scan.
     After(Bytes),
     /// There is none: the partition has answered everything.
     Ended,
@@ -51,10 +53,11 @@ struct Partition {
 }
 
 impl Collection {
-    /// Reads documents in key order.
+    /// Reads documents in the order of their keys.
     ///
     /// # Errors
-    /// [`Error::Document`] for a filter that cannot be read, [`Error::BadCursor`],
+    /// [`Error::Document`] for a filter that cannot be read, [`Error::BadCursor`] for one of another
+    /// collection or another direction,
     /// [`Error::WrongHistory`] for a cursor of another history, [`Error::Data`]. The iterator answers
     /// [`Error::SnapshotExpired`] if the scan takes so long that a flush had to go ahead of it.
     pub fn scan(&self, options: ScanOptions) -> Result<Scan, Error> {
@@ -62,7 +65,8 @@ impl Collection {
         inner.check_open()?;
         let filter = options.filter.as_deref().map(Filter::parse).transpose()?.map(Arc::new);
         let cursor =
-            options.cursor.as_deref().map(|cursor| self.read_cursor(cursor)).transpose()?;
+            options.cursor.as_deref().map(|cursor| self.read_cursor(cursor, options.direction));
+        let cursor = cursor.transpose()?;
         let deadline = inner.env.clock.now() + inner.options.request_deadline;
         let snapshot = inner.data.snapshot_for_scan(deadline)?;
         let start = cursor.clone().map_or(NextPage::First, NextPage::After);
@@ -78,6 +82,8 @@ impl Collection {
             snapshot,
             filter,
             prefix: Bytes::from(options.prefix),
+            keys: options.range,
+            direction: options.direction,
             partitions,
             left: options.limit.unwrap_or(usize::MAX),
             last: cursor,
@@ -86,7 +92,7 @@ impl Collection {
         })
     }
 
-    fn read_cursor(&self, text: &str) -> Result<Bytes, Error> {
+    fn read_cursor(&self, text: &str, direction: Direction) -> Result<Bytes, Error> {
         let bad = || Error::BadCursor { cursor: text.chars().take(80).collect() };
         let bytes = from_hex(text).ok_or_else(bad)?;
         let mut reader = ByteReader::new(&bytes);
@@ -95,9 +101,11 @@ impl Collection {
             return Err(Error::WrongHistory { what: "cursor" });
         }
         let collection = reader.u32("collection").or(Err(bad()))?;
+        let found = reader.u8("direction").or(Err(bad()))?;
         let key = reader.bytes("key").map(Bytes::copy_from_slice).or(Err(bad()))?;
         reader.finish().or(Err(bad()))?;
-        if CollectionId::new(collection) == self.definition.id { Ok(key) } else { Err(bad()) }
+        let mine = CollectionId::new(collection) == self.definition.id;
+        if mine && found == direction_code(direction) { Ok(key) } else { Err(bad()) }
     }
 }
 
@@ -110,6 +118,7 @@ impl Scan {
         let key = self.last.as_ref().filter(|_| !exhausted)?;
         let mut bytes = self.collection.inner().identity.incarnation.as_bytes().to_vec();
         bytes.extend_from_slice(&self.collection.definition.id.get().to_le_bytes());
+        bytes.push(direction_code(self.direction));
         put_bytes(&mut bytes, key);
         Some(to_hex(&bytes))
     }
@@ -121,6 +130,8 @@ impl Scan {
         let request = PageRequest {
             collection: &self.collection,
             prefix: &self.prefix,
+            keys: &self.keys,
+            direction: self.direction,
             filter: self.filter.as_ref(),
             lsn: snapshot.lsn(),
             rows: PAGE_ROWS.min(self.left),
@@ -134,9 +145,11 @@ impl Scan {
         }
         // Rows that were read before this check were read while the snapshot still held.
         snapshot.check()?;
-        let first = |part: &&mut Partition| part.rows.front().map(|row| row.key.clone());
+        let head = |part: &Partition| part.rows.front().map(|row| row.key.clone());
         let parts = self.partitions.iter_mut().filter(|part| !part.rows.is_empty());
-        let row = parts.min_by_key(first).and_then(|part| part.rows.pop_front());
+        let direction = self.direction;
+        let first = parts.min_by(|one, other| direction.compare(&head(one), &head(other)));
+        let row = first.and_then(|part| part.rows.pop_front());
         Ok(row.map(self.collection.document()))
     }
 }
@@ -150,7 +163,8 @@ impl Iterator for Scan {
         }
         match self.step() {
             Ok(Some(document)) => {
-                assert!(self.last.as_ref() < Some(&document.key), "a scan answers ascending keys");
+                let behind = |last| self.direction.compare(last, &document.key) == Ordering::Less;
+                assert!(self.last.as_ref().is_none_or(behind), "a scan answers keys in order");
                 self.last = Some(document.key.clone());
                 self.left -= 1;
                 Some(Ok(document))
@@ -164,6 +178,14 @@ impl Iterator for Scan {
     }
 }
 
+/// How a cursor names the direction that it goes on in.
+const fn direction_code(direction: Direction) -> u8 {
+    match direction {
+        Direction::Ascending => 0,
+        Direction::Descending => 1,
+    }
+}
+
 impl NextPage {
     const fn is_ended(&self) -> bool {
         matches!(self, Self::Ended)
@@ -174,6 +196,8 @@ impl NextPage {
 struct PageRequest<'a> {
     collection: &'a Collection,
     prefix: &'a Bytes,
+    keys: &'a KeyRange,
+    direction: Direction,
     filter: Option<&'a Arc<Filter>>,
     lsn: nodedb_types::Lsn,
     rows: usize,
@@ -198,6 +222,8 @@ impl Partition {
         let op = Op::Scan(nodedb_data::Scan {
             collection: request.collection.definition.id,
             prefix: request.prefix.clone(),
+            keys: request.keys.clone(),
+            direction: request.direction,
             after,
             rows: request.rows,
             bytes: PAGE_BYTES,

@@ -57,30 +57,6 @@ fn a_dropped_reply_is_cancelled_and_hangs_nobody() {
 }
 
 #[test]
-fn a_blocking_wait_ends_at_the_deadline() {
-    let clock: Arc<dyn Clock> = Arc::new(RealClock::new());
-    let (bridge, mut inboxes) =
-        Bridge::<u64, u64>::new(1, BridgeOptions::default(), Arc::clone(&clock));
-    let deadline = clock.now() + Duration::from_millis(30);
-    let ticket = send(&bridge, ask_until(1, deadline));
-    let envelope = next(&mut inboxes[0]);
-    assert_eq!(ticket.wait(), Err(TicketError::Timeout));
-    assert!(clock.now() >= deadline);
-    assert!(envelope.is_due(clock.now()));
-    assert!(envelope.reply.is_cancelled(), "the waiter is gone");
-    envelope.reply.send(1);
-}
-
-#[test]
-fn an_answer_that_is_there_outlives_the_deadline() {
-    let (bridge, mut inbox, clock) = stopped();
-    let ticket = send(&bridge, ask_until(1, Duration::from_secs(5)));
-    next(&mut inbox).reply.send(7);
-    clock.advance_secs(10);
-    assert_eq!(ticket.wait(), Ok(7));
-}
-
-#[test]
 fn a_dropped_ticket_is_seen_by_the_core() {
     let (bridge, mut inbox) = one_core(BridgeOptions::default());
     let ticket = send(&bridge, ask(1));
@@ -98,17 +74,6 @@ fn a_request_cancelled_while_queued_is_never_handed_over() {
     drop(send(&bridge, ask(2)));
     assert_eq!(serve_all(&mut inbox), [1, 3]);
     assert_eq!(kept.map(Ticket::wait), [Ok(1), Ok(3)]);
-}
-
-#[test]
-fn a_request_expired_while_queued_is_never_handed_over() {
-    let (bridge, mut inbox, clock) = stopped();
-    let early = send(&bridge, ask_until(1, Duration::from_secs(5)));
-    let late = send(&bridge, ask_until(2, Duration::from_secs(6)));
-    clock.advance_secs(5);
-    assert_eq!(serve_all(&mut inbox), [2]);
-    assert_eq!(early.wait(), Err(TicketError::Timeout));
-    assert_eq!(late.wait(), Ok(2));
 }
 
 #[test]

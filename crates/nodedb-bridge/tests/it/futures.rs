@@ -1,6 +1,6 @@
 //! Tickets as futures, on an executor of a few lines.
 
-use crate::ping::{ask, ask_until, next, one_core, send, serve_all, stopped};
+use crate::ping::{ask, next, one_core, send, serve_all};
 use nodedb_bridge::{BridgeOptions, TicketError};
 use std::{
     pin::{Pin, pin},
@@ -10,7 +10,6 @@ use std::{
     },
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
-    time::Duration,
 };
 
 struct Unpark(Thread);
@@ -21,7 +20,7 @@ impl Wake for Unpark {
     }
 }
 
-fn block_on<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
     let mut future = pin!(future);
@@ -97,14 +96,4 @@ fn dropping_the_future_cancels() {
     assert!(!envelope.reply.is_cancelled());
     drop(ticket);
     assert!(envelope.reply.is_cancelled());
-}
-
-#[test]
-fn a_poll_after_the_deadline_times_out() {
-    let (bridge, _inbox, clock) = stopped();
-    let mut ticket = send(&bridge, ask_until(1, Duration::from_secs(5)));
-    let mut context = Context::from_waker(Waker::noop());
-    assert_eq!(Pin::new(&mut ticket).poll(&mut context), Poll::Pending);
-    clock.advance_secs(5);
-    assert_eq!(block_on(ticket), Err(TicketError::Timeout));
 }

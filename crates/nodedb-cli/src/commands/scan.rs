@@ -25,6 +25,7 @@ pub(super) fn run(args: &ScanArgs, context: &mut Context) -> Result<Answer, Fail
         filter: args.filter.clone(),
         limit: args.limit,
         cursor: args.cursor.clone(),
+        ..ScanOptions::default()
     })?;
     let kind = collection.kind();
     let mut rows = Rows::new(context.output);

@@ -64,15 +64,7 @@ fn merges_are_read_exported_and_survive_a_kill() {
     let world = world.kill(1);
     assert_eq!(json(&world).as_deref(), Some(r#"{"t":"ba"}"#));
     let snapshot = world.wal.durable().expect("durable");
-    let scan = Scan {
-        collection: DRAWINGS,
-        prefix: Bytes::new(),
-        after: None,
-        rows: 10,
-        bytes: 1 << 20,
-        filter: None,
-        snapshot,
-    };
+    let scan = Scan { rows: 10, ..Scan::all(DRAWINGS, snapshot) };
     let Ok(Outcome::Page(page)) = world.ask(vshard(0), Op::Scan(scan)) else {
         panic!("a page");
     };

@@ -24,15 +24,7 @@ fn page(world: &World, scan: Scan) -> Page {
 }
 
 fn scan(snapshot: Lsn, rows: usize) -> Scan {
-    Scan {
-        collection: NOTES,
-        prefix: Bytes::new(),
-        after: None,
-        rows,
-        bytes: 1 << 20,
-        filter: None,
-        snapshot,
-    }
+    Scan { rows, ..Scan::all(NOTES, snapshot) }
 }
 
 fn keys(page: &Page) -> Vec<&[u8]> {

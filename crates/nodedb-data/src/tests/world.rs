@@ -234,15 +234,7 @@ impl World {
         let mut all = Vec::new();
         let mut after = None;
         loop {
-            let scan = Scan {
-                collection: NOTES,
-                prefix: Bytes::new(),
-                after,
-                rows,
-                bytes: 1 << 20,
-                filter: None,
-                snapshot: snapshot.lsn(),
-            };
+            let scan = Scan { after, rows, ..Scan::all(NOTES, snapshot.lsn()) };
             let Outcome::Page(page) = self.ask(vshard(id), Op::Scan(scan)).expect("a page") else {
                 panic!("a page");
             };

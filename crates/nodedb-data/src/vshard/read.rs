@@ -77,12 +77,13 @@ impl Vshard {
             (_, None) => scan.rows,
         };
         let range = ScanRange {
-            tenant,
-            collection: scan.collection,
             prefix: scan.prefix.clone(),
+            keys: scan.keys.clone(),
+            direction: scan.direction,
             after: scan.after.clone(),
             limit_rows: limit_rows.max(1),
             limit_bytes: scan.bytes,
+            ..ScanRange::all(tenant, scan.collection)
         };
         let at = ReadAt::Snapshot(scan.snapshot);
         let examined = self.engines.documents.scan(&range, at);
@@ -131,12 +132,10 @@ impl Vshard {
     pub(crate) fn count(&self, count: &mut Count) -> Result<bool, DataError> {
         self.collection(count.tenant, count.collection)?;
         let range = ScanRange {
-            tenant: count.tenant,
-            collection: count.collection,
-            prefix: Bytes::new(),
             after: count.after.take(),
             limit_rows: SCAN_EXAMINED_MAX,
             limit_bytes: COUNT_BYTES_MAX,
+            ..ScanRange::all(count.tenant, count.collection)
         };
         let at = ReadAt::Snapshot(count.snapshot);
         let page = self.engines.documents.scan(&range, at);

@@ -2,7 +2,7 @@
 
 /// A pattern: `%` stands for any text, `_` for one character.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Pattern(Vec<Part>);
+pub(crate) struct Pattern(Vec<Part>);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Part {
@@ -12,7 +12,7 @@ enum Part {
 }
 
 impl Pattern {
-    pub(super) fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         let mut parts: Vec<Part> = text
             .chars()
             .map(|c| match c {
@@ -25,8 +25,20 @@ impl Pattern {
         Self(parts)
     }
 
+    /// The text that everything begins with that matches, and whether that alone matches.
+    pub(crate) fn literal_prefix(&self) -> (String, bool) {
+        let mut prefix = String::new();
+        for part in &self.0 {
+            let Part::Char(c) = part else {
+                return (prefix, false);
+            };
+            prefix.push(*c);
+        }
+        (prefix, true)
+    }
+
     /// Goes back at most to the last `%`, so the time is bounded by the product of the lengths.
-    pub(super) fn matches(&self, text: &str) -> bool {
+    pub(crate) fn matches(&self, text: &str) -> bool {
         let mut part = 0;
         let mut rest = text.chars();
         let mut back = None;

@@ -8,10 +8,13 @@ use super::{
     Filter,
     like::Pattern,
     predicate::{Comparison, Operand, Predicate},
-    scalar::Scalar,
     too_deep,
 };
-use crate::DocumentError;
+use crate::{
+    DocumentError,
+    json::{INTEGERS, Paths},
+    scalar::Scalar,
+};
 use nodedb_types::limits::NESTING_MAX;
 use sqlparser::{
     ast::{BinaryOperator, Expr, UnaryOperator, Value},
@@ -39,7 +42,7 @@ pub(super) fn parse(text: &str) -> Result<Filter, DocumentError> {
     }
     let mut compiler = Compiler::default();
     let predicate = compiler.predicate(&expression, 0)?;
-    Ok(Filter { predicate, fields: compiler.fields })
+    Ok(Filter { predicate, fields: compiler.fields, paths: compiler.paths })
 }
 
 fn syntax(error: ParserError) -> DocumentError {
@@ -59,6 +62,7 @@ fn unsupported<T>(what: impl Into<String>) -> Result<T, DocumentError> {
 #[derive(Default)]
 struct Compiler {
     fields: Vec<Vec<String>>,
+    paths: Paths,
 }
 
 impl Compiler {
@@ -154,10 +158,9 @@ impl Compiler {
 
     fn operand(&mut self, expression: &Expr) -> Result<Operand, DocumentError> {
         match expression {
-            Expr::Identifier(name) => Ok(self.field(vec![name.value.clone()])),
+            Expr::Identifier(name) => self.field(vec![name.value.clone()]),
             Expr::CompoundIdentifier(names) => {
-                let path = names.iter().map(|name| name.value.clone()).collect();
-                Ok(self.field(path))
+                self.field(names.iter().map(|name| name.value.clone()).collect())
             }
             Expr::Value(value) => literal(&value.value).map(Operand::Literal),
             Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match &**expr {
@@ -174,13 +177,16 @@ impl Compiler {
         }
     }
 
-    fn field(&mut self, path: Vec<String>) -> Operand {
-        let known = self.fields.iter().position(|field| *field == path);
-        let number = known.unwrap_or_else(|| {
+    fn field(&mut self, path: Vec<String>) -> Result<Operand, DocumentError> {
+        // No document nests deeper than a filter may.
+        if path.len() > NESTING_MAX {
+            return Err(too_deep());
+        }
+        let number = self.paths.add(path.iter());
+        if number == self.fields.len() {
             self.fields.push(path);
-            self.fields.len() - 1
-        });
-        Operand::Field(number)
+        }
+        Ok(Operand::Field(number))
     }
 }
 
@@ -200,21 +206,20 @@ const fn comparison(operator: &BinaryOperator) -> Option<Comparison> {
     })
 }
 
-fn literal(value: &Value) -> Result<Scalar, DocumentError> {
+fn literal(value: &Value) -> Result<Scalar<'static>, DocumentError> {
     match value {
         Value::Null => Ok(Scalar::Null),
         Value::Boolean(truth) => Ok(Scalar::Bool(*truth)),
         Value::Number(digits, false) => number(digits),
-        Value::SingleQuotedString(text) => Ok(Scalar::Text(text.clone())),
+        Value::SingleQuotedString(text) => Ok(Scalar::Text(text.clone().into())),
         Value::Placeholder(name) => unsupported(format!("the placeholder `{name}`")),
         _ => unsupported("this kind of literal"),
     }
 }
 
-fn number(digits: &str) -> Result<Scalar, DocumentError> {
+fn number(digits: &str) -> Result<Scalar<'static>, DocumentError> {
     let integer = digits.parse::<i128>().ok();
-    let range = i128::from(i64::MIN)..=i128::from(u64::MAX);
-    if let Some(integer) = integer.filter(|integer| range.contains(integer)) {
+    if let Some(integer) = integer.filter(|integer| INTEGERS.contains(integer)) {
         return Ok(Scalar::Integer(integer));
     }
     let float = digits.parse().ok().filter(|float: &f64| float.is_finite());

@@ -1,19 +1,20 @@
 //! The compiled form of a filter and its evaluation.
 
-use super::{like::Pattern, scalar::Scalar};
+use super::like::Pattern;
+use crate::scalar::Scalar;
 use std::cmp::Ordering;
 
 /// What is compared.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) enum Operand {
+pub(crate) enum Operand {
     /// A field, by its number.
     Field(usize),
-    Literal(Scalar),
+    Literal(Scalar<'static>),
 }
 
 /// How two values are compared.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Comparison {
+pub(crate) enum Comparison {
     Equal,
     NotEqual,
     Less,
@@ -24,7 +25,7 @@ pub(super) enum Comparison {
 
 /// A condition that is true, false or unknown.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) enum Predicate {
+pub(crate) enum Predicate {
     And(Vec<Predicate>),
     Or(Vec<Predicate>),
     Not(Box<Predicate>),
@@ -40,7 +41,30 @@ pub(super) enum Predicate {
 }
 
 impl Comparison {
-    fn holds(self, order: Ordering) -> bool {
+    /// The one that is true where this one is false; both are unknown together.
+    pub(crate) const fn negated(self) -> Self {
+        match self {
+            Self::Equal => Self::NotEqual,
+            Self::NotEqual => Self::Equal,
+            Self::Less => Self::GreaterOrEqual,
+            Self::LessOrEqual => Self::Greater,
+            Self::Greater => Self::LessOrEqual,
+            Self::GreaterOrEqual => Self::Less,
+        }
+    }
+
+    /// The same one with its sides exchanged.
+    pub(crate) const fn flipped(self) -> Self {
+        match self {
+            Self::Equal | Self::NotEqual => self,
+            Self::Less => Self::Greater,
+            Self::LessOrEqual => Self::GreaterOrEqual,
+            Self::Greater => Self::Less,
+            Self::GreaterOrEqual => Self::LessOrEqual,
+        }
+    }
+
+    pub(crate) fn holds(self, order: Ordering) -> bool {
         match self {
             Self::Equal => order.is_eq(),
             Self::NotEqual => order.is_ne(),
@@ -53,7 +77,7 @@ impl Comparison {
 }
 
 impl Operand {
-    fn value<'a>(&'a self, fields: &'a [Scalar]) -> &'a Scalar {
+    fn value<'a, 'd: 'a>(&'a self, fields: &'a [Scalar<'d>]) -> &'a Scalar<'d> {
         match self {
             Self::Field(number) => fields.get(*number).unwrap_or(&Scalar::Null),
             Self::Literal(value) => value,
@@ -63,7 +87,7 @@ impl Operand {
 
 impl Predicate {
     /// Its truth for these fields; `None` is unknown.
-    pub(super) fn truth(&self, fields: &[Scalar]) -> Option<bool> {
+    pub(crate) fn truth(&self, fields: &[Scalar<'_>]) -> Option<bool> {
         match self {
             Self::And(all) => until(all.iter().map(|one| one.truth(fields)), false),
             Self::Or(any) => until(any.iter().map(|one| one.truth(fields)), true),
@@ -89,7 +113,12 @@ impl Predicate {
     }
 }
 
-fn compare(left: &Operand, how: Comparison, right: &Operand, fields: &[Scalar]) -> Option<bool> {
+fn compare(
+    left: &Operand,
+    how: Comparison,
+    right: &Operand,
+    fields: &[Scalar<'_>],
+) -> Option<bool> {
     let order = left.value(fields).compare(right.value(fields))?;
     Some(how.holds(order))
 }

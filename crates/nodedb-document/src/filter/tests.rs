@@ -235,3 +235,16 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    /// The parser of documents once read some numbers one double off what the same digits mean in a
+    /// filter, so that a document was not found by the very number that it holds.
+    #[test]
+    fn a_number_equals_its_own_digits(bits: u64) {
+        let number = f64::from_bits(bits);
+        prop_assume!(number.is_finite());
+        let document = format!("{{\"a\":{number:e}}}");
+        let filter = Filter::parse(&format!("a = {number:e}")).expect("valid");
+        prop_assert!(filter.matches(document.as_bytes()).expect("a document"), "{}", document);
+    }
+}

@@ -1,5 +1,6 @@
 use super::*;
 use nodedb_types::LogEpoch;
+use std::ops::Bound;
 
 fn lsn(value: u64) -> Lsn {
     Lsn::from_u64(value).expect("not zero")
@@ -71,10 +72,14 @@ fn a_range_shows_only_what_the_reader_sees() {
     for (key, at) in [("a", 1), ("b", 2), ("c", 3), ("d", 4)] {
         table.write(Bytes::from_static(key.as_bytes()), version(at, None), || None);
     }
-    let keys = |from: Bound<&'static [u8]>, end: Option<&'static [u8]>, at: ReadAt| {
-        table.range(from, end, at).map(|(key, _)| key[0] as char).collect::<String>()
+    let keys = |bounds: Bounds<'static>, direction: Direction, at: ReadAt| {
+        table.range(bounds, direction, at).map(|(key, _)| key[0] as char).collect::<String>()
     };
-    assert_eq!(keys(Bound::Unbounded, None, ReadAt::Latest), "abcd");
-    assert_eq!(keys(Bound::Excluded(b"a"), Some(b"d"), ReadAt::Latest), "bc");
-    assert_eq!(keys(Bound::Included(b"a"), None, ReadAt::Snapshot(lsn(2))), "ab");
+    let all = (Bound::Unbounded, Bound::Unbounded);
+    assert_eq!(keys(all, Direction::Ascending, ReadAt::Latest), "abcd");
+    assert_eq!(keys(all, Direction::Descending, ReadAt::Latest), "dcba");
+    let inner: Bounds<'_> = (Bound::Excluded(b"a"), Bound::Excluded(b"d"));
+    assert_eq!(keys(inner, Direction::Ascending, ReadAt::Latest), "bc");
+    assert_eq!(keys(inner, Direction::Descending, ReadAt::Latest), "cb");
+    assert_eq!(keys(all, Direction::Descending, ReadAt::Snapshot(lsn(2))), "ba");
 }

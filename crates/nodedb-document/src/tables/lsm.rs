@@ -5,7 +5,8 @@
 
 use super::{Row, Rows, SortedTables, TableStore, TableView, Verified, lsm_files};
 use crate::{
-    row_key::collection_of,
+    Direction, Dropped,
+    row_range::Bounds,
     tables::lsm_files::{CURRENT, LsmFiles},
 };
 use bytes::Bytes;
@@ -20,11 +21,8 @@ use lsm_tree::{
 };
 use nodedb_engine::EngineError;
 use nodedb_env::Files;
-use nodedb_types::CollectionId;
 use std::{
-    collections::BTreeSet,
     io,
-    ops::Bound,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -62,7 +60,7 @@ impl Default for LsmTables {
 
 impl LsmTables {
     fn open_tree(&self, files: &Arc<dyn Files>, dir: &Path) -> Result<LsmTree, EngineError> {
-        let dropped = Dropped::default();
+        let dropped = SharedDropped::default();
         // Counters of its own: its sequence numbers mean nothing outside.
         let counter = SequenceNumberCounter::default();
         let visible = SequenceNumberCounter::default();
@@ -117,7 +115,7 @@ struct LsmTree {
     tree: Tree,
     files: Arc<dyn Files>,
     dir: PathBuf,
-    dropped: Dropped,
+    dropped: SharedDropped,
     /// After a failure that is not a full disk nothing here is trusted before a reopen.
     failed: bool,
 }
@@ -207,7 +205,7 @@ impl SortedTables for LsmTree {
         Ok(self.tree.current_version().id() != before)
     }
 
-    fn set_dropped(&mut self, dropped: &BTreeSet<CollectionId>) {
+    fn set_dropped(&mut self, dropped: &Dropped) {
         let mut shared = self.dropped.0.lock().unwrap_or_else(PoisonError::into_inner);
         if **shared != *dropped {
             *shared = Arc::new(dropped.clone());
@@ -236,9 +234,11 @@ impl SortedTables for LsmTree {
             Ok(None)
         };
         let dir = self.dir.join(lsm_tree::file::TABLES_FOLDER);
-        let range = move |bounds: (Bound<Slice>, Bound<Slice>)| -> Rows<'static> {
+        let range = move |bounds: Bounds<'_>, direction: Direction| -> Rows<'static> {
             let dir = dir.clone();
-            let rows = Tree::create_internal_range(version.clone(), &bounds, ALL, None);
+            let bounds = (bounds.0.map(Slice::from), bounds.1.map(Slice::from));
+            let mut rows = Tree::create_internal_range(version.clone(), &bounds, ALL, None);
+            let rows = std::iter::from_fn(move || direction.next(&mut rows));
             Box::new(rows.map(move |row| {
                 let row = row.map_err(failed("reading", &dir))?;
                 let key = Bytes::copy_from_slice(&row.key.user_key);
@@ -264,25 +264,24 @@ impl<G, R> std::fmt::Debug for LsmView<G, R> {
 impl<G, R> TableView for LsmView<G, R>
 where
     G: Fn(&[u8]) -> Result<Option<Bytes>, EngineError> + Send + Sync,
-    R: Fn((Bound<Slice>, Bound<Slice>)) -> Rows<'static> + Send + Sync,
+    R: Fn(Bounds<'_>, Direction) -> Rows<'static> + Send + Sync,
 {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
         (self.get)(key)
     }
 
-    fn range(&self, from: Bound<&[u8]>, end: Option<&[u8]>) -> Rows<'_> {
-        let end = end.map_or(Bound::Unbounded, Bound::Excluded);
-        (self.range)((from.map(Slice::from), end.map(Slice::from)))
+    fn range(&self, bounds: Bounds<'_>, direction: Direction) -> Rows<'_> {
+        (self.range)(bounds, direction)
     }
 }
 
-/// The dropped collections, shared with the filters of running merges.
+/// What is dropped, shared with the filters of running merges.
 #[derive(Clone, Debug, Default)]
-struct Dropped(Arc<Mutex<Arc<BTreeSet<CollectionId>>>>);
+struct SharedDropped(Arc<Mutex<Arc<Dropped>>>);
 
-impl Factory for Dropped {
+impl Factory for SharedDropped {
     fn name(&self) -> &'static str {
-        "dropped collections"
+        "dropped rows"
     }
 
     fn make_filter(&self, _: &Context) -> Box<dyn CompactionFilter> {
@@ -291,11 +290,11 @@ impl Factory for Dropped {
     }
 }
 
-struct LeaveOut(Arc<BTreeSet<CollectionId>>);
+struct LeaveOut(Arc<Dropped>);
 
 impl CompactionFilter for LeaveOut {
     fn filter_item(&mut self, item: ItemAccessor<'_>, _: &Context) -> lsm_tree::Result<Verdict> {
-        let gone = collection_of(item.key()).is_some_and(|id| self.0.contains(&id));
+        let gone = self.0.has(item.key());
         // Older versions further down may show through from now on; nobody reads a dropped id.
         Ok(if gone { Verdict::Destroy } else { Verdict::Keep })
     }

@@ -1,14 +1,14 @@
 //! Tables as one sorted map in one file: the reference that the real ones are compared with.
 
 use super::{Row, Rows, SortedTables, TableStore, TableView, Verified};
+use crate::{Direction, Dropped, row_range::Bounds};
 use bytes::Bytes;
 use nodedb_engine::EngineError;
 use nodedb_env::{Files, Open};
-use nodedb_types::{ByteReader, CollectionId, DecodeError, put_bytes};
+use nodedb_types::{ByteReader, DecodeError, put_bytes};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     io,
-    ops::Bound,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -28,7 +28,7 @@ struct Plain {
     files: Arc<dyn Files>,
     path: PathBuf,
     rows: Arc<Map>,
-    dropped: BTreeSet<CollectionId>,
+    dropped: Dropped,
     /// After a failed rename or directory sync: a later sync would prove nothing of the names.
     in_doubt: bool,
 }
@@ -44,7 +44,7 @@ impl TableStore for PlainTables {
             files: Arc::clone(files),
             path: dir.join(FILE),
             rows: Arc::default(),
-            dropped: BTreeSet::new(),
+            dropped: Dropped::default(),
             in_doubt: false,
         };
         plain.write(&Arc::clone(&plain.rows))?;
@@ -68,7 +68,7 @@ impl TableStore for PlainTables {
             files: Arc::clone(files),
             path,
             rows: Arc::new(rows),
-            dropped: BTreeSet::new(),
+            dropped: Dropped::default(),
             in_doubt: false,
         };
         // Written again instead of synced: its temporary file may be there as well.
@@ -152,20 +152,17 @@ impl SortedTables for Plain {
     }
 
     fn compact(&mut self) -> Result<bool, EngineError> {
-        let gone = |key: &[u8]| {
-            crate::row_key::collection_of(key).is_some_and(|id| self.dropped.contains(&id))
-        };
-        if !self.rows.keys().any(|key| gone(key)) {
+        if !self.rows.keys().any(|key| self.dropped.has(key)) {
             return Ok(false);
         }
         let mut next = Map::clone(&self.rows);
-        next.retain(|key, _| !gone(key));
+        next.retain(|key, _| !self.dropped.has(key));
         self.write(&next)?;
         self.rows = Arc::new(next);
         Ok(true)
     }
 
-    fn set_dropped(&mut self, dropped: &BTreeSet<CollectionId>) {
+    fn set_dropped(&mut self, dropped: &Dropped) {
         self.dropped.clone_from(dropped);
     }
 
@@ -182,9 +179,9 @@ impl TableView for PlainView {
         Ok(self.0.get(key).cloned())
     }
 
-    fn range(&self, from: Bound<&[u8]>, end: Option<&[u8]>) -> Rows<'_> {
-        let end = end.map_or(Bound::Unbounded, Bound::Excluded);
-        let rows = self.0.range::<[u8], _>((from, end));
+    fn range(&self, bounds: Bounds<'_>, direction: Direction) -> Rows<'_> {
+        let mut rows = self.0.range::<[u8], _>(bounds);
+        let rows = std::iter::from_fn(move || direction.next(&mut rows));
         Box::new(rows.map(|(key, value)| Ok((key.clone(), value.clone()))))
     }
 }

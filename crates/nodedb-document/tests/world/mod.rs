@@ -157,14 +157,7 @@ pub fn get(engine: &DocumentEngine, key: &str, at: ReadAt) -> Option<String> {
 }
 
 pub fn whole() -> ScanRange {
-    ScanRange {
-        tenant: TENANT,
-        collection: NOTES,
-        prefix: Bytes::new(),
-        after: None,
-        limit_rows: usize::MAX,
-        limit_bytes: usize::MAX,
-    }
+    ScanRange::all(TENANT, NOTES)
 }
 
 /// All rows as `key=value`, joined by blanks.

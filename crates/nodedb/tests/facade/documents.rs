@@ -1,7 +1,7 @@
 use crate::world::World;
 use nodedb::{
-    BatchOp, CollectionKind, Database, Durability, ErrorKind, Expect, ImportOptions, Metric,
-    NewCollection, OnError, ScanOptions, SearchOptions, WriteOptions,
+    BatchOp, CollectionKind, Database, Direction, Durability, ErrorKind, Expect, ImportOptions,
+    KeyRange, Metric, NewCollection, OnError, ScanOptions, SearchOptions, WriteOptions,
 };
 use std::{
     future::Future,
@@ -113,6 +113,46 @@ fn scans_are_in_key_order_and_cursors_go_on() {
     assert_eq!(keys(ScanOptions { cursor, ..ScanOptions::default() }), all[100..]);
     let bad = ScanOptions { cursor: Some("zz".to_owned()), ..ScanOptions::default() };
     assert_eq!(notes.scan(bad).expect_err("bad").kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn scans_go_both_ways_within_a_range_and_cursors_keep_their_direction() {
+    let world = World::new();
+    let (database, notes) = notes(&world);
+    let other = database.create_collection(NewCollection::named("other")).expect("created");
+    for key in 0..200 {
+        notes.put(format!("k{key:03}"), &serde_json::json!({"n": key})).expect("put");
+    }
+    let keys = |scan: &mut nodedb::Scan| -> Vec<String> {
+        scan.map(|found| String::from_utf8(found.expect("read").key.to_vec()).expect("text"))
+            .collect()
+    };
+    let down = || ScanOptions {
+        range: KeyRange::new("k050".."k150"),
+        direction: Direction::Descending,
+        limit: Some(30),
+        ..ScanOptions::default()
+    };
+    let expected: Vec<String> = (50..150).rev().map(|key| format!("k{key:03}")).collect();
+    let (mut found, mut cursor) = (Vec::new(), None);
+    loop {
+        let mut scan = notes.scan(ScanOptions { cursor, ..down() }).expect("scanning");
+        found.extend(keys(&mut scan));
+        cursor = scan.cursor();
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found, expected);
+
+    let mut scan = notes.scan(down()).expect("scanning");
+    assert_eq!(keys(&mut scan).len(), 30);
+    let cursor = scan.cursor();
+    let up = ScanOptions { cursor: cursor.clone(), ..ScanOptions::default() };
+    assert!(matches!(notes.scan(up), Err(nodedb::Error::BadCursor { .. })));
+    let elsewhere = database.collection(&other.name).expect("there");
+    let foreign = ScanOptions { cursor, ..down() };
+    assert!(matches!(elsewhere.scan(foreign), Err(nodedb::Error::BadCursor { .. })));
 }
 
 fn put_all(notes: &nodedb::Collection, value: &[u8]) {

@@ -1,10 +1,10 @@
-//! Values that a filter compares.
+//! Values of documents and filters that compare with each other.
 
-use std::cmp::Ordering;
+use std::{borrow::Cow, cmp::Ordering};
 
-/// A value of a field or a literal.
+/// A value of a field or a literal. Text is borrowed from the document wherever it can be.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) enum Scalar {
+pub(crate) enum Scalar<'d> {
     /// JSON null, or no such field.
     Null,
     Bool(bool),
@@ -12,32 +12,32 @@ pub(super) enum Scalar {
     Integer(i128),
     /// Never NaN: neither JSON nor SQL literals have it.
     Float(f64),
-    Text(String),
+    Text(Cow<'d, str>),
     /// An array or object, which compares with nothing.
     Composite,
 }
 
-impl Scalar {
+impl Scalar<'_> {
     /// The order of two values of one type; `None` is unknown.
-    pub(super) fn compare(&self, other: &Self) -> Option<Ordering> {
+    pub(crate) fn compare(&self, other: &Scalar<'_>) -> Option<Ordering> {
         match (self, other) {
-            (Self::Bool(a), Self::Bool(b)) => Some(a.cmp(b)),
-            (Self::Integer(a), Self::Integer(b)) => Some(a.cmp(b)),
-            (Self::Float(a), Self::Float(b)) => a.partial_cmp(b),
-            (Self::Integer(a), Self::Float(b)) => Some(exact(*a, *b)),
-            (Self::Float(a), Self::Integer(b)) => Some(exact(*b, *a).reverse()),
-            (Self::Text(a), Self::Text(b)) => Some(a.as_bytes().cmp(b.as_bytes())),
+            (Self::Bool(a), Scalar::Bool(b)) => Some(a.cmp(b)),
+            (Self::Integer(a), Scalar::Integer(b)) => Some(a.cmp(b)),
+            (Self::Float(a), Scalar::Float(b)) => a.partial_cmp(b),
+            (Self::Integer(a), Scalar::Float(b)) => Some(exact(*a, *b)),
+            (Self::Float(a), Scalar::Integer(b)) => Some(exact(*b, *a).reverse()),
+            (Self::Text(a), Scalar::Text(b)) => Some(a.as_bytes().cmp(b.as_bytes())),
             _ => None,
         }
     }
 
     /// The boolean itself; anything else is unknown as a condition.
-    pub(super) const fn truth(&self) -> Option<bool> {
+    pub(crate) const fn truth(&self) -> Option<bool> {
         if let Self::Bool(truth) = self { Some(*truth) } else { None }
     }
 
     /// The string itself; anything else is unknown to a pattern.
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         if let Self::Text(text) = self { Some(text) } else { None }
     }
 }
