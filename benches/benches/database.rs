@@ -143,7 +143,20 @@ fn read(criterion: &mut Criterion) {
 fn engine(vectors: &[Vec<f32>]) -> VectorEngine {
     let files = Arc::new(SimFiles::new(1));
     let mut engine = VectorEngine::create(files, Path::new("/v")).expect("a fresh disk");
-    for (row, vector) in (0..).zip(vectors) {
+    let create = nodedb_engine::CatalogChange::CreateIndex {
+        collection: CollectionId::new(1),
+        index: nodedb_engine::Index::Vector(nodedb_engine::VectorIndex {
+            id: INDEX,
+            field: "v".to_owned(),
+            dimensions: DIMENSIONS.into(),
+            metric: Metric::Cosine,
+            storage: nodedb_engine::VectorStorage::Bf16,
+            state: nodedb_engine::IndexState::Ready,
+        }),
+    };
+    let at = Stamp { epoch: LogEpoch::new(1), lsn: Lsn::FIRST };
+    engine.apply(at, TenantId::DEFAULT, &Redo::Catalog(create));
+    for (row, vector) in (1..).zip(vectors) {
         let redo = Redo::Put {
             collection: CollectionId::new(1),
             key: key(row).into(),
@@ -168,7 +181,14 @@ fn search(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("database/search");
     group.throughput(Throughput::Elements(VECTORS as u64));
     let engine = engine(&vectors);
-    let query = Query { index: INDEX, vector: &asked, metric: Metric::Cosine, k: NEIGHBOURS };
+    let query = Query {
+        index: INDEX,
+        vector: &asked,
+        metric: Metric::Cosine,
+        k: NEIGHBOURS,
+        ef: None,
+        mode: nodedb_vector::SearchMode::Exact,
+    };
     let mut bare = || {
         let hits = engine.nearest(&query, &mut |_| Ok::<_, Infallible>(true));
         black_box(hits).expect("everything is accepted");

@@ -1,5 +1,6 @@
 //! What the engine knows of an index, kept with its files: it is replayed without the catalog.
 
+use crate::segment::SegmentSpec;
 use nodedb_engine::{CatalogChange, Index, Metric, Redo, VectorIndex, VectorStorage};
 use nodedb_types::{ByteReader, DecodeError, IndexId, limits};
 
@@ -22,11 +23,17 @@ impl Definition {
 
     /// Numbers per vector, as lengths of slices count.
     #[expect(clippy::expect_used, reason = "a vector has at most 16,384 numbers")]
-    pub(crate) fn width(&self) -> usize {
+    pub(crate) fn width(self) -> usize {
         usize::try_from(self.dimensions).expect("dimensions fit into a length")
     }
 
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+    /// What the segments of an index so defined hold.
+    pub(crate) const fn spec(self, index: IndexId) -> SegmentSpec {
+        let Self { dimensions, metric, storage } = self;
+        SegmentSpec { index, dimensions, metric, storage }
+    }
+
+    pub(crate) fn encode(self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.dimensions.to_le_bytes());
         out.push(match self.metric {
             Metric::Cosine => 1,
@@ -66,13 +73,17 @@ impl Definition {
 /// The vector indexes that a record brings.
 pub(crate) fn created(redo: &Redo) -> impl Iterator<Item = &VectorIndex> {
     let (several, one) = match redo {
-        Redo::Catalog(CatalogChange::CreateCollection(collection)) => {
-            (&*collection.vectors, None)
-        }
+        Redo::Catalog(CatalogChange::CreateCollection(collection)) => (&*collection.vectors, None),
         Redo::Catalog(CatalogChange::CreateIndex { index: Index::Vector(index), .. }) => {
             (&[][..], Some(index))
         }
-        _ => (&[][..], None),
+        Redo::Catalog(_)
+        | Redo::Put { .. }
+        | Redo::Delete { .. }
+        | Redo::IndexRows { .. }
+        | Redo::Idempotency(_)
+        | Redo::CrdtMerge { .. }
+        | Redo::CrdtSnapshot { .. } => (&[][..], None),
     };
     several.iter().chain(one)
 }
@@ -82,6 +93,12 @@ pub(crate) fn dropped(redo: &Redo) -> &[IndexId] {
     match redo {
         Redo::Catalog(CatalogChange::DropCollection { indexes, .. }) => indexes,
         Redo::Catalog(CatalogChange::DropIndex { index, .. }) => std::slice::from_ref(index),
-        _ => &[],
+        Redo::Catalog(_)
+        | Redo::Put { .. }
+        | Redo::Delete { .. }
+        | Redo::IndexRows { .. }
+        | Redo::Idempotency(_)
+        | Redo::CrdtMerge { .. }
+        | Redo::CrdtSnapshot { .. } => &[],
     }
 }

@@ -117,9 +117,10 @@ impl Flat {
         Some(removed)
     }
 
-    /// How far a row is.
-    pub(crate) fn distance(&self, probe: &Probe<'_>, row: usize) -> Option<f32> {
-        Some(probe.distance(self.vectors.get(row)?, *self.norms.get(row)?))
+    /// A row with its distance.
+    pub(crate) fn near(&self, probe: &Probe<'_>, row: usize) -> Option<Near<'_>> {
+        let distance = probe.distance(self.vectors.get(row)?, *self.norms.get(row)?);
+        Some(Near { distance, key: self.keys.get(row)? })
     }
 
     /// The `k` nearest rows that are not dead, nearest first, then by key.
@@ -203,7 +204,8 @@ mod tests {
         }
         assert_eq!(flat.remove(b"a").as_deref(), Some(&b"a"[..]));
         assert_eq!(flat.remove(b"a"), None);
-        let vector = |flat: &Flat, key| flat.find(key).and_then(|row| flat.vector(row)?.first().copied());
+        let vector =
+            |flat: &Flat, key| flat.find(key).and_then(|row| flat.vector(row)?.first().copied());
         assert_eq!((vector(&flat, b"b"), vector(&flat, b"c")), (Some(2.0), Some(3.0)));
         flat.set(b"c", stamp, &[4.0]);
         assert_eq!(vector(&flat, b"c"), Some(4.0));

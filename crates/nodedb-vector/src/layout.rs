@@ -2,12 +2,7 @@
 //!
 //! The bytes are described in `docs/formats/vectors.md`.
 
-use crate::{
-    definition::Definition,
-    part::PartId,
-    run::Row,
-    tombstones::Of,
-};
+use crate::{definition::Definition, part::PartId, run::Row, tombstones::Of};
 use nodedb_engine::{EngineError, FileRef, Manifest};
 use nodedb_types::{ByteReader, DecodeError, IndexId, Lsn};
 use std::{collections::BTreeMap, path::Path};
@@ -111,7 +106,11 @@ impl Layout {
         let version = reader.u32("layout version").unwrap_or(0);
         if version > VERSION {
             let path = path.to_owned();
-            return Err(EngineError::UnsupportedFormat { path, found: version, supported: VERSION });
+            return Err(EngineError::UnsupportedFormat {
+                path,
+                found: version,
+                supported: VERSION,
+            });
         }
         let decoded = match version {
             VERSION => Self::decode_body(&mut reader, &manifest.files),

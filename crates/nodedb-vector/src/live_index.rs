@@ -72,8 +72,9 @@ impl LiveIndex {
     /// All keys in order.
     pub(crate) fn keys(&self) -> BTreeSet<&[u8]> {
         let head = self.head.rows().map(|(key, _)| &**key);
-        let of_part = |part: &'_ Part| part.live_slots().map(|slot| part.rows.key(slot));
-        let keys: BTreeSet<_> = head.chain(self.parts.iter().flat_map(of_part)).collect();
+        let parts = self.parts.iter();
+        let parts = parts.flat_map(|part| part.live_slots().map(|slot| part.rows.key(slot)));
+        let keys: BTreeSet<_> = head.chain(parts).collect();
         assert_eq!(keys.len(), self.len(), "a key lives at most once");
         keys
     }

@@ -19,9 +19,7 @@ pub(crate) struct Source<'a> {
 
 impl fmt::Debug for Source<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Source")
-            .field("next", &self.next)
-            .finish_non_exhaustive()
+        f.debug_struct("Source").field("next", &self.next).finish_non_exhaustive()
     }
 }
 

@@ -40,8 +40,7 @@ impl<'a> Order<'a> {
             return wrong("part number", u64::from(part.number));
         }
         for row in &part.rows {
-            let (Some(numbers), Some(known)) =
-                (&row.numbers, self.layout.indexes.get(&row.index))
+            let (Some(numbers), Some(known)) = (&row.numbers, self.layout.indexes.get(&row.index))
             else {
                 continue;
             };

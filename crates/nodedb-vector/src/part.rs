@@ -79,6 +79,11 @@ impl PartRows {
         }
     }
 
+    /// As lengths count.
+    pub(crate) fn length(&self) -> usize {
+        row(self.len())
+    }
+
     fn find(&self, key: &[u8]) -> Option<u32> {
         match self {
             Self::Aside { flat, .. } => flat.find(key).and_then(|row| u32::try_from(row).ok()),

@@ -1,5 +1,7 @@
 //! How a search goes about it. Pure functions of numbers; the constants are measured.
 
+use crate::SearchMode;
+
 /// Candidates that a graph keeps by itself: on 20,000 WordNet glosses (384 dimensions, cosine, bf16)
 /// one segment finds 98.9 of the 10 nearest in 100 with 64, and five find 99.1 with 32 each
 /// (`benches/vector`): every segment is asked, so each may miss more.
@@ -7,6 +9,8 @@ const EF: [usize; 3] = [64, 48, 32];
 /// Candidates that a filtered search looks at first: they are the sample from which it learns how many
 /// more it needs.
 const SAMPLE: usize = 64;
+/// Candidates of a search that measures all rows, at least: they cost little then.
+pub(crate) const EXACT_FETCH: usize = 2048;
 /// Measuring all rows takes as long as finding this part of them through graphs: 0.06 us for a row,
 /// 2 us for a candidate (`benches/vector`, 20,000 x 384).
 const CANDIDATES_PART: usize = 32;
@@ -29,18 +33,11 @@ pub(crate) struct Seen {
 }
 
 /// The first number of candidates.
-pub(crate) fn first_fetch(k: usize, filtered: Filtered) -> usize {
-    match filtered {
-        Filtered::Yes => k.max(SAMPLE),
-        Filtered::No => k,
+pub(crate) fn first_fetch(k: usize, mode: SearchMode) -> usize {
+    match mode {
+        SearchMode::Filtered => k.max(SAMPLE),
+        SearchMode::Auto | SearchMode::Exact => k,
     }
-}
-
-/// Whether a caller expects that many rows are refused.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Filtered {
-    Yes,
-    No,
 }
 
 /// How many candidates are likely to hold `k` that are accepted, by the share of those that were; at

@@ -1,53 +1,72 @@
-//! A new segment from a former head or from other segments, in slices.
+//! A new segment from a former head or from other segments, step by step.
 
 use crate::{
+    layout::SEGMENT_FILES,
     part::{Part, PartId, PartRows},
     rebuilt::{Input, NOWHERE, Rebuilt, Sealed},
     segment::{Segment, SegmentBuilder, SegmentError, SegmentSpec},
     segment_writer::SegmentWriter,
     vector_dir::VectorDir,
 };
-use nodedb_engine::{EngineError, EngineKind};
-use nodedb_types::Lsn;
+use nodedb_engine::{EngineError, EngineKind, SyncedFile};
 use std::{
     io,
     sync::{Arc, Mutex, MutexGuard},
 };
 
-/// Numbers of rows that a slice copies: 4 MiB.
+/// Numbers of rows that a step copies: 4 MiB.
 const COPIED_NUMBERS: usize = 1 << 20;
-/// Numbers of rows that a slice adds to a graph, which takes 10 to 15 ms: 32 rows of 384 dimensions.
+/// Numbers of rows that a step adds to a graph, which takes 10 to 15 ms: 32 rows of 384 dimensions.
 const GRAPH_NUMBERS: usize = 12_288;
 
-/// A segment in the making, for the maintenance thread. Between two slices it may wait as long as it
+/// A segment in the making, for the maintenance thread. Between two steps it may wait as long as it
 /// must, and dropping it leaves nothing behind.
 #[derive(Debug)]
 pub struct Rebuild {
-    number: u64,
-    dir: Arc<Mutex<VectorDir>>,
-    spec: SegmentSpec,
-    id: PartId,
-    /// What it is made from, with the rows that were dead at the beginning.
-    parts: Vec<Part>,
-    inputs: Vec<Input>,
-    sealed_until: Option<Lsn>,
+    work: Box<Work>,
+}
+
+#[derive(Debug)]
+struct Work {
+    recipe: Recipe,
     stage: Stage,
 }
 
-/// What a slice comes to.
+/// What a step comes to.
 #[derive(Debug)]
 pub enum RebuildStep {
     /// There is more to do.
-    More(Box<Rebuild>),
+    More(Rebuild),
     /// The segment is there, for [`VectorEngine::end_rebuild`](crate::VectorEngine::end_rebuild).
-    Done(Rebuilt),
+    Done(Box<Rebuilt>),
+}
+
+/// What is made of what.
+#[derive(Debug)]
+pub(crate) struct Recipe {
+    pub(crate) number: u64,
+    pub(crate) dir: Arc<Mutex<VectorDir>>,
+    pub(crate) spec: SegmentSpec,
+    /// The number of the new part.
+    pub(crate) id: PartId,
+    /// What it is made from, with the rows that were dead at the beginning.
+    pub(crate) parts: Vec<Part>,
 }
 
 #[derive(Debug)]
 enum Stage {
-    Copy { cursors: Vec<Cursor>, builder: SegmentBuilder },
-    Graph(SegmentBuilder),
-    Write(SegmentWriter),
+    Copy(Copying),
+    Graph(SegmentBuilder, Vec<Input>),
+    Write(SegmentWriter, Vec<Input>),
+}
+
+/// Rows on their way into a builder.
+#[derive(Debug)]
+struct Copying {
+    inputs: Vec<Input>,
+    /// Of each input.
+    cursors: Vec<Cursor>,
+    builder: SegmentBuilder,
 }
 
 /// How far the rows of an input are copied.
@@ -59,31 +78,20 @@ struct Cursor {
 }
 
 impl Rebuild {
-    /// A rebuild of some parts of one index into part `id`.
-    pub(crate) fn new(
-        number: u64,
-        dir: Arc<Mutex<VectorDir>>,
-        spec: SegmentSpec,
-        id: PartId,
-        parts: Vec<Part>,
-    ) -> Self {
-        let inputs = parts
-            .iter()
-            .map(|part| Input { id: part.id, dead: Arc::clone(&part.dead), slots: Vec::new() })
-            .collect();
-        let sealed_until = parts.iter().find_map(|part| match part.rows {
-            PartRows::Aside { until, .. } => Some(until),
-            PartRows::Sealed(_) => None,
-        });
-        let live: u64 = parts.iter().map(Part::live).sum();
-        let builder = SegmentBuilder::new(spec, usize::try_from(live).unwrap_or(0));
-        let stage = Stage::Copy { cursors: Vec::new(), builder };
-        Self { number, dir, spec, id, parts, inputs, sealed_until, stage }
+    pub(crate) fn new(recipe: Recipe) -> Self {
+        let live: u64 = recipe.parts.iter().map(Part::live).sum();
+        let builder = SegmentBuilder::new(recipe.spec, usize::try_from(live).unwrap_or(0));
+        let copying = Copying { inputs: Vec::new(), cursors: Vec::new(), builder };
+        Self::at(recipe, Stage::Copy(copying))
+    }
+
+    fn at(recipe: Recipe, stage: Stage) -> Self {
+        Self { work: Box::new(Work { recipe, stage }) }
     }
 
     /// Its number, for [`VectorEngine::give_up_rebuild`](crate::VectorEngine::give_up_rebuild).
     pub const fn number(&self) -> u64 {
-        self.number
+        self.work.recipe.number
     }
 
     /// Does some 10 to 20 ms of work, but for the moments in which memory for a large segment is taken,
@@ -91,58 +99,83 @@ impl Rebuild {
     ///
     /// # Errors
     /// [`EngineError`]; the rebuild is over then, and what it was made from is as it was.
-    pub fn step(mut self: Box<Self>) -> Result<RebuildStep, EngineError> {
-        let spec = self.spec;
-        self.stage = match self.stage {
-            Stage::Copy { mut cursors, mut builder } => {
-                if cursors.is_empty() {
-                    cursors.extend(self.parts.iter().map(Cursor::new));
-                    for (input, part) in self.inputs.iter_mut().zip(&self.parts) {
-                        input.slots.resize(part.rows.length(), NOWHERE);
-                    }
-                }
-                let rows = (COPIED_NUMBERS / spec.width()).max(1);
-                let copied = (0..rows).all(|_| self.copy_row(&mut cursors, &mut builder));
-                match (copied, builder.len()) {
-                    (true, _) => Stage::Copy { cursors, builder },
-                    (false, 0) => return Ok(RebuildStep::Done(self.end(None))),
-                    (false, _) => Stage::Graph(builder),
-                }
-            }
-            Stage::Graph(mut builder) => {
-                let rows = u32::try_from((GRAPH_NUMBERS / spec.width()).max(1)).unwrap_or(1);
-                let failed = |error| self.failed(error);
-                if builder.build_some(rows).map_err(failed)?.is_done() {
-                    let bytes = builder.finish().map_err(failed)?;
-                    Stage::Write(SegmentWriter::new(self.id, bytes))
+    pub fn step(self) -> Result<RebuildStep, EngineError> {
+        let Work { recipe, stage } = *self.work;
+        let stage = match stage {
+            Stage::Copy(mut copying) => {
+                if copying.copy_some(&recipe) {
+                    Stage::Copy(copying)
+                } else if copying.builder.len() == 0 {
+                    return Ok(RebuildStep::Done(Box::new(recipe.end(copying.inputs, None))));
                 } else {
-                    Stage::Graph(builder)
+                    Stage::Graph(copying.builder, copying.inputs)
                 }
             }
-            Stage::Write(mut writer) => {
-                let mut dir = lock(&self.dir)?;
-                match writer.write_some(&mut dir)? {
-                    None => {
-                        drop(dir);
-                        Stage::Write(writer)
-                    }
-                    Some(files) => {
-                        let parts = SegmentWriter::parts(spec, &**dir.files(), &files)?;
-                        drop(dir);
-                        let segment = Arc::new(Segment::open(parts)?);
-                        let sealed = Sealed { segment, files };
-                        return Ok(RebuildStep::Done(self.end(Some(sealed))));
-                    }
+            Stage::Graph(mut builder, inputs) => {
+                let rows = u32::try_from((GRAPH_NUMBERS / recipe.spec.width()).max(1));
+                let failed = |error| recipe.failed(error);
+                if builder.build_some(rows.unwrap_or(1)).map_err(failed)?.is_done() {
+                    let bytes = builder.finish().map_err(failed)?;
+                    Stage::Write(SegmentWriter::new(recipe.id, bytes), inputs)
+                } else {
+                    Stage::Graph(builder, inputs)
                 }
+            }
+            Stage::Write(mut writer, inputs) => {
+                let files = writer.write_some(&mut *lock(&recipe.dir)?)?;
+                let Some(files) = files else {
+                    let stage = Stage::Write(writer, inputs);
+                    return Ok(RebuildStep::More(Self::at(recipe, stage)));
+                };
+                let sealed = recipe.open(files)?;
+                return Ok(RebuildStep::Done(Box::new(recipe.end(inputs, Some(sealed)))));
             }
         };
-        Ok(RebuildStep::More(self))
+        Ok(RebuildStep::More(Self::at(recipe, stage)))
+    }
+}
+
+impl Recipe {
+    fn open(&self, files: [SyncedFile; SEGMENT_FILES]) -> Result<Sealed, EngineError> {
+        let system = Arc::clone(lock(&self.dir)?.files());
+        let parts = SegmentWriter::parts(self.spec, &*system, &files)?;
+        Ok(Sealed { segment: Arc::new(Segment::open(parts)?), files })
+    }
+
+    fn end(self, inputs: Vec<Input>, sealed: Option<Sealed>) -> Rebuilt {
+        let sealed_until = self.parts.iter().find_map(|part| match part.rows {
+            PartRows::Aside { until, .. } => Some(until),
+            PartRows::Sealed(_) => None,
+        });
+        let Self { number, spec, id, .. } = self;
+        Rebuilt { number, index: spec.index, id, inputs, sealed_until, sealed }
+    }
+
+    fn failed(&self, error: SegmentError) -> EngineError {
+        let path = lock(&self.dir).map(|dir| dir.path().to_owned()).unwrap_or_default();
+        EngineError::io("building a segment in", path)(io::Error::other(error))
+    }
+}
+
+impl Copying {
+    /// Copies some more rows. Whether there may be another one.
+    fn copy_some(&mut self, recipe: &Recipe) -> bool {
+        if self.cursors.is_empty() {
+            self.cursors.extend(recipe.parts.iter().map(Cursor::new));
+            self.inputs.extend(recipe.parts.iter().map(|part| Input {
+                id: part.id,
+                dead: Arc::clone(&part.dead),
+                slots: vec![NOWHERE; part.rows.length()],
+            }));
+        }
+        let rows = (COPIED_NUMBERS / recipe.spec.width()).max(1);
+        (0..rows).all(|_| self.copy_row(&recipe.parts))
     }
 
     /// Copies the row with the least key. Whether there was one.
-    fn copy_row(&mut self, cursors: &mut [Cursor], builder: &mut SegmentBuilder) -> bool {
+    fn copy_row(&mut self, parts: &[Part]) -> bool {
         let mut least: Option<(usize, u32, &[u8])> = None;
-        for (number, (cursor, part)) in cursors.iter_mut().zip(&self.parts).enumerate() {
+        for (number, (cursor, part)) in self.cursors.iter_mut().zip(parts).enumerate() {
             let Some(slot) = cursor.live(part) else { continue };
             let key = part.rows.key(slot);
             if least.is_none_or(|(_, _, least)| key < least) {
@@ -152,39 +185,20 @@ impl Rebuild {
         let Some((number, slot, key)) = least else {
             return false;
         };
-        let to = builder.len();
-        let Some(((part, cursor), input)) = self
-            .parts
-            .get(number)
-            .zip(cursors.get_mut(number))
-            .zip(self.inputs.get_mut(number))
-        else {
+        let Some((part, cursor)) = parts.get(number).zip(self.cursors.get_mut(number)) else {
             return false;
         };
-        builder.push(key, part.rows.stamp(slot), part.rows.vector(slot));
-        let place = usize::try_from(slot).ok().and_then(|slot| input.slots.get_mut(slot));
+        cursor.at += 1;
+        let to = self.builder.len();
+        self.builder.push(key, part.rows.stamp(slot), part.rows.vector(slot));
+        let input = self.inputs.get_mut(number);
+        let place = usize::try_from(slot).ok().zip(input);
+        let place = place.and_then(|(slot, input)| input.slots.get_mut(slot));
         assert!(place.is_some(), "each slot has its place");
         if let Some(place) = place {
             *place = to;
         }
-        cursor.at += 1;
         true
-    }
-
-    fn end(self: Box<Self>, sealed: Option<Sealed>) -> Rebuilt {
-        Rebuilt {
-            number: self.number,
-            index: self.spec.index,
-            id: self.id,
-            inputs: self.inputs,
-            sealed_until: self.sealed_until,
-            sealed,
-        }
-    }
-
-    fn failed(&self, error: SegmentError) -> EngineError {
-        let path = lock(&self.dir).map(|dir| dir.path().to_owned()).unwrap_or_default();
-        EngineError::io("building a segment in", path)(io::Error::other(error))
     }
 }
 

@@ -63,15 +63,20 @@ pub(crate) struct Adoption {
     pub(crate) rebuilt: Arc<Rebuilt>,
     /// The dead rows of its inputs at the freeze.
     pub(crate) then: Vec<Arc<RoaringBitmap>>,
+    /// Rows that lived then and stand in runs until they are taken in.
+    pub(crate) rows_from_runs: u64,
 }
 
 impl Adoption {
     /// Notes the dead rows of the inputs, which are among `parts`.
     pub(crate) fn new(rebuilt: Arc<Rebuilt>, parts: &[Part]) -> Self {
-        let dead = |input: &Input| parts.iter().find(|part| part.id == input.id).map(|part| &part.dead);
-        let then: Vec<_> = rebuilt.inputs.iter().filter_map(dead).cloned().collect();
-        assert_eq!(then.len(), rebuilt.inputs.len(), "what is rebuilt stays until it is replaced");
-        Self { rebuilt, then }
+        let part = |input: &Input| parts.iter().find(|part| part.id == input.id);
+        let parts: Vec<&Part> = rebuilt.inputs.iter().filter_map(part).collect();
+        assert_eq!(parts.len(), rebuilt.inputs.len(), "what is rebuilt stays until it is replaced");
+        let then = parts.iter().map(|part| Arc::clone(&part.dead)).collect();
+        let aside = parts.iter().filter(|part| !part.is_sealed());
+        let rows_from_runs = aside.map(|part| part.live()).sum();
+        Self { rebuilt, then, rows_from_runs }
     }
 
     /// Whether the new segment takes the place of this part.

@@ -2,16 +2,20 @@
 
 use crate::{
     Neighbour, Query, SearchMode, SearchPlan,
+    flat::Near,
     kernel::Probe,
     live_index::{Found, LiveIndex},
-    part::{Part, PartRows},
-    plan::{self, Filtered, Seen},
+    part::{Part, PartId, PartRows},
+    plan::{self, Seen},
     query,
     segment::{Segment, SegmentQuery},
 };
 use bytes::Bytes;
 use roaring::RoaringBitmap;
-use std::{cmp::Ordering, collections::BTreeMap, collections::BinaryHeap};
+use std::{
+    cmp::{Ordering, Reverse},
+    collections::{BTreeMap, BinaryHeap},
+};
 
 /// Whether a key may be an answer.
 pub(crate) type Accept<'a, E> = dyn FnMut(&[u8]) -> Result<bool, E> + 'a;
@@ -32,25 +36,31 @@ impl LiveIndex {
     ) -> Result<query::Found, E> {
         let probe = self.probe(query);
         let rows = self.len();
-        let filtered = match query.mode {
-            SearchMode::Filtered => Filtered::Yes,
-            SearchMode::Auto | SearchMode::Exact => Filtered::No,
-        };
         let mut verdicts = Verdicts::default();
-        let mut exact = query.mode == SearchMode::Exact;
-        let mut fetch = plan::first_fetch(query.k, filtered).min(rows);
+        let mut fetch = plan::first_fetch(query.k, query.mode).min(rows);
+        let mut plan = self.plan(fetch, query.ef, query.mode);
         loop {
-            exact |= self.segments().next().is_none();
-            let plan = self.plan(query, exact, fetch);
             let candidates = self.candidates(query, &probe, (plan, fetch));
             let neighbours = verdicts.take(&candidates, query.k, accept)?;
-            // Through graphs a few rows may not be met at all; those of an exact round are all.
+            // All rows are the candidates of an exact round only: a graph may miss some.
             if neighbours.len() == query.k || fetch >= rows {
                 return Ok(query::Found { neighbours, plan });
             }
             fetch = plan::next_fetch(query.k, verdicts.seen()).min(rows);
-            exact |= plan::is_exact_faster(rows, fetch);
+            plan = match plan {
+                SearchPlan::Graph { .. } => self.plan(fetch, query.ef, query.mode),
+                SearchPlan::Exact | SearchPlan::Among { .. } => SearchPlan::Exact,
+            };
+            if plan == SearchPlan::Exact {
+                // More candidates cost little then, and another round would measure all rows again.
+                fetch = fetch.max(plan::EXACT_FETCH).min(rows);
+            }
         }
+    }
+
+    /// How a search for `k` rows begins.
+    pub(crate) fn first_plan(&self, k: usize, ef: Option<usize>, mode: SearchMode) -> SearchPlan {
+        self.plan(plan::first_fetch(k, mode).min(self.len()), ef, mode)
     }
 
     /// The nearest of some keys that are accepted.
@@ -62,19 +72,26 @@ impl LiveIndex {
     ) -> Result<query::Found, E> {
         let probe = self.probe(query);
         let mut near = Vec::new();
+        let mut slots: BTreeMap<PartId, Vec<u32>> = BTreeMap::new();
         for key in keys {
-            near.extend(self.distance(&probe, &key).map(|distance| (distance, key)));
+            match self.find(&key) {
+                Some(Found::Head(row)) => near.extend(self.head.near(&probe, row)),
+                Some(Found::Part(part, slot)) => slots.entry(part.id).or_default().push(slot),
+                None => {}
+            }
+        }
+        let mut near: Vec<_> = near.into_iter().map(Candidate::from).collect();
+        for part in &self.parts {
+            near.extend(measure(part, query, &probe, slots.get(&part.id)));
         }
         let plan = SearchPlan::Among { matches: near.len() };
-        let candidates = near.iter().map(|(distance, key)| Candidate { distance: *distance, key });
         // A heap: most of them are never asked for.
-        let mut nearest: BinaryHeap<_> = candidates.map(std::cmp::Reverse).collect();
+        let mut nearest: BinaryHeap<_> = near.into_iter().map(Reverse).collect();
         let mut neighbours: Vec<Neighbour> = Vec::new();
         while neighbours.len() < query.k
-            && let Some(std::cmp::Reverse(candidate)) = nearest.pop()
+            && let Some(Reverse(candidate)) = nearest.pop()
         {
-            let again = neighbours.last().is_some_and(|last| last.key == candidate.key);
-            if !again && accept(candidate.key)? {
+            if accept(candidate.key)? {
                 neighbours.push(candidate.neighbour());
             }
         }
@@ -87,12 +104,13 @@ impl LiveIndex {
         Probe::new(query.metric, query.vector)
     }
 
-    fn plan(&self, query: &Query<'_>, exact: bool, fetch: usize) -> SearchPlan {
-        if exact {
+    fn plan(&self, fetch: usize, ef: Option<usize>, mode: SearchMode) -> SearchPlan {
+        let segments = self.segments().count();
+        let exact = mode == SearchMode::Exact || segments == 0;
+        if exact || plan::is_exact_faster(self.len(), fetch) {
             return SearchPlan::Exact;
         }
-        let segments = self.segments().count();
-        SearchPlan::Graph { segments, ef: plan::ef(query.ef, segments, fetch) }
+        SearchPlan::Graph { segments, ef: plan::ef(ef, segments, fetch) }
     }
 
     /// The nearest rows by a plan, nearest first.
@@ -103,24 +121,18 @@ impl LiveIndex {
         (plan, fetch): (SearchPlan, usize),
     ) -> Vec<Candidate<'_>> {
         let head = self.head.nearest(probe, None, fetch);
-        let mut candidates: Vec<_> = head
-            .into_iter()
-            .map(|near| Candidate { distance: near.distance, key: near.key })
-            .collect();
+        let mut candidates: Vec<_> = head.into_iter().map(Candidate::from).collect();
         for part in &self.parts {
             match &part.rows {
                 PartRows::Aside { flat, .. } => {
                     let near = flat.nearest(probe, Some(&part.dead), fetch);
-                    let near = near.into_iter();
-                    candidates
-                        .extend(near.map(|near| Candidate { distance: near.distance, key: near.key }));
+                    candidates.extend(near.into_iter().map(Candidate::from));
                 }
                 PartRows::Sealed(segment) => {
                     let hits = search(segment, &part.dead, query, (plan, fetch));
-                    candidates.extend(hits.map(|(slot, distance)| Candidate {
-                        distance,
-                        key: segment.key(slot),
-                    }));
+                    candidates.extend(
+                        hits.map(|(slot, distance)| Candidate { distance, key: segment.key(slot) }),
+                    );
                 }
             }
         }
@@ -128,20 +140,29 @@ impl LiveIndex {
         candidates.truncate(fetch);
         candidates
     }
-
-    fn distance(&self, probe: &Probe<'_>, key: &[u8]) -> Option<f32> {
-        match self.find(key)? {
-            Found::Head(row) => self.head.distance(probe, row),
-            Found::Part(part, slot) => part.distance(probe, slot),
-        }
-    }
 }
 
-impl Part {
-    fn distance(&self, probe: &Probe<'_>, slot: u32) -> Option<f32> {
-        match &self.rows {
-            PartRows::Aside { flat, .. } => flat.distance(probe, usize::try_from(slot).ok()?),
-            PartRows::Sealed(segment) => Some(segment.distance(probe, slot)),
+/// Some rows of a part with their distances.
+fn measure<'a>(
+    part: &'a Part,
+    query: &Query<'_>,
+    probe: &Probe<'_>,
+    slots: Option<&Vec<u32>>,
+) -> Vec<Candidate<'a>> {
+    let Some(slots) = slots else {
+        return Vec::new();
+    };
+    match &part.rows {
+        PartRows::Aside { flat, .. } => {
+            let rows = slots.iter().filter_map(|slot| usize::try_from(*slot).ok());
+            rows.filter_map(|row| flat.near(probe, row)).map(Candidate::from).collect()
+        }
+        PartRows::Sealed(segment) => {
+            let hits = segment.exact(query.vector, slots.iter().copied(), slots.len());
+            assert!(hits.is_ok(), "the query was checked before it came here");
+            let hits = hits.unwrap_or_default().into_iter();
+            hits.map(|hit| Candidate { distance: hit.distance, key: segment.key(hit.slot) })
+                .collect()
         }
     }
 }
@@ -191,13 +212,12 @@ impl Verdicts {
             if neighbours.len() == k {
                 return Ok(neighbours);
             }
-            let accepted = match self.said.get(candidate.key) {
-                Some(accepted) => *accepted,
-                None => {
-                    let accepted = accept(candidate.key)?;
-                    news.push((candidate.key, accepted));
-                    accepted
-                }
+            let accepted = if let Some(accepted) = self.said.get(candidate.key) {
+                *accepted
+            } else {
+                let accepted = accept(candidate.key)?;
+                news.push((candidate.key, accepted));
+                accepted
             };
             if accepted {
                 neighbours.push(candidate.neighbour());
@@ -212,6 +232,12 @@ impl Verdicts {
 
     fn seen(&self) -> Seen {
         Seen { asked: self.said.len(), accepted: self.accepted }
+    }
+}
+
+impl<'a> From<Near<'a>> for Candidate<'a> {
+    fn from(near: Near<'a>) -> Self {
+        Self { distance: near.distance, key: near.key }
     }
 }
 

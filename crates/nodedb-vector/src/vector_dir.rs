@@ -8,7 +8,7 @@ use crate::{
     part::PartId,
     rebuilt::Adoption,
     run::{Part, RunWriter},
-    segment::{Segment, SegmentFile, SegmentParts, SegmentSpec},
+    segment::{Segment, SegmentFile, SegmentParts},
     tombstones,
 };
 use nodedb_engine::{
@@ -206,12 +206,7 @@ impl VectorDir {
 
     /// Puts a rebuilt segment in the place of what it was rebuilt from. A row that died meanwhile is
     /// dead in it from the start: what this switch says of the floor holds exactly (protocol rule P12).
-    fn adopt(
-        &self,
-        adoption: &Adoption,
-        name: &str,
-        next: &mut Layout,
-    ) -> Result<(), EngineError> {
+    fn adopt(&self, adoption: &Adoption, name: &str, next: &mut Layout) -> Result<(), EngineError> {
         let rebuilt = &adoption.rebuilt;
         let Some(known) = next.indexes.get_mut(&rebuilt.index) else {
             // Dropped since.
@@ -308,8 +303,9 @@ fn open_segment(
     };
     let path = rows.path().to_owned();
     let known = layout.indexes.get(&entry.index);
-    let known = known.ok_or_else(|| EngineError::corrupt(&path, "of an index without definition"))?;
-    let spec = SegmentSpec::of(entry.index, known.definition);
+    let known =
+        known.ok_or_else(|| EngineError::corrupt(&path, "of an index without definition"))?;
+    let spec = known.definition.spec(entry.index);
     let segment = Segment::open(SegmentParts { spec, rows, vectors, graph })?;
     if segment.len() != entry.rows || segment.len() == 0 {
         let message = format!("{} rows instead of {}", segment.len(), entry.rows);
