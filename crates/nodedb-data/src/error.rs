@@ -1,5 +1,6 @@
 //! What can go wrong, by situation.
 
+use bytes::Bytes;
 use nodedb_bridge::TicketError;
 use nodedb_crdt::CrdtError;
 use nodedb_document::DocumentError;
@@ -114,6 +115,17 @@ pub enum DataError {
     Conflict {
         /// Which write is there; `None` if there is no such key.
         found: Option<Stamp>,
+    },
+    /// Another document has the same value in a unique index; nothing was done.
+    #[error(
+        "the value at `{path}` must be unique and `{}` has it already: change one of them",
+        String::from_utf8_lossy(key)
+    )]
+    NotUnique {
+        /// The indexed path.
+        path: String,
+        /// The key of the other document.
+        key: Bytes,
     },
     /// The tenant has no such collection, or it was dropped meanwhile; nothing was done.
     #[error("there is no collection with id {collection}: it may have been dropped")]
@@ -269,6 +281,7 @@ impl DataError {
             Self::TimedOut | Self::CloseTimedOut { .. } => ErrorKind::Timeout,
             Self::Unanswered(error) => error.kind(),
             Self::Conflict { .. } => ErrorKind::Conflict,
+            Self::NotUnique { .. } => ErrorKind::AlreadyExists,
             Self::NoSuchCollection { .. } => ErrorKind::NotFound,
             Self::Catalog(error) => catalog_kind(error),
             Self::Crdt(error) => error.kind(),
@@ -293,6 +306,7 @@ impl DataError {
         matches!(
             self,
             Self::Conflict { .. }
+                | Self::NotUnique { .. }
                 | Self::NoSuchCollection { .. }
                 | Self::WrongIndex { .. }
                 | Self::WrongKind { .. }
@@ -321,6 +335,7 @@ impl DataError {
         move |error| match error {
             DocumentError::SnapshotExpired(expired) => Self::SnapshotExpired(expired),
             DocumentError::Engine(source) => Self::engine(vshard)(source),
+            DocumentError::NotUnique { path, key } => Self::NotUnique { path, key },
             other => Self::Document(Arc::new(other)),
         }
     }

@@ -1,7 +1,7 @@
 //! What a vshard can be asked to do.
 
 use bytes::Bytes;
-use nodedb_document::{Direction, Filter, KeyRange};
+use nodedb_document::{Direction, Filter, KeyRange, index::FieldValue};
 use nodedb_engine::{CatalogChange, Metric, VectorChange};
 use nodedb_types::{CollectionId, Durability, IndexId, Lsn, Stamp, VshardId};
 use std::{path::PathBuf, sync::Arc};
@@ -24,10 +24,19 @@ pub enum Op {
     /// One page of the rows with a prefix and within a range, in the order of their keys, as of a
     /// snapshot.
     Scan(Scan),
+    /// How a filter over a collection is answered in this vshard.
+    Explain {
+        /// Where.
+        collection: CollectionId,
+        /// Which rows.
+        filter: Arc<Filter>,
+    },
     /// How many rows a collection has in this vshard, as of a snapshot.
     Count {
         /// Where.
         collection: CollectionId,
+        /// Which rows; all of them without one.
+        filter: Option<Arc<Filter>>,
         /// As of which record; the caller holds the snapshot open.
         snapshot: Lsn,
     },
@@ -99,6 +108,9 @@ pub struct Scan {
     pub filter: Option<Arc<Filter>>,
     /// As of which record; the caller holds the snapshot open.
     pub snapshot: Lsn,
+    /// Rows that have expired at this time of the commit clock are not shown; `None` for the time of the
+    /// page. All pages of a scan take the same.
+    pub now_ms: Option<u64>,
 }
 
 impl Scan {
@@ -114,6 +126,7 @@ impl Scan {
             bytes: 1 << 20,
             filter: None,
             snapshot,
+            now_ms: None,
         }
     }
 }
@@ -157,8 +170,12 @@ pub enum Change {
         key: Bytes,
         /// Canonical JSON text, or raw bytes.
         value: Bytes,
+        /// When it expires, in milliseconds of the commit clock; `None` for never.
+        expires: Option<u64>,
         /// What the collection's vector indexes learn: one entry for each of them.
         vectors: Vec<VectorChange>,
+        /// What the collection's field indexes learn: one entry for each of them.
+        fields: Vec<FieldValue>,
     },
     /// The key is gone from now on. Of a missing key nothing is logged.
     Delete {

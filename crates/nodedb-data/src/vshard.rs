@@ -1,14 +1,16 @@
 //! One vshard as its core holds it.
 
 mod crdt;
+mod expire;
+mod fields;
 mod read;
 mod replay;
 mod search;
+mod select;
 mod write;
 
 pub(crate) use read::Count;
 pub(crate) use replay::{LoadedVshards, Replay, load_all};
-pub(crate) use write::{Draft, Overlay};
 
 use crate::{
     DataError, DataOptions, VshardStatus, engines::Engines, flushes::Flushes, pause::Pause,
@@ -16,7 +18,7 @@ use crate::{
 };
 use nodedb_crdt::{CrdtCache, CrdtKey};
 use nodedb_engine::{CatalogChange, Collection, EngineKind, Redo};
-use nodedb_types::{CollectionId, Lsn, Stamp, TenantId, VshardId};
+use nodedb_types::{CollectionId, IndexId, Lsn, Stamp, TenantId, VshardId};
 use std::{collections::BTreeMap, path::PathBuf};
 
 /// Memory that the live CRDT documents of a vshard may take, about.
@@ -31,6 +33,9 @@ pub(crate) struct Vshard {
     pub(crate) crdt: CrdtCache,
     /// Bytes of the stored rows of the documents in `crdt`, as far as they are known.
     crdt_rows: BTreeMap<CrdtKey, crdt::RowBytes>,
+    /// Field indexes that became complete since it was opened, and by which record: an older snapshot
+    /// does not see all of their entries.
+    ready: BTreeMap<IndexId, Lsn>,
     /// The last record of its own that it has applied, or the highest floor of its files.
     pub(crate) applied: Option<Lsn>,
     /// The last record acknowledged, or about to be, below `Sync` (protocol rule P6).
@@ -38,6 +43,9 @@ pub(crate) struct Vshard {
     /// The group that it waits for.
     pub(crate) pause: Option<Pause>,
     pub(crate) flushes: Flushes,
+    /// When the sweeper has to look here, in milliseconds of the commit clock; `None` if nothing is to
+    /// expire.
+    pub(crate) expires_next: Option<u64>,
 }
 
 impl Vshard {
@@ -49,10 +57,13 @@ impl Vshard {
             engines,
             crdt: CrdtCache::new(options.crdt_documents_max, CRDT_BYTES_MAX),
             crdt_rows: BTreeMap::new(),
+            ready: BTreeMap::new(),
             applied: floors.into_iter().max().flatten(),
             weak: None,
             pause: None,
             flushes: Flushes::default(),
+            // Not known before the first look.
+            expires_next: Some(0),
         }
     }
 
@@ -81,7 +92,19 @@ impl Vshard {
                 self.crdt.evict_collection(*id);
                 self.crdt_rows.retain(|key, _| key.collection != *id);
             }
-            Redo::Put { .. }
+            Redo::Put { expires: Some(time), .. } => {
+                self.expires_next = Some(self.expires_next.map_or(*time, |next| next.min(*time)));
+            }
+            Redo::Catalog(CatalogChange::CreateIndex { index, .. }) => {
+                self.ready.insert(index.id(), at.lsn);
+            }
+            Redo::Catalog(CatalogChange::IndexReady { index, .. }) => {
+                self.ready.insert(*index, at.lsn);
+            }
+            Redo::Catalog(CatalogChange::DropIndex { index, .. }) => {
+                self.ready.remove(index);
+            }
+            Redo::Put { expires: None, .. }
             | Redo::Delete { crdt: None, .. }
             | Redo::CrdtMerge { .. }
             | Redo::CrdtSnapshot { .. }

@@ -24,7 +24,10 @@
 //! # Ok::<(), nodedb_document::DocumentError>(())
 //! ```
 
+mod build;
 pub(crate) mod value;
+
+pub use build::IndexPage;
 
 use crate::{DocumentError, json::Paths, scalar::Scalar};
 use bytes::Bytes;

@@ -2,11 +2,16 @@
 
 use crate::{
     Direction, DocumentEngine, DocumentError, KeyRange, ReadAt, Stored,
+    expiry::Judge,
     row_key::{HEAD_BYTES, data_prefix},
     row_range::RowRange,
 };
 use bytes::Bytes;
 use nodedb_types::{CollectionId, TenantId};
+use std::{
+    cmp::Ordering,
+    ops::{Bound, RangeBounds},
+};
 
 /// Which rows of a collection, in which order, and how many of them.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,6 +32,9 @@ pub struct ScanRange {
     pub limit_rows: usize,
     /// About the most bytes of keys and values of the page. The first row is always in it.
     pub limit_bytes: usize,
+    /// Values that have expired at this time of the commit clock are not shown. `None` for the time of
+    /// the read; a scan of many pages gives the same to all of them.
+    pub now_ms: Option<u64>,
 }
 
 /// A page of a scan.
@@ -50,16 +58,33 @@ impl ScanRange {
             after: None,
             limit_rows: usize::MAX,
             limit_bytes: usize::MAX,
+            now_ms: None,
         }
     }
 
-    fn rows(&self) -> RowRange {
-        let row = |key: &[u8]| data_prefix(self.tenant, self.collection, key);
-        let range = RowRange::prefix(row(&self.prefix)).within(&self.keys, row);
+    pub(crate) fn rows(&self) -> RowRange {
+        self.rows_of(|key| data_prefix(self.tenant, self.collection, key))
+    }
+
+    /// The rows of its keys, given what the row of a key is.
+    pub(crate) fn rows_of(&self, row: impl Fn(&[u8]) -> Vec<u8>) -> RowRange {
+        let range = RowRange::prefix(row(&self.prefix)).within(&self.keys, &row);
         match &self.after {
             None => range,
             Some(after) => range.past(row(after), self.direction),
         }
+    }
+
+    /// Whether it asks for a key.
+    pub(crate) fn has(&self, key: &[u8]) -> bool {
+        fn bound(bound: &Bound<Bytes>) -> Bound<&[u8]> {
+            bound.as_ref().map(|key| &**key)
+        }
+        let keys = (bound(&self.keys.from), bound(&self.keys.to));
+        let behind = |after: &Bytes| self.direction.compare(&**after, key) == Ordering::Less;
+        key.starts_with(&self.prefix)
+            && RangeBounds::<[u8]>::contains(&keys, key)
+            && self.after.as_ref().is_none_or(behind)
     }
 }
 
@@ -76,8 +101,12 @@ impl DocumentEngine {
         if self.dropped.collections.contains(&range.collection) {
             return Ok(page);
         }
+        let mut judge = Judge::new(self.log(), range.now_ms);
         for row in rows {
             let (row, stored) = row?;
+            if judge.has_expired(&stored) {
+                continue;
+            }
             if let Some((last, _)) = page.rows.last()
                 && (page.rows.len() >= range.limit_rows || bytes >= range.limit_bytes)
             {

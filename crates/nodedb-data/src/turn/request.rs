@@ -15,6 +15,10 @@ impl Core {
     /// Serves a request whose vshard is not paused.
     pub(crate) fn serve_op(&mut self, caller: Caller, op: Op) {
         let tenant = caller.tenant;
+        if matches!(op, Op::Scan(_) | Op::Search(_) | Op::CrdtExport { .. }) {
+            // It takes long, and the disk need not wait for it.
+            self.asks.ask();
+        }
         let key = |collection, key| CrdtKey { tenant, collection, key };
         match op {
             Op::Write(write) => self.write(caller, write),
@@ -32,8 +36,12 @@ impl Core {
                 let key = key(collection, document);
                 self.read(caller, |vshard| vshard.export(&key, since.as_deref()));
             }
-            Op::Count { collection, snapshot } => {
-                self.begin_count(caller, Count::new(tenant, collection, snapshot));
+            Op::Explain { collection, filter } => {
+                self.read(caller, |vshard| vshard.explain(tenant, collection, &filter));
+            }
+            Op::Count { collection, filter, snapshot } => {
+                let count = Count { filter, ..Count::new(tenant, collection, snapshot) };
+                self.begin_count(caller, count);
             }
             Op::Flush { barrier } => self.flush(caller, barrier),
             Op::Image { into } => self.image(caller, into),

@@ -1,12 +1,6 @@
 //! Writes: checked, logged and applied in one turn.
 
-use crate::{
-    DataError, Merged, Outcome, Write, Written,
-    core::Core,
-    release::Until,
-    task::Caller,
-    vshard::{Draft, Overlay},
-};
+use crate::{DataError, Merged, Outcome, Write, Written, core::Core, release::Until, task::Caller};
 use bytes::Bytes;
 use nodedb_crdt::CrdtKey;
 use nodedb_engine::Redo;
@@ -19,19 +13,18 @@ impl Core {
             return self.fail_unknown(caller);
         };
         let durability = write.durability;
-        let prepared = vshard
-            .admit(&self.options)
-            .and_then(|()| vshard.prepare(caller.tenant, write, &mut Overlay::default()));
-        let redo = match prepared {
-            Ok(Draft { redo: Some(redo) }) => redo,
-            Ok(Draft { redo: None }) => {
+        let prepared =
+            vshard.admit(&self.options).and_then(|()| vshard.prepare_alone(caller.tenant, write));
+        let redos = match prepared {
+            Ok(redos) if redos.is_empty() => {
                 let nothing = Outcome::Written(Written { stamp: None });
                 let until = vshard.all_durable();
                 return self.answer(caller.reply, Ok(nothing), until);
             }
+            Ok(redos) => redos,
             Err(error) => return self.fail(caller.vshard, caller.reply, error),
         };
-        match self.log_and_apply(&caller, std::slice::from_ref(&redo), durability) {
+        match self.log_and_apply(&caller, &redos, durability) {
             Ok(stamp) => {
                 let outcome = Outcome::Written(Written { stamp: Some(stamp) });
                 let until = Until::acknowledged(durability, stamp.lsn);
@@ -117,13 +110,14 @@ impl Core {
         Ok(last)
     }
 
-    /// Appends records as one atomic group. On failure nothing was logged, ever.
+    /// Gives records their place in the log as one atomic group; the turn asks for them at its end. On
+    /// failure nothing was logged, ever.
     pub(crate) fn append(
         &self,
         records: &[Record<'_>],
         durability: Durability,
     ) -> Result<LsnRange, DataError> {
-        Ok(self.shared.wal.append(records, durability, AppendClass::User)?)
+        Ok(self.asks.stage(records, durability, AppendClass::User)?)
     }
 }
 

@@ -1,0 +1,148 @@
+//! Answers filters.
+
+use super::{
+    Plan,
+    entries::{Entries, Window},
+};
+use crate::{
+    DocumentEngine, DocumentError, Filter, Place, ReadAt, ScanPage, ScanRange, row_key::HEAD_BYTES,
+};
+use bytes::Bytes;
+
+/// Most documents that are looked at for a page in the order of keys.
+const SCANNED_MAX: usize = 4096;
+/// Fewest and most documents that are looked at for a page by their entries, each a read of its own.
+const FETCHED: (usize, usize) = (64, 1024);
+
+/// The documents of a collection that a filter matches.
+#[derive(Clone, Copy, Debug)]
+pub struct Selection<'a> {
+    /// Which keys, in which order, and how many of them.
+    pub range: &'a ScanRange,
+    /// What they must match.
+    pub filter: &'a Filter,
+    /// How they are found.
+    pub plan: &'a Plan,
+}
+
+impl DocumentEngine {
+    /// One page of the matching documents, in the order of keys, whatever the plan is. A page looks at
+    /// a bounded number of documents and may be short, or empty, though `next` is set.
+    ///
+    /// # Errors
+    /// As [`DocumentEngine::get`]; [`DocumentError::NotJson`] of a stored value that is no document.
+    pub fn select(&self, selection: &Selection<'_>, at: ReadAt) -> Result<ScanPage, DocumentError> {
+        if self.dropped.collections.contains(&selection.range.collection) {
+            return Ok(ScanPage { rows: Vec::new(), next: None });
+        }
+        let (least, most) = FETCHED;
+        let wanted = selection.range.limit_rows.clamp(least, most);
+        match self.window(selection, wanted, at)? {
+            Some(window) => self.fetch(selection, &window, at),
+            None => self.look_at_all(selection, at),
+        }
+    }
+
+    /// The keys of all matching documents, in the order of keys, if entries of indexes lead to them
+    /// and to no more candidates than the limit of rows of the range; else `None`.
+    ///
+    /// # Errors
+    /// As [`DocumentEngine::select`].
+    pub fn matching_keys(
+        &self,
+        selection: &Selection<'_>,
+        at: ReadAt,
+    ) -> Result<Option<Vec<Bytes>>, DocumentError> {
+        if self.dropped.collections.contains(&selection.range.collection) {
+            return Ok(Some(Vec::new()));
+        }
+        let window = self.window(selection, selection.range.limit_rows, at)?;
+        let Some(window) = window.filter(|window| !window.more) else {
+            return Ok(None);
+        };
+        let mut keys = Vec::new();
+        for key in window.keys {
+            let place = selection.place(&key);
+            if let Some(stored) = self.get(&place, at)?
+                && selection.filter.matches(&stored.value)?
+            {
+                keys.push(key);
+            }
+        }
+        Ok(Some(keys))
+    }
+
+    fn window(
+        &self,
+        selection: &Selection<'_>,
+        wanted: usize,
+        at: ReadAt,
+    ) -> Result<Option<Window>, DocumentError> {
+        let Some(access) = &selection.plan.access else {
+            return Ok(None);
+        };
+        let entries = Entries { engine: self, range: selection.range, at };
+        let probes = entries.choose(access)?;
+        entries.window(&probes, wanted)
+    }
+
+    /// The page of the keys that entries lead to.
+    fn fetch(
+        &self,
+        selection: &Selection<'_>,
+        window: &Window,
+        at: ReadAt,
+    ) -> Result<ScanPage, DocumentError> {
+        let mut page = ScanPage { rows: Vec::new(), next: None };
+        let mut bytes = 0_usize;
+        let mut keys = window.keys.iter().peekable();
+        while let Some(key) = keys.next() {
+            if let Some(stored) = self.get(&selection.place(key), at)? {
+                bytes = bytes.saturating_add(key.len() + stored.value.len());
+                if selection.filter.matches(&stored.value)? {
+                    page.rows.push((key.clone(), stored));
+                }
+            }
+            let full = page.rows.len() >= selection.range.limit_rows
+                || bytes >= selection.range.limit_bytes;
+            let more = window.more || keys.peek().is_some();
+            if (full || keys.peek().is_none()) && more {
+                page.next = Some(key.clone());
+                break;
+            }
+        }
+        Ok(page)
+    }
+
+    fn look_at_all(
+        &self,
+        selection: &Selection<'_>,
+        at: ReadAt,
+    ) -> Result<ScanPage, DocumentError> {
+        let Selection { range, filter, .. } = selection;
+        let mut page = ScanPage { rows: Vec::new(), next: None };
+        let (mut seen, mut bytes) = (0_usize, 0_usize);
+        let mut last = Bytes::new();
+        for row in self.rows(&range.rows(), range.direction, at)? {
+            let (row, stored) = row?;
+            let full = page.rows.len() >= range.limit_rows || bytes >= range.limit_bytes;
+            if seen > 0 && (full || seen == SCANNED_MAX) {
+                page.next = Some(last.slice(HEAD_BYTES..));
+                break;
+            }
+            seen += 1;
+            bytes = bytes.saturating_add(row.len() - HEAD_BYTES + stored.value.len());
+            if filter.matches(&stored.value)? {
+                page.rows.push((row.slice(HEAD_BYTES..), stored));
+            }
+            last = row;
+        }
+        Ok(page)
+    }
+}
+
+impl Selection<'_> {
+    fn place<'k>(&self, key: &'k [u8]) -> Place<'k> {
+        Place { tenant: self.range.tenant, collection: self.range.collection, key }
+    }
+}
