@@ -243,6 +243,14 @@ pub enum DataError {
         /// The collection.
         collection: CollectionId,
     },
+    /// A record names a vector index that nobody created, or sets a vector of another length.
+    #[error("record {lsn} of the log has a vector that index {index} does not take")]
+    UnknownIndex {
+        /// Its position.
+        lsn: Lsn,
+        /// The index.
+        index: IndexId,
+    },
     /// A record is no redo.
     #[error("record {lsn} of the log cannot be decoded; restore from the archive")]
     Undecodable {
@@ -298,6 +306,7 @@ impl DataError {
             | Self::FloorAhead { .. }
             | Self::ForeignVshard { .. }
             | Self::UnknownCollection { .. }
+            | Self::UnknownIndex { .. }
             | Self::Undecodable { .. } => ErrorKind::Corrupt,
             Self::Document(source) => source.kind(),
             Self::Log(source) => source.kind(),

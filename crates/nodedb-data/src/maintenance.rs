@@ -11,6 +11,7 @@ use nodedb_document::{TableMaintenance, TableSnapshot};
 use nodedb_engine::{DurableLog, EngineError, EngineKind};
 use nodedb_env::{Env, Files, Thread};
 use nodedb_types::{CoreId, VshardId};
+use nodedb_vector::{Rebuild, RebuildStep, Rebuilt, VectorGarbage};
 use parking_lot::{Condvar, Mutex};
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -22,12 +23,16 @@ use std::{
 /// Images of a core that may wait.
 const IMAGES_MAX: usize = 64;
 
-/// Something to do. A vshard has at most one flush per engine and one merge here, so the queue is
-/// bounded by what a core can hand out.
+/// Something to do. A vshard has at most one flush per engine, one merge of tables, two rebuilds and
+/// the memory of as many flushes here, so the queue is bounded by what a core can hand out.
 #[derive(Debug)]
 pub(crate) enum Job {
     Persist(VshardId, FrozenEngine),
     Compact(VshardId, TableMaintenance),
+    /// A vector segment in the making. It is done step by step; what else waits goes in between.
+    Rebuild(VshardId, Rebuild),
+    /// Memory to be given back.
+    Free(VectorGarbage),
     Image(ImageJob),
 }
 
@@ -36,6 +41,14 @@ pub(crate) enum Job {
 pub(crate) enum Done {
     Persisted(VshardId, EngineKind, Result<PersistedEngine, EngineError>),
     Compacted(VshardId, Result<Option<TableSnapshot>, EngineError>),
+    Rebuilt(VshardId, Result<Box<Rebuilt>, FailedRebuild>),
+}
+
+/// A rebuild that came to nothing.
+#[derive(Debug)]
+pub(crate) struct FailedRebuild {
+    pub(crate) number: u64,
+    pub(crate) error: EngineError,
 }
 
 /// A core's side of its maintenance thread.
@@ -119,6 +132,16 @@ impl Maintenance {
         Ok(())
     }
 
+    /// Hands over a vector segment to be made.
+    pub(crate) fn rebuild(&self, vshard: VshardId, rebuild: Rebuild) {
+        self.push(Job::Rebuild(vshard, rebuild));
+    }
+
+    /// Hands memory over to be freed.
+    pub(crate) fn free(&self, garbage: VectorGarbage) {
+        self.push(Job::Free(garbage));
+    }
+
     fn push(&self, job: Job) {
         self.shared.jobs.lock().queue.push_back(job);
         self.shared.waiting.notify_one();
@@ -170,6 +193,14 @@ impl Worker {
                     let result = caught(EngineKind::Documents, || tables.compact());
                     Done::Compacted(vshard, result)
                 }
+                Job::Rebuild(vshard, rebuild) => match self.rebuild(vshard, rebuild) {
+                    Some(done) => done,
+                    None => continue,
+                },
+                Job::Free(garbage) => {
+                    drop(garbage);
+                    continue;
+                }
                 Job::Image(image) => {
                     self.image(image);
                     self.desk.jobs.lock().images -= 1;
@@ -189,7 +220,7 @@ impl Worker {
             if jobs.closed {
                 return None;
             }
-            if let Some(job) = jobs.queue.pop_front() {
+            if let Some(job) = jobs.take() {
                 return Some(job);
             }
             self.desk.waiting.wait(&mut jobs);
@@ -209,6 +240,22 @@ impl Worker {
         Done::Persisted(vshard, kind, result)
     }
 
+    /// Does one step. What is not done waits behind everything else.
+    fn rebuild(&self, vshard: VshardId, rebuild: Rebuild) -> Option<Done> {
+        let number = rebuild.number();
+        match caught(EngineKind::Vectors, || rebuild.step()) {
+            Ok(RebuildStep::More(rebuild)) => {
+                let mut jobs = self.desk.jobs.lock();
+                if !jobs.closed {
+                    jobs.queue.push_back(Job::Rebuild(vshard, rebuild));
+                }
+                None
+            }
+            Ok(RebuildStep::Done(rebuilt)) => Some(Done::Rebuilt(vshard, Ok(rebuilt))),
+            Err(error) => Some(Done::Rebuilt(vshard, Err(FailedRebuild { number, error }))),
+        }
+    }
+
     fn image(&self, image: ImageJob) {
         match self.states.get(&image.vshard) {
             // A panic drops the reply, which is a typed error for the caller.
@@ -220,6 +267,14 @@ impl Worker {
             }
             None => image.reply.send(Err(DataError::Closed)),
         }
+    }
+}
+
+impl Jobs {
+    /// The next job: a flush if there is one, since writes and the log wait for it.
+    fn take(&mut self) -> Option<Job> {
+        let flush = self.queue.iter().position(|job| matches!(job, Job::Persist(..)));
+        self.queue.remove(flush.unwrap_or(0))
     }
 }
 

@@ -45,13 +45,17 @@ mod usearch;
 mod vectors;
 mod view;
 
-pub(crate) use builder::{Progress, SegmentBuilder, SegmentBytes};
+#[cfg(test)]
+pub(crate) use builder::Progress;
+pub(crate) use builder::{SegmentBuilder, SegmentBytes};
 pub(crate) use error::SegmentError;
-pub(crate) use filter::Accept;
-pub(crate) use nearest::Hit;
+#[cfg(test)]
+pub(crate) use {filter::Accept, nearest::Hit};
 pub(crate) use search::SegmentQuery;
 pub(crate) use spec::SegmentSpec;
 pub(crate) use view::SegmentFile;
+#[cfg(test)]
+pub(crate) use {graph::Accept, nearest::Hit};
 
 use graph::VectorIndex;
 use header::{Checked, Part};
@@ -120,6 +124,7 @@ impl Segment {
     }
 
     /// What it holds.
+    #[cfg(test)]
     pub(crate) const fn spec(&self) -> &SegmentSpec {
         &self.spec
     }

@@ -1,12 +1,18 @@
 //! Flushes: begun on the core, done by the maintenance thread, ended on the core.
 
 use crate::{
-    DataError, Outcome, core::Core, engines::FrozenEngine, flushes::Settled, maintenance::Done,
-    task::Caller, vshard::Vshard,
+    DataError, Outcome,
+    core::Core,
+    engines::FrozenEngine,
+    flushes::Settled,
+    maintenance::{Done, FailedRebuild},
+    task::Caller,
+    vshard::Vshard,
 };
 use nodedb_document::TableSnapshot;
 use nodedb_engine::{EngineError, EngineKind, Floor};
 use nodedb_types::{Lsn, VshardId};
+use nodedb_vector::Rebuilt;
 
 impl Core {
     /// Asks for the flush of everything up to a durable barrier.
@@ -34,6 +40,12 @@ impl Core {
             for frozen in vshard.freeze_due(self.options.memtable_bytes) {
                 self.maintenance.persist(id, frozen);
             }
+            while let Some(rebuild) = vshard.engines.vectors.begin_rebuild() {
+                self.maintenance.rebuild(id, rebuild);
+            }
+        }
+        if let Some(garbage) = vshard.engines.vectors.take_garbage() {
+            self.maintenance.free(garbage);
         }
         self.report(id);
     }
@@ -77,6 +89,7 @@ impl Core {
                     self.end_flush(id, kind, result);
                 }
                 Done::Compacted(id, result) => self.end_compaction(id, result),
+                Done::Rebuilt(id, result) => self.end_rebuild(id, result),
             }
         }
     }
@@ -102,6 +115,23 @@ impl Core {
         }
     }
 
+    /// A finished segment waits for the next flush, which begins at once; one that failed is begun anew
+    /// after a later flush.
+    fn end_rebuild(&mut self, id: VshardId, result: Result<Box<Rebuilt>, FailedRebuild>) {
+        self.touched.insert(id);
+        let Some(vshard) = self.vshards.get_mut(&id) else {
+            return;
+        };
+        match result {
+            Ok(rebuilt) => vshard.engines.vectors.end_rebuild(rebuilt),
+            Err(FailedRebuild { number, error }) => {
+                tracing::error!(vshard_id = %id, %error, "rebuilding a vector segment failed");
+                vshard.engines.vectors.give_up_rebuild(number);
+                self.shared.board.set_failure(id, Some(describe(&error)));
+            }
+        }
+    }
+
     fn end_compaction(&mut self, id: VshardId, result: Result<Option<TableSnapshot>, EngineError>) {
         let Some(vshard) = self.vshards.get_mut(&id) else {
             return;
@@ -124,7 +154,8 @@ impl Core {
 }
 
 impl Vshard {
-    /// Freezes the engines whose flush is due: somebody waits for it, or the vshard is full.
+    /// Freezes the engines whose flush is due: somebody waits for it, the vshard is full, or a rebuilt
+    /// segment is to be taken in.
     fn freeze_due(&mut self, memtable_bytes: usize) -> Vec<FrozenEngine> {
         let bytes = self.engines.dirty().map_or(0, |dirty| dirty.bytes);
         let full = bytes >= memtable_bytes;
@@ -135,10 +166,9 @@ impl Vshard {
         };
         let mut frozen = Vec::new();
         for kind in EngineKind::ALL {
-            let Some(dirty) = self.engines.dirty_of(kind) else {
-                continue;
-            };
-            let due = full || Some(dirty.oldest) <= barrier;
+            let dirty = self.engines.dirty_of(kind);
+            let due = dirty.is_some_and(|dirty| full || Some(dirty.oldest) <= barrier);
+            let due = due || self.engines.wants_flush(kind);
             if due
                 && self.flushes.may_begin(kind)
                 && let Some(engine) = self.engines.freeze(kind, watermark)
