@@ -9,7 +9,7 @@ use nodedb_engine::{Engine, Redo, VectorChange};
 use nodedb_env::{Clock, Env};
 use nodedb_testkit::SimFiles;
 use nodedb_types::{CollectionId, IndexId, LogEpoch, Lsn, Stamp, TenantId};
-use nodedb_vector::{Query, VectorEngine};
+use nodedb_vector::{Query, SearchMode, VectorEngine};
 use std::{convert::Infallible, hint::black_box, path::Path, sync::Arc, time::Duration};
 
 const VECTORS: usize = 20_000;
@@ -100,9 +100,10 @@ impl Contender for Bare {
 
     fn turn(&mut self, time: Duration) -> Result<Sample> {
         ask_all(&*self.clock, time, &self.asked, |vector| {
-            let query = Query { index: INDEX, vector, metric: Metric::Cosine, k: NEIGHBOURS };
+            let (metric, mode) = (Metric::Cosine, SearchMode::Auto);
+            let query = Query { index: INDEX, vector, metric, k: NEIGHBOURS, ef: None, mode };
             let hits = self.engine.nearest(&query, &mut |_| Ok::<_, Infallible>(true))?;
-            Ok(black_box(hits).len())
+            Ok(black_box(hits).neighbours.len())
         })
     }
 }
