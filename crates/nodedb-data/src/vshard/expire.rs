@@ -20,13 +20,10 @@ impl Vshard {
         };
         let stored = self.engines.documents.expiring_document(entry);
         let stored = stored.map_err(DataError::document(self.id))?;
-        Ok(stored.map(|_| Redo::Delete {
-            collection: entry.collection,
-            key: entry.key.clone(),
-            vectors: schema.vectors.iter().map(|index| index.id).collect(),
-            fields: Vec::new(),
-            crdt: None,
-        }))
+        match stored {
+            None => Ok(None),
+            Some(_) => self.delete_expired(schema, &entry.key),
+        }
     }
 
     /// Takes entries off the list that are done with, and notes when the next is due.

@@ -110,7 +110,11 @@ impl Vshard {
     }
 
     /// The delete of a document that has expired and is still stored; `None` of any other.
-    fn delete_expired(&self, schema: &Collection, key: &Bytes) -> Result<Option<Redo>, DataError> {
+    pub(super) fn delete_expired(
+        &self,
+        schema: &Collection,
+        key: &Bytes,
+    ) -> Result<Option<Redo>, DataError> {
         let place = Place { tenant: schema.tenant, collection: schema.id, key };
         let shown = self.engines.documents.get(&place, ReadAt::Latest);
         if shown.map_err(DataError::document(self.id))?.is_some() {
@@ -147,7 +151,7 @@ impl Vshard {
 
     /// What is stored under a key, which its indexes have entries of whether it is shown or not.
     fn stored(&self, place: &Place<'_>) -> Result<Option<Stored>, DataError> {
-        let stored = self.engines.documents.get(place, ReadAt::Latest);
+        let stored = self.engines.documents.stored(place, ReadAt::Latest);
         stored.map_err(DataError::document(self.id))
     }
 

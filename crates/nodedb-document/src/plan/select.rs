@@ -5,7 +5,8 @@ use super::{
     entries::{Entries, Window},
 };
 use crate::{
-    DocumentEngine, DocumentError, Filter, Place, ReadAt, ScanPage, ScanRange, row_key::HEAD_BYTES,
+    DocumentEngine, DocumentError, Filter, Place, ReadAt, ScanPage, ScanRange, expiry::Judge,
+    row_key::HEAD_BYTES,
 };
 use bytes::Bytes;
 
@@ -63,7 +64,7 @@ impl DocumentEngine {
         let mut keys = Vec::new();
         for key in window.keys {
             let place = selection.place(&key);
-            if let Some(stored) = self.get(&place, at)?
+            if let Some(stored) = self.get_by(&place, at, selection.range.now_ms)?
                 && selection.filter.matches(&stored.value)?
             {
                 keys.push(key);
@@ -97,7 +98,8 @@ impl DocumentEngine {
         let mut bytes = 0_usize;
         let mut keys = window.keys.iter().peekable();
         while let Some(key) = keys.next() {
-            if let Some(stored) = self.get(&selection.place(key), at)? {
+            let place = selection.place(key);
+            if let Some(stored) = self.get_by(&place, at, selection.range.now_ms)? {
                 bytes = bytes.saturating_add(key.len() + stored.value.len());
                 if selection.filter.matches(&stored.value)? {
                     page.rows.push((key.clone(), stored));
@@ -123,6 +125,7 @@ impl DocumentEngine {
         let mut page = ScanPage { rows: Vec::new(), next: None };
         let (mut seen, mut bytes) = (0_usize, 0_usize);
         let mut last = Bytes::new();
+        let mut judge = Judge::new(self.log(), range.now_ms);
         for row in self.rows(&range.rows(), range.direction, at)? {
             let (row, stored) = row?;
             let full = page.rows.len() >= range.limit_rows || bytes >= range.limit_bytes;
@@ -132,7 +135,7 @@ impl DocumentEngine {
             }
             seen += 1;
             bytes = bytes.saturating_add(row.len() - HEAD_BYTES + stored.value.len());
-            if filter.matches(&stored.value)? {
+            if !judge.has_expired(&stored) && filter.matches(&stored.value)? {
                 page.rows.push((row.slice(HEAD_BYTES..), stored));
             }
             last = row;
