@@ -12,6 +12,7 @@
 mod bench;
 mod check;
 mod layers;
+mod soak;
 mod sources;
 mod test;
 mod tidy;
@@ -28,6 +29,7 @@ cargo xtask <verb>
   test [-- FILTER...]          all tests and doc tests, or those that match
   layers [--print]             whether the crates depend on each other downward only
   tidy                         house rules on source files, documents and decisions
+  soak [--seconds N]           vector segments under an address sanitizer, where nightly is installed
   bench [SUBSYSTEM] [--quick]  benchmarks, of one crate or of all
   bench wal [--peers] [--quick] [--json] [CASE...]
                                the log beside the bare disk, and beside its peers; `io` tells what
@@ -77,6 +79,7 @@ fn run(shell: &Shell, mut arguments: Parser) -> Result<ExitCode> {
             finish(arguments)?;
             tidy::run(shell)?;
         }
+        "soak" => soak::run(shell, arguments)?,
         "bench" => bench::run(shell, arguments)?,
         "help" => print!("{USAGE}"),
         unknown => bail!("no verb {unknown:?}\n\n{USAGE}"),

@@ -2,11 +2,12 @@
 
 use crate::{
     Answer, DataError, DataOptions, Outcome,
+    asks::Asks,
     maintenance::Maintenance,
     release::{Parked, ReleaseQueue, Until},
     shared::Shared,
     task::{self, Task, TaskEnvelope},
-    turn::CountRun,
+    turn::{CountRun, Sweep},
     vshard::Vshard,
 };
 use nodedb_bridge::{Inbox, Received, Reply};
@@ -26,6 +27,8 @@ pub(crate) struct Core {
     pub(crate) options: Arc<DataOptions>,
     pub(crate) inbox: Inbox<Task, Answer>,
     pub(crate) release: Arc<ReleaseQueue>,
+    /// What this turn wants of the log.
+    pub(crate) asks: Asks,
     pub(crate) maintenance: Maintenance,
     pub(crate) vshards: BTreeMap<VshardId, Vshard>,
     /// Vshards that wait for a group.
@@ -33,6 +36,7 @@ pub(crate) struct Core {
     /// Vshards that have changed in this turn.
     pub(crate) touched: BTreeSet<VshardId>,
     pub(crate) counts: VecDeque<CountRun>,
+    pub(crate) sweep: Sweep,
     pub(crate) closing: bool,
     /// Whether the live documents were dropped that a poisoned log may lose.
     pub(crate) forgotten: bool,
@@ -53,6 +57,7 @@ impl Core {
 
     fn serve(&mut self) {
         loop {
+            assert!(self.asks.is_empty(), "a core sleeps only over what it has asked the log for");
             let until = self.next_moment();
             if self.closing {
                 // Nothing more can come but wakes; a bound, in case there is nothing to wait for.
@@ -123,16 +128,22 @@ impl Core {
         None
     }
 
-    /// What ends a turn: finished flushes, groups that have ended, deadlines, flushes that are due.
+    /// What ends a turn: finished flushes, groups that have ended, deadlines, flushes that are due. Last of
+    /// all the log is asked, once, for what the whole turn has logged and parked.
     fn end_turn(&mut self) {
         self.take_done();
         self.expire();
         self.resume_ended();
         self.count_on();
+        self.sweep();
         self.forget_undurable();
+        if !self.touched.is_empty() {
+            self.plan_sweep();
+        }
         for vshard in std::mem::take(&mut self.touched) {
             self.drive_flushes(vshard);
         }
+        self.asks.ask();
     }
 
     /// When the next turn must begin though nothing comes.
@@ -144,6 +155,7 @@ impl Core {
         paused
             .filter_map(|id| self.vshards.get(id)?.pause.as_ref())
             .map(crate::pause::Pause::next_due)
+            .chain(self.sweep.due().filter(|_| !self.closing))
             .min()
     }
 
@@ -158,12 +170,10 @@ impl Core {
         self.shared.env.clock.now()
     }
 
-    /// Answers when the log is there, and asks for the sync if it is not.
+    /// Answers when the log is there; the turn asks for the sync if it is not.
     pub(crate) fn answer(&self, reply: Reply<Answer>, answer: Answer, until: Until) {
-        if let Until::Durable(lsn) = until
-            && self.shared.wal.durable() < Some(lsn)
-        {
-            self.shared.wal.request_sync(lsn);
+        if let Until::Durable(lsn) = until {
+            self.asks.sync(lsn);
         }
         self.release.park(until, Parked::read(reply, answer));
     }

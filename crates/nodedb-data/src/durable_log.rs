@@ -19,6 +19,10 @@ impl DurableLog for WalDurability {
         self.wal.durable()
     }
 
+    fn commit_ms(&self) -> u64 {
+        self.wal.commit_time_ms()
+    }
+
     fn wait_durable(&self, lsn: Lsn) -> Result<(), NotDurable> {
         let deadline = self.clock.now().saturating_add(self.wait);
         self.wal.request_sync(lsn);

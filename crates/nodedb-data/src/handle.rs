@@ -150,6 +150,16 @@ impl DataHandle {
         Ok(self.shared.snapshots.register(|| wal.durable()))
     }
 
+    /// The commit clock, in milliseconds since 1970, by which expiry is judged. Never goes back.
+    pub fn commit_ms(&self) -> u64 {
+        self.shared.wal.commit_time_ms()
+    }
+
+    /// Why documents that have expired are not deleted, if that is so. Reads hide them all the same.
+    pub fn expiry_halted(&self) -> Option<String> {
+        self.shared.expiry_halt.lock().clone()
+    }
+
     /// The catalog as of the last change that is durable and applied in every vshard.
     pub fn catalog(&self) -> Arc<Catalog> {
         self.shared.catalog.get()

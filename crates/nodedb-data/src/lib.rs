@@ -54,7 +54,9 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod asks;
 mod board;
+mod clock_watch;
 mod core;
 mod durable_log;
 mod engines;

@@ -108,6 +108,9 @@ pub struct Scan {
     pub filter: Option<Arc<Filter>>,
     /// As of which record; the caller holds the snapshot open.
     pub snapshot: Lsn,
+    /// Rows that have expired at this time of the commit clock are not shown; `None` for the time of the
+    /// page. All pages of a scan take the same.
+    pub now_ms: Option<u64>,
 }
 
 impl Scan {
@@ -123,6 +126,7 @@ impl Scan {
             bytes: 1 << 20,
             filter: None,
             snapshot,
+            now_ms: None,
         }
     }
 }
@@ -166,6 +170,8 @@ pub enum Change {
         key: Bytes,
         /// Canonical JSON text, or raw bytes.
         value: Bytes,
+        /// When it expires, in milliseconds of the commit clock; `None` for never.
+        expires: Option<u64>,
         /// What the collection's vector indexes learn: one entry for each of them.
         vectors: Vec<VectorChange>,
         /// What the collection's field indexes learn: one entry for each of them.

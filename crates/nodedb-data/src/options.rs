@@ -22,6 +22,9 @@ pub struct DataOptions {
     pub durable_wait: Duration,
     /// Live CRDT documents that a vshard keeps in memory. Default 256.
     pub crdt_documents_max: usize,
+    /// Farthest that the wall clock may go forward at once, or while the database is closed, before the
+    /// sweeper halts instead of deleting what has expired by it. Default 30 days.
+    pub clock_jump_max: Duration,
     /// The inboxes of the cores.
     pub bridge: BridgeOptions,
 }
@@ -36,6 +39,7 @@ impl Default for DataOptions {
             turn_requests_max: 64,
             durable_wait: Duration::from_secs(30),
             crdt_documents_max: 256,
+            clock_jump_max: Duration::from_hours(24 * 30),
             bridge: BridgeOptions::default(),
         }
     }

@@ -124,6 +124,7 @@ impl DataPlane {
             snapshots: Arc::clone(&snapshots),
             catalog: Arc::new(PublishedCatalog::default()),
             weak: 0.into(),
+            expiry_halt: parking_lot::Mutex::default(),
         });
         let ports = Ports::new(env, snapshots, log);
         let (recovery, options) = (Arc::new(recovery), Arc::new(options));

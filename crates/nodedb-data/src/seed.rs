@@ -2,12 +2,14 @@
 
 use crate::{
     Answer, DataError, DataOptions, Recovery, Replayed,
+    asks::Asks,
     core::Core,
     image::FileState,
     maintenance::{Maintenance, MaintenanceParts},
     release::ReleaseQueue,
     shared::Shared,
     task::Task,
+    turn::Sweep,
     vshard::{LoadedVshards, Replay, Vshard, load_all},
 };
 use nodedb_bridge::Inbox;
@@ -95,9 +97,11 @@ impl CoreSeed {
             log: Arc::clone(&self.ports.log),
             states: file_states(&vshards),
         };
+        let sweep = Sweep::new(&shared, self.options.clock_jump_max);
         let core = Core {
             id,
             maintenance: Maintenance::start(&shared.env, parts)?,
+            asks: Asks::new(shared.wal.clone(), Arc::clone(&shared.env.clock)),
             shared,
             options: self.options,
             inbox: self.inbox,
@@ -106,6 +110,7 @@ impl CoreSeed {
             vshards,
             paused: BTreeSet::new(),
             counts: VecDeque::new(),
+            sweep,
             closing: false,
             forgotten: false,
         };

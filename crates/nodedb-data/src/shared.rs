@@ -27,6 +27,8 @@ pub(crate) struct Shared {
     pub(crate) catalog: Arc<PublishedCatalog>,
     /// The highest record acknowledged, or about to be, below `Sync` in any vshard; 0 for none.
     pub(crate) weak: AtomicU64,
+    /// Why the sweeper has halted, if it has.
+    pub(crate) expiry_halt: parking_lot::Mutex<Option<String>>,
 }
 
 impl Shared {

@@ -4,9 +4,11 @@
     reason = "a test fails on every outcome but the one it expects"
 )]
 
+mod asks;
 mod copies;
 mod crdt;
 mod durability;
+mod expiry;
 mod fields;
 mod flush;
 mod groups;

@@ -5,6 +5,8 @@ mod count;
 mod flush;
 mod group;
 mod request;
+mod sweep;
 mod write;
 
 pub(crate) use count::CountRun;
+pub(crate) use sweep::Sweep;

@@ -1,6 +1,7 @@
 //! One vshard as its core holds it.
 
 mod crdt;
+mod expire;
 mod fields;
 mod read;
 mod replay;
@@ -42,6 +43,9 @@ pub(crate) struct Vshard {
     /// The group that it waits for.
     pub(crate) pause: Option<Pause>,
     pub(crate) flushes: Flushes,
+    /// When the sweeper has to look here, in milliseconds of the commit clock; `None` if nothing is to
+    /// expire.
+    pub(crate) expires_next: Option<u64>,
 }
 
 impl Vshard {
@@ -58,6 +62,8 @@ impl Vshard {
             weak: None,
             pause: None,
             flushes: Flushes::default(),
+            // Not known before the first look.
+            expires_next: Some(0),
         }
     }
 
@@ -95,7 +101,10 @@ impl Vshard {
             Redo::Catalog(CatalogChange::DropIndex { index, .. }) => {
                 self.ready.remove(index);
             }
-            Redo::Put { .. }
+            Redo::Put { expires: Some(time), .. } => {
+                self.expires_next = Some(self.expires_next.map_or(*time, |next| next.min(*time)));
+            }
+            Redo::Put { expires: None, .. }
             | Redo::Delete { crdt: None, .. }
             | Redo::CrdtMerge { .. }
             | Redo::CrdtSnapshot { .. }

@@ -4,12 +4,13 @@ use crate::{
     Dropped, FrozenDocuments, PersistedDocuments, Place, Ports, TableMaintenance, TableSnapshot,
     TableStore, Verified,
     memtable::{Memtable, Version},
+    row_key::expiry_row,
     store::{Opened, Retired, Store, TABLES},
 };
 use bytes::Bytes;
 use nodedb_engine::{
-    CatalogChange, CrdtRows, Dirty, Engine, EngineError, EngineKind, FieldChange, Flushed,
-    IndexEntry, ManifestDir, Redo,
+    CatalogChange, CrdtRows, Dirty, DurableLog, Engine, EngineError, EngineKind, FieldChange,
+    Flushed, IndexEntry, ManifestDir, Redo,
 };
 use nodedb_env::Files;
 use nodedb_types::{CollectionId, IndexId, Lsn, Stamp, TenantId};
@@ -114,8 +115,34 @@ impl DocumentEngine {
         self.tables.corrupt(message)
     }
 
+    pub(crate) fn log(&self) -> &dyn DurableLog {
+        &*self.store.ports.log
+    }
+
+    pub(crate) const fn applied(&self) -> Option<Lsn> {
+        self.applied
+    }
+
     fn write(&mut self, key: Bytes, stamp: Stamp, value: Option<Bytes>) {
-        self.dirty_since.get_or_insert(stamp.lsn);
+        self.write_version(key, Version { stamp, expires: None, value });
+    }
+
+    /// Writes a document and, if it expires, its entry in the list of times.
+    fn write_document(
+        &mut self,
+        place: &Place<'_>,
+        stamp: Stamp,
+        value: Bytes,
+        expires: Option<u64>,
+    ) {
+        if let Some(time) = expires {
+            self.write(expiry_row(time, place), stamp, Some(Bytes::new()));
+        }
+        self.write_version(place.data(), Version { stamp, expires, value: Some(value) });
+    }
+
+    fn write_version(&mut self, key: Bytes, version: Version) {
+        self.dirty_since.get_or_insert(version.stamp.lsn);
         let store = &self.store;
         // The durable position first: a scan that registers between the two calls reads at or above
         // it, while one registered before is seen by the second.
@@ -124,7 +151,7 @@ impl DocumentEngine {
             let oldest = store.ports.snapshots.oldest();
             Some(oldest.map_or(durable, |oldest| oldest.min(durable)))
         };
-        self.active.write(key, Version { stamp, value }, horizon);
+        self.active.write(key, version, horizon);
     }
 
     /// Writes the list of a CRDT document's rows.
@@ -186,8 +213,8 @@ impl DocumentEngine {
 
     fn apply_to(&mut self, place: &Place<'_>, at: Stamp, redo: &Redo) {
         match redo {
-            Redo::Put { value, fields, .. } => {
-                self.write(place.data(), at, Some(value.clone()));
+            Redo::Put { value, expires, fields, .. } => {
+                self.write_document(place, at, value.clone(), *expires);
                 self.write_fields(place, at, fields);
             }
             Redo::Delete { fields, crdt, .. } => {

@@ -15,6 +15,8 @@
 //! - Replaced memtables leave in the same turn in which the tables that hold them arrive.
 //! - A missing or damaged file is an error that names it, never an empty or shorter store.
 //! - Rows of a dropped collection are never shown again; ids are never reused.
+//! - An expired row is hidden at once and kept by flushes and merges until its delete is logged (rule
+//!   P7).
 //!
 //! # Example
 //! ```
@@ -72,6 +74,7 @@ mod direction;
 mod document_engine;
 mod dropped;
 mod error;
+mod expiry;
 mod filter;
 mod floor_row;
 mod flush;
@@ -97,6 +100,7 @@ pub use direction::Direction;
 pub use document_engine::DocumentEngine;
 pub use dropped::Dropped;
 pub use error::DocumentError;
+pub use expiry::Expiring;
 pub use filter::Filter;
 pub use flush::{FrozenDocuments, PersistedDocuments, TableMaintenance};
 pub use key_range::KeyRange;

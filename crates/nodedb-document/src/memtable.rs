@@ -1,6 +1,6 @@
 //! The sorted rows of a core that no table holds yet, with the versions that snapshots need.
 
-use crate::{Direction, ReadAt, row_range::Bounds};
+use crate::{Direction, ReadAt, Stored, row_range::Bounds};
 use bytes::Bytes;
 use nodedb_types::{Lsn, Stamp};
 use std::collections::{BTreeMap, btree_map};
@@ -16,6 +16,7 @@ pub(crate) struct Memtable {
 #[derive(Clone, Debug)]
 pub(crate) struct Version {
     pub(crate) stamp: Stamp,
+    pub(crate) expires: Option<u64>,
     pub(crate) value: Option<Bytes>,
 }
 
@@ -36,9 +37,15 @@ pub(crate) struct MemtableRows<'a> {
 
 /// What a row and a version take besides their bytes: map entry, handles, allocator.
 const ROW_OVERHEAD: usize = 128;
-const VERSION_OVERHEAD: usize = 48;
+const VERSION_OVERHEAD: usize = 64;
 
 impl Version {
+    /// What readers are answered; `None` of a tombstone.
+    pub(crate) fn stored(&self) -> Option<Stored> {
+        let (stamp, expires) = (self.stamp, self.expires);
+        self.value.clone().map(|value| Stored { stamp, expires, value })
+    }
+
     fn bytes(&self) -> usize {
         VERSION_OVERHEAD + self.value.as_ref().map_or(0, Bytes::len)
     }

@@ -11,7 +11,7 @@ use nodedb_engine::{EngineError, SnapshotExpired};
 use std::cmp::Ordering;
 
 /// The rows of an interval in one direction, each as the newest layer that knows it says. Deleted ones
-/// are left out. After an error there is nothing more.
+/// are left out, expired ones are not. After an error there is nothing more.
 pub(crate) struct MergedRows<'a> {
     direction: Direction,
     /// Newest first.
@@ -92,8 +92,7 @@ impl MergedRows<'_> {
         if self.head.as_ref().is_some_and(|(other, _)| *other == key) {
             self.advance_tables();
         }
-        let stored = popped.value.clone().map(|value| Stored { stamp: popped.stamp, value });
-        Some(Ok((key, stored)))
+        Some(Ok((key, popped.stored())))
     }
 
     /// The newest memtable that holds the first row; `None` if only the tables do.

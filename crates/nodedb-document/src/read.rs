@@ -1,18 +1,29 @@
 //! Reads of single keys.
 
-use crate::{DocumentEngine, DocumentError, Place, ReadAt, Stored};
+use crate::{DocumentEngine, DocumentError, Place, ReadAt, Stored, expiry::Judge};
 use bytes::Bytes;
 use nodedb_engine::CrdtRows;
 use nodedb_types::{ByteReader, Stamp};
 
 impl DocumentEngine {
     /// The value of a key; of a CRDT document, the encoded list of its rows. `None` where the key or
-    /// its collection does not exist.
+    /// its collection does not exist, and from the moment on at which the value expires.
     ///
     /// # Errors
     /// [`DocumentError::SnapshotExpired`] if the position is not readable any more,
     /// [`DocumentError::Engine`] for damage or I/O.
     pub fn get(&self, place: &Place<'_>, at: ReadAt) -> Result<Option<Stored>, DocumentError> {
+        let stored = self.stored(place, at)?;
+        let mut judge = Judge::new(self.log(), None);
+        Ok(stored.filter(|stored| !judge.has_expired(stored)))
+    }
+
+    /// What is stored under a key, expired or not: what a write of the key replaces, and what its
+    /// indexes still hold entries of. Only [`DocumentEngine::get`] is for showing.
+    ///
+    /// # Errors
+    /// As [`DocumentEngine::get`].
+    pub fn stored(&self, place: &Place<'_>, at: ReadAt) -> Result<Option<Stored>, DocumentError> {
         if self.dropped.collections.contains(&place.collection) {
             return Ok(None);
         }
@@ -69,8 +80,7 @@ impl DocumentEngine {
         let frozen = self.frozen.as_ref().map(|frozen| &*frozen.memtable);
         for memtable in [Some(&self.active), frozen].into_iter().flatten() {
             if let Some(version) = memtable.get(key, at) {
-                let stamp = version.stamp;
-                return Ok(version.value.clone().map(|value| Stored { stamp, value }));
+                return Ok(version.stored());
             }
         }
         Ok(self.tables.get(key)?)

@@ -18,6 +18,8 @@ const FIELD: u8 = 5;
 
 /// Bytes in front of the value of a field index: head, index.
 const FIELD_HEAD_BYTES: usize = HEAD_BYTES + 4;
+/// Of the collection 0 of the tenant 0, which are never anybody's.
+const EXPIRY: u8 = 16;
 
 /// A key of a collection of a tenant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -99,6 +101,21 @@ pub(crate) fn data_prefix(
     let mut row = head(tenant, collection, DATA, key_prefix.len());
     row.extend_from_slice(key_prefix);
     row
+}
+
+/// What the entries of the list of times start with.
+pub(crate) fn expiry_prefix() -> Vec<u8> {
+    head(TenantId::SYSTEM, CollectionId::new(0), EXPIRY, 8 + 8 + 4)
+}
+
+/// The entry of a document in the list of times.
+pub(crate) fn expiry_row(time_ms: u64, place: &Place<'_>) -> Bytes {
+    let mut row = expiry_prefix();
+    row.extend_from_slice(&time_ms.to_be_bytes());
+    row.extend_from_slice(&place.tenant.get().to_be_bytes());
+    row.extend_from_slice(&place.collection.get().to_be_bytes());
+    row.extend_from_slice(place.key);
+    row.into()
 }
 
 /// The collection that a row belongs to; `None` of the floor row.

@@ -2,6 +2,7 @@
 
 use crate::{
     Direction, DocumentEngine, DocumentError, KeyRange, ReadAt, Stored,
+    expiry::Judge,
     row_key::{HEAD_BYTES, data_prefix},
     row_range::RowRange,
 };
@@ -31,6 +32,9 @@ pub struct ScanRange {
     pub limit_rows: usize,
     /// About the most bytes of keys and values of the page. The first row is always in it.
     pub limit_bytes: usize,
+    /// Values that have expired at this time of the commit clock are not shown. `None` for the time of
+    /// the read; a scan of many pages gives the same to all of them.
+    pub now_ms: Option<u64>,
 }
 
 /// A page of a scan.
@@ -54,6 +58,7 @@ impl ScanRange {
             after: None,
             limit_rows: usize::MAX,
             limit_bytes: usize::MAX,
+            now_ms: None,
         }
     }
 
@@ -96,8 +101,12 @@ impl DocumentEngine {
         if self.dropped.collections.contains(&range.collection) {
             return Ok(page);
         }
+        let mut judge = Judge::new(self.log(), range.now_ms);
         for row in rows {
             let (row, stored) = row?;
+            if judge.has_expired(&stored) {
+                continue;
+            }
             if let Some((last, _)) = page.rows.last()
                 && (page.rows.len() >= range.limit_rows || bytes >= range.limit_bytes)
             {

@@ -190,7 +190,8 @@ impl State {
         let rows = flush.memtable.newest().filter(|(key, _)| !flush.dropped.has(key)).map(
             |(key, version)| {
                 let value = version.value.as_ref();
-                let row = value.map(|value| Stored::encode(version.stamp, value));
+                let encode = |value| Stored::encode(version.stamp, version.expires, value);
+                let row = value.map(|value| encode(value));
                 (key.clone(), row)
             },
         );
@@ -230,20 +231,26 @@ fn floor_row(path: &Path, tables: &dyn SortedTables) -> Result<Option<FloorRow>,
         .map_err(|error| EngineError::corrupt(path, error.to_string()))
 }
 
-/// What the manifest says besides the floor: that tables were made, so that their absence is damage
-/// and never an empty store.
-const CREATED: [u8; 2] = [1, 1];
+/// Version of the rows.
+const FORMAT: u8 = 2;
+/// What the manifest says besides the floor: the version of the rows, and that tables were made, so that
+/// their absence is damage and never an empty store.
+const CREATED: [u8; 2] = [FORMAT, 1];
 
 fn next_manifest(floor: Option<Lsn>) -> Manifest {
     Manifest { floor, files: Vec::new(), extra: CREATED.to_vec() }
 }
 
 fn was_created(dir: &Path, manifest: &Manifest) -> Result<bool, EngineError> {
+    let path = dir.join("MANIFEST");
     match (manifest.extra.as_slice(), manifest.floor) {
         ([], None) => Ok(false),
         (extra, Some(_)) if extra == CREATED => Ok(true),
-        _ => {
-            Err(EngineError::corrupt(dir.join("MANIFEST"), "floor and tables do not fit together"))
-        }
+        ([format, 1], Some(_)) => Err(EngineError::UnsupportedFormat {
+            path,
+            found: u32::from(*format),
+            supported: u32::from(FORMAT),
+        }),
+        _ => Err(EngineError::corrupt(path, "floor and tables do not fit together")),
     }
 }

@@ -74,6 +74,12 @@ pub trait DurableLog: Debug + Send + Sync {
     /// The durable position now.
     fn durable(&self) -> Option<Lsn>;
 
+    /// The commit clock, in milliseconds since 1970, by which expiry is judged (protocol rule P7). Never
+    /// goes back. A log without a clock stands at the beginning of time, where nothing expires.
+    fn commit_ms(&self) -> u64 {
+        0
+    }
+
     /// Asks for a sync and waits until the position is durable.
     ///
     /// # Errors

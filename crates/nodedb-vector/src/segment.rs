@@ -16,7 +16,8 @@
 //! Segment::open(SegmentParts)                  checks every byte, then views the graph
 //!     .len() .key(slot) .stamp(slot) .vector(slot) .find(key) .memory_bytes()
 //!     .search(SegmentQuery, accept) -> hits    approximate; distances exact
-//!     .exact(..) .exact_all(..) .exact_except(..) -> hits
+//!     .exact(vector, slots, k) -> hits         every one of some slots
+//!     .exact_except(vector, dead, k) -> hits   every one but the dead
 //! ```
 //!
 //! # Invariants
@@ -46,7 +47,7 @@ mod view;
 
 pub(crate) use builder::{Progress, SegmentBuilder, SegmentBytes};
 pub(crate) use error::SegmentError;
-pub(crate) use graph::Accept;
+pub(crate) use filter::Accept;
 pub(crate) use nearest::Hit;
 pub(crate) use search::SegmentQuery;
 pub(crate) use spec::SegmentSpec;

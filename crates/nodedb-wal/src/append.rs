@@ -1,7 +1,8 @@
 //! Taking a place in the log.
 
 use crate::{
-    AppendClass, AppendError, Record, commit::Goal, core::Core, stage::Stage, sync::MutexGuard,
+    AppendClass, AppendError, Record, Wanted, commit::Goal, core::Core, stage::Stage,
+    sync::MutexGuard,
 };
 use crc32c::crc32c;
 use nodedb_types::{Durability, Lsn, LsnRange};
@@ -18,19 +19,27 @@ impl Core {
         durability: Durability,
         class: AppendClass,
     ) -> Result<LsnRange, AppendError> {
-        let (mut stage, range) = self.place(records, class)?;
+        let (stage, range) = self.place(records, class)?;
         let last = range.end().previous().unwrap_or(Lsn::FIRST);
-        stage.demand.write = Some(last);
-        match durability {
-            Durability::Buffered => {}
-            Durability::Periodic { every } => {
-                stage.demand.due_at(self.env.clock.now().saturating_add(every));
-            }
-            // And what a later version may add: the strongest promise is never wrong.
-            Durability::Sync | _ => stage.want(Goal::Durable, last),
-        }
-        self.ask_flusher(stage);
+        let mut wanted = Wanted::default();
+        wanted.add(last, durability, || self.env.clock.now());
+        self.request_under(stage, wanted);
         Ok(range)
+    }
+
+    /// Asks for everything that is wanted of staged records, at once.
+    pub(crate) fn request(&self, wanted: Wanted) {
+        self.request_under(self.stage.lock(), wanted);
+    }
+
+    fn request_under(&self, mut stage: MutexGuard<'_, Stage>, wanted: Wanted) {
+        if let Some(due) = wanted.durable_by {
+            stage.demand.due_at(due);
+        }
+        let appended = stage.appended();
+        stage.demand.wait(Goal::Written, wanted.written.min(appended));
+        stage.demand.wait(Goal::Durable, wanted.durable.min(appended));
+        self.ask_flusher(stage);
     }
 
     /// Places a group and asks for nothing.
@@ -84,9 +93,7 @@ impl Core {
 
     /// Asks for the records up to this one to be synced.
     pub(crate) fn request_sync(&self, up_to: Lsn) {
-        let mut stage = self.stage.lock();
-        stage.want(Goal::Durable, up_to);
-        self.ask_flusher(stage);
+        self.request(Wanted { durable: Some(up_to), ..Wanted::default() });
     }
 
     /// Waits until a group of so many bytes would be taken.

@@ -66,6 +66,8 @@ pub(crate) struct Core {
     durable: AtomicU64,
     log_offset: AtomicU64,
     commit_ms: AtomicU64,
+    /// The commit clock as opening found it.
+    pub(crate) recovered_ms: Option<u64>,
     pub(crate) next_spare: AtomicU64,
     own_threads: Mutex<Vec<ThreadId>>,
 }
@@ -81,6 +83,7 @@ pub(crate) struct Birth {
     pub(crate) pins: Arc<Pins>,
     pub(crate) stage: Stage,
     pub(crate) commit_ms: u64,
+    pub(crate) recovered_ms: Option<u64>,
     pub(crate) log_offset: u64,
     pub(crate) next_spare: u64,
 }
@@ -114,6 +117,7 @@ impl Core {
             durable: AtomicU64::new(last),
             log_offset: AtomicU64::new(birth.log_offset),
             commit_ms: AtomicU64::new(birth.commit_ms),
+            recovered_ms: birth.recovered_ms,
             next_spare: AtomicU64::new(birth.next_spare),
             own_threads: Mutex::default(),
         }

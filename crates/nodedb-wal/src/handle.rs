@@ -38,6 +38,7 @@ pub(crate) struct Parts {
     pub(crate) ready: VecDeque<Spare>,
     pub(crate) next_spare: u64,
     pub(crate) commit_ms: u64,
+    pub(crate) recovered_ms: Option<u64>,
     pub(crate) last: Option<Lsn>,
     pub(crate) lock: Box<dyn FileLock>,
 }
@@ -92,6 +93,7 @@ impl Handle {
             pins: Arc::new(Pins::open(env, dir, log_id)?),
             stage,
             commit_ms: parts.commit_ms,
+            recovered_ms: parts.recovered_ms,
             log_offset,
             next_spare: parts.next_spare,
         }));

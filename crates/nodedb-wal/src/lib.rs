@@ -116,6 +116,7 @@ mod tail;
 mod truncation;
 mod turns;
 mod wal;
+mod wanted;
 mod watch;
 mod word;
 
@@ -134,4 +135,5 @@ pub use stage::AppendClass;
 pub use tail::{Next, Tail, TailError};
 pub use truncation::{Hold, Truncated, TruncationPlan};
 pub use wal::{LogHealth, Wal};
+pub use wanted::Wanted;
 pub use watch::{Past, Watch};

@@ -3,7 +3,7 @@
 use crate::{
     AppendClass, AppendError, Control, DurabilityListener, DurableFuture, Hold, LogOptions,
     ReadError, ReadLimit, Reader, Record, RecoveryReport, RetentionPin, SegmentInfo, Truncated,
-    TruncationPlan, WaitError, WalError,
+    TruncationPlan, WaitError, WalError, Wanted,
     commit::{Goal, Part},
     control::ControlFile,
     core::Core,
@@ -76,6 +76,7 @@ impl Wal {
             ready: VecDeque::new(),
             next_spare: 1,
             commit_ms,
+            recovered_ms: None,
             last: None,
             lock,
         };
@@ -108,6 +109,7 @@ impl Wal {
             ready: settled.ready,
             next_spare: settled.next_spare,
             commit_ms: settled.commit_ms,
+            recovered_ms: Some(survey.commit_ms()),
             last: report.last,
             lock,
         };
@@ -142,8 +144,8 @@ impl Wal {
     }
 
     /// Appends one atomic group as [`Wal::append`] does, but asks for nothing and wakes nobody. It is
-    /// written with the next pass, which [`Wal::commit`], [`Wal::flush`], [`Wal::request_sync`], a future or
-    /// another append asks for; until then it is lost with the process. For callers that stage several
+    /// written with the next pass, which [`Wal::commit`], [`Wal::flush`], [`Wal::request`], [`Wal::request_sync`], a
+    /// future or another append asks for; until then it is lost with the process. For callers that stage several
     /// groups and then commit the last, so that one write and one sync take them all.
     ///
     /// # Errors
@@ -214,6 +216,11 @@ impl Wal {
         self.core().request_sync(up_to);
     }
 
+    /// Asks for what is wanted of staged records, all at once; returns at once.
+    pub fn request(&self, wanted: Wanted) {
+        self.core().request(wanted);
+    }
+
     /// Makes a record durable and answers the durable position, which may be higher: for callers that
     /// block. If nobody writes, this thread itself writes and syncs everything staged, and others follow
     /// it; no other thread has to wake up first. `deadline` is a value of the clock's `now`.
@@ -282,6 +289,13 @@ impl Wal {
     /// appended after this call commits at this time or later.
     pub fn commit_time_ms(&self) -> u64 {
         self.core().commit_ms()
+    }
+
+    /// What the commit clock showed when the log was last written to before this open, in milliseconds
+    /// since 1970; `None` of a log that this handle has made. How far it is from
+    /// [`Wal::commit_time_ms`] tells how much time has passed, or that somebody has set the wall clock.
+    pub fn recovered_commit_time_ms(&self) -> Option<u64> {
+        self.core().recovered_ms
     }
 
     /// Byte position of the end of the log since its creation, headers and padding included.

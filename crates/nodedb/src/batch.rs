@@ -128,7 +128,7 @@ fn change(
     }
     let Admitted { value, vectors, fields, bytes } = inner.admit(definition, &key, value)?;
     let bytes = bytes + key.len();
-    Ok((Change::Put { key, value, vectors, fields }, bytes))
+    Ok((Change::Put { key, value, expires: None, vectors, fields }, bytes))
 }
 
 fn answer(

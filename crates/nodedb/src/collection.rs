@@ -123,7 +123,7 @@ impl Collection {
         let admitted = self.inner().admit(&self.definition, &key, value)?;
         let vshard = self.vshard(&key);
         let Admitted { value, vectors, fields, .. } = admitted;
-        let change = Change::Put { key, value, vectors, fields };
+        let change = Change::Put { key, value, expires: None, vectors, fields };
         self.write(vshard, change, options, |stamp, version| {
             let stamp = stamp.ok_or_else(|| Error::internal("a put wrote nothing"))?;
             Ok(Written { lsn: stamp.lsn, version: version(stamp) })

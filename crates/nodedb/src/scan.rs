@@ -25,6 +25,8 @@ pub struct Scan {
     prefix: Bytes,
     keys: KeyRange,
     direction: Direction,
+    /// The time that expiry is judged by, the same for all pages.
+    now_ms: u64,
     partitions: Vec<Partition>,
     left: usize,
     last: Option<Bytes>,
@@ -84,6 +86,7 @@ impl Collection {
             prefix: Bytes::from(options.prefix),
             keys: options.range,
             direction: options.direction,
+            now_ms: inner.data.commit_ms(),
             partitions,
             left: options.limit.unwrap_or(usize::MAX),
             last: cursor,
@@ -134,6 +137,7 @@ impl Scan {
             direction: self.direction,
             filter: self.filter.as_ref(),
             lsn: snapshot.lsn(),
+            now_ms: self.now_ms,
             rows: PAGE_ROWS.min(self.left),
         };
         // All partitions that ran dry read at the same time.
@@ -200,6 +204,7 @@ struct PageRequest<'a> {
     direction: Direction,
     filter: Option<&'a Arc<Filter>>,
     lsn: nodedb_types::Lsn,
+    now_ms: u64,
     rows: usize,
 }
 
@@ -229,6 +234,7 @@ impl Partition {
             bytes: PAGE_BYTES,
             filter: request.filter.map(Arc::clone),
             snapshot: request.lsn,
+            now_ms: Some(request.now_ms),
         });
         request.collection.send(self.vshard, op, |outcome| {
             let Outcome::Page(page) = outcome else {

@@ -172,6 +172,7 @@ impl Inner {
             let state = if fault.stopped { "stopped" } else { "failing" };
             reasons.push(format!("archiving is {state}: {}", fault.message));
         }
+        reasons.extend(self.data.expiry_halted());
         reasons.extend(self.tasks.failed().iter().map(ToString::to_string));
         if reasons.is_empty() { Health::Ok } else { Health::Degraded { reasons } }
     }

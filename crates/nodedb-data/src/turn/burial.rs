@@ -9,6 +9,8 @@ impl Core {
     /// is being logged, or is, ends the process, since its part here can no more be applied (protocol
     /// rule P4).
     pub(crate) fn bury(&mut self) {
+        // What the turn had logged before it panicked; its callers wait.
+        self.asks.ask();
         let died = DataError::CoreDied { core: self.id };
         for (id, mut vshard) in std::mem::take(&mut self.vshards) {
             self.shared.board.set_failure(id, Some(died.to_string()));

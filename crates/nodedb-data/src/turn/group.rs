@@ -154,8 +154,8 @@ impl Core {
     /// When a position may be shown, having asked for its sync: the parts of the group park its answer
     /// without knowing whether anybody else asks.
     fn soon_durable(&self, seen: Option<Lsn>) -> Until {
-        if let Some(seen) = seen.filter(|seen| self.shared.wal.durable() < Some(*seen)) {
-            self.shared.wal.request_sync(seen);
+        if let Some(seen) = seen {
+            self.asks.sync(seen);
         }
         Until::durable(seen)
     }

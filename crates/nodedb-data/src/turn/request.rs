@@ -15,6 +15,10 @@ impl Core {
     /// Serves a request whose vshard is not paused.
     pub(crate) fn serve_op(&mut self, caller: Caller, op: Op) {
         let tenant = caller.tenant;
+        if matches!(op, Op::Scan(_) | Op::Search(_) | Op::CrdtExport { .. }) {
+            // It takes long, and the disk need not wait for it.
+            self.asks.ask();
+        }
         let key = |collection, key| CrdtKey { tenant, collection, key };
         match op {
             Op::Write(write) => self.write(caller, write),

@@ -110,13 +110,14 @@ impl Core {
         Ok(last)
     }
 
-    /// Appends records as one atomic group. On failure nothing was logged, ever.
+    /// Gives records their place in the log as one atomic group; the turn asks for them at its end. On
+    /// failure nothing was logged, ever.
     pub(crate) fn append(
         &self,
         records: &[Record<'_>],
         durability: Durability,
     ) -> Result<LsnRange, DataError> {
-        Ok(self.shared.wal.append(records, durability, AppendClass::User)?)
+        Ok(self.asks.stage(records, durability, AppendClass::User)?)
     }
 }
 

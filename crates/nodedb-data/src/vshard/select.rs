@@ -59,6 +59,7 @@ impl Scan {
             direction: self.direction,
             after: self.after.clone(),
             limit_bytes: self.bytes,
+            now_ms: self.now_ms,
             ..ScanRange::all(tenant, self.collection)
         }
     }

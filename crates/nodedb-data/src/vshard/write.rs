@@ -43,13 +43,13 @@ impl Vshard {
                 catalog.apply(Lsn::FIRST, &change);
                 return Ok(Draft { redo: Some(Redo::Catalog(change)) });
             }
-            Change::Put { key, value, vectors, fields } => {
+            Change::Put { key, value, expires, vectors, fields } => {
                 let schema = self.collection(tenant, collection)?;
                 check_put(schema, &vectors)?;
                 self.check_expect(tenant, collection, &key, expect)?;
                 let fields = self.field_changes(schema, &key, Some(fields), &mut overlay.fields)?;
                 overlay.keys.insert((collection, key.clone()), true);
-                Some(Redo::Put { collection, key, value, vectors, expires: None, fields })
+                Some(Redo::Put { collection, key, value, vectors, expires, fields })
             }
             Change::Delete { key } => {
                 self.collection(tenant, collection)?;

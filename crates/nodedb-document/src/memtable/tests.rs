@@ -9,6 +9,7 @@ fn lsn(value: u64) -> Lsn {
 fn version(at: u64, value: Option<&'static str>) -> Version {
     Version {
         stamp: Stamp { epoch: LogEpoch::new(1), lsn: lsn(at) },
+        expires: None,
         value: value.map(|text| Bytes::from_static(text.as_bytes())),
     }
 }

@@ -36,11 +36,20 @@ pub fn stamp(value: u64) -> Stamp {
 pub struct TestLog {
     durable: AtomicU64,
     limit: AtomicU64,
+    commit_ms: AtomicU64,
 }
 
 impl TestLog {
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { durable: AtomicU64::new(0), limit: AtomicU64::new(u64::MAX) })
+        Arc::new(Self {
+            durable: AtomicU64::new(0),
+            limit: AtomicU64::new(u64::MAX),
+            commit_ms: AtomicU64::new(0),
+        })
+    }
+
+    pub fn set_commit_ms(&self, value: u64) {
+        self.commit_ms.store(value, Ordering::SeqCst);
     }
 
     pub fn set_durable(&self, value: u64) {
@@ -55,6 +64,10 @@ impl TestLog {
 impl DurableLog for TestLog {
     fn durable(&self) -> Option<Lsn> {
         Lsn::from_u64(self.durable.load(Ordering::SeqCst))
+    }
+
+    fn commit_ms(&self) -> u64 {
+        self.commit_ms.load(Ordering::SeqCst)
     }
 
     fn wait_durable(&self, lsn: Lsn) -> Result<(), NotDurable> {
@@ -124,12 +137,22 @@ pub fn place(key: &str) -> Place<'_> {
 }
 
 pub fn put(engine: &mut DocumentEngine, at: u64, key: &str, value: &str) {
+    put_until(engine, at, (key, value), None);
+}
+
+/// A put that expires at a time of the commit clock.
+pub fn put_until(
+    engine: &mut DocumentEngine,
+    at: u64,
+    (key, value): (&str, &str),
+    expires: Option<u64>,
+) {
     let redo = Redo::Put {
         collection: NOTES,
         key: Bytes::copy_from_slice(key.as_bytes()),
         value: Bytes::copy_from_slice(value.as_bytes()),
         vectors: Vec::new(),
-        expires: None,
+        expires,
         fields: Vec::new(),
     };
     engine.apply(stamp(at), TENANT, &redo);

@@ -45,6 +45,17 @@ impl Segment {
         k: usize,
     ) -> Result<Vec<Hit>, SegmentError> {
         check_vector(self.spec.dimensions, self.spec.metric, vector)?;
+        Ok(self.scan(vector, k, |slot| !dead.contains(slot)))
+    }
+
+    /// The `k` nearest to a checked vector of all that `accept` takes. It is asked for those slots alone
+    /// that are nearer than what was found before.
+    pub(super) fn scan(
+        &self,
+        vector: &[f32],
+        k: usize,
+        mut accept: impl FnMut(u32) -> bool,
+    ) -> Vec<Hit> {
         let probe = Probe::new(self.spec.metric, vector);
         let mut nearest = Nearest::new(k, self.rows.len());
         let mut distances = [0.0; BLOCK_ROWS];
@@ -55,13 +66,14 @@ impl Segment {
             let distances = distances.get_mut(..count).unwrap_or_default();
             probe.distances(rows, norms.next().unwrap_or_default(), distances);
             for distance in distances {
-                if !dead.contains(slot) {
-                    nearest.show(Hit { slot, distance: *distance });
+                let hit = Hit { slot, distance: *distance };
+                if nearest.takes(hit) && accept(slot) {
+                    nearest.show(hit);
                 }
                 slot += 1;
             }
         }
         assert_eq!(slot, self.len(), "every row was measured");
-        Ok(nearest.finish())
+        nearest.finish()
     }
 }

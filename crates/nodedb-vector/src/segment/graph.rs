@@ -1,11 +1,8 @@
 //! The port of approximate indexes: what a library must do to stand behind a segment.
 
-use super::{error::SegmentError, header::Checked, spec::SegmentSpec};
+use super::{error::SegmentError, filter::Filter, header::Checked, spec::SegmentSpec};
 use nodedb_engine::EngineError;
 use std::fmt::Debug;
-
-/// A filter on slots, called while the graph is walked.
-pub(crate) type Accept<'a> = dyn FnMut(u32) -> bool + 'a;
 
 /// What a builder of graphs knows of all rows before the first comes.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -37,11 +34,12 @@ pub(super) trait VectorIndex: Sized + Send + Sync + Debug {
     /// Opens what a builder saved, in place: `checked` is kept, none of it is copied.
     fn view(checked: &Checked) -> Result<Self, EngineError>;
 
-    /// Slots near the vector, in no order. One search at a time: a second one is `Busy`.
+    /// Slots near the vector that the filter takes, in no order. One search at a time: a second one is
+    /// `Busy`.
     fn search(
         &self,
         question: Question<'_>,
-        accept: Option<&mut Accept<'_>>,
+        filter: Option<&Filter<'_, '_>>,
     ) -> Result<Vec<u32>, SegmentError>;
 
     /// Bytes of the heap.

@@ -44,6 +44,12 @@ impl Nearest {
         Self { k, hits: BinaryHeap::with_capacity(k) }
     }
 
+    /// Whether a hit is among the k nearest so far.
+    #[inline]
+    pub(super) fn takes(&self, hit: Hit) -> bool {
+        self.hits.len() < self.k || self.hits.peek().is_some_and(|farthest| hit < *farthest)
+    }
+
     #[inline]
     pub(super) fn show(&mut self, hit: Hit) {
         if self.hits.len() < self.k {

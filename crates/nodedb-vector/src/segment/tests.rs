@@ -1,6 +1,6 @@
 //! Segments as their owner uses them, over copies of their files.
 
-use super::*;
+use super::{slot::position, *};
 use nodedb_engine::{Metric, VectorStorage};
 use nodedb_types::{IndexId, LogEpoch, Lsn};
 use roaring::RoaringBitmap;
@@ -58,6 +58,11 @@ pub(super) fn vectors(count: usize, dimensions: usize, seed: u64) -> Vec<Vec<f32
     (0..count).map(|_| (0..dimensions).map(|_| number()).collect()).collect()
 }
 
+/// What the graph alone finds, however few the rows are.
+pub(super) fn walk(segment: &Segment, query: SegmentQuery<'_>) -> Vec<Hit> {
+    segment.walk(query, None).expect("walked").expect("no filter")
+}
+
 pub(super) fn query(vector: &[f32], k: usize, ef: usize) -> SegmentQuery<'_> {
     SegmentQuery { vector, k, ef }
 }
@@ -74,7 +79,7 @@ fn rows_are_found_by_slot_by_key_and_by_vector() {
                 assert_eq!(segment.stamp(slot), stamp(slot));
                 assert_eq!(segment.vector(slot), &**vector);
                 assert_eq!(segment.find(&key(slot)), Some(slot));
-                let hits = segment.search(query(vector, 3, 64), None).expect("found");
+                let hits = walk(&segment, query(vector, 3, 64));
                 let exact =
                     segment.exact_except(vector, &RoaringBitmap::new(), 3).expect("scanned");
                 assert_eq!(hits[0], exact[0], "{metric:?} {storage:?} {slot}");
@@ -110,31 +115,11 @@ fn a_graph_is_built_in_slices_and_says_how_far_it_is() {
     assert_eq!((bytes.rows, bytes.vectors), (whole.rows, whole.vectors));
 }
 
-#[test]
-fn a_filter_decides_and_its_panic_is_an_answer() {
-    let rows = vectors(200, 8, 3);
-    let segment = segment(spec(8, Metric::Cosine, VectorStorage::Bf16), &rows);
-    let even: &mut Accept<'_> = &mut |slot| slot % 2 == 0;
-    let hits: Vec<Hit> = segment.search(query(&rows[5], 10, 64), Some(even)).expect("found");
-    assert!(hits.iter().all(|hit| hit.slot % 2 == 0));
-    let exact = segment.exact(&rows[5], (0..200).step_by(2), 10).expect("scanned");
-    assert_eq!(hits, exact);
-
-    let none = segment.search(query(&rows[5], 10, 64), Some(&mut |_| false)).expect("searched");
-    assert_eq!(none, []);
-
-    let mut asked = 0;
-    let mut panics = |_| {
-        asked += 1;
-        assert!(asked < 7, "the seventh row");
-        true
-    };
-    let error = segment.search(query(&rows[5], 10, 64), Some(&mut panics)).expect_err("panics");
-    let message = "the seventh row".to_owned();
-    assert_eq!(error, SegmentError::FilterPanicked { message });
-    assert_eq!(asked, 7, "not asked again");
-    segment.search(query(&rows[5], 10, 64), None).expect("searches as before");
-}
-
 mod damage;
+mod extremes;
 mod files;
+mod filters;
+mod measure;
+mod recall;
+mod soak;
+mod words;

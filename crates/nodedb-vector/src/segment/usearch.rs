@@ -4,7 +4,7 @@
 use super::{
     error::SegmentError,
     filter::Filter,
-    graph::{Accept, Question, Shape, VectorIndex, VectorIndexBuilder},
+    graph::{Question, Shape, VectorIndex, VectorIndexBuilder},
     header::Checked,
     scale::Scale,
     slot::position,
@@ -75,7 +75,7 @@ impl VectorIndex for UsearchGraph {
     fn search(
         &self,
         question: Question<'_>,
-        accept: Option<&mut Accept<'_>>,
+        filter: Option<&Filter<'_, '_>>,
     ) -> Result<Vec<u32>, SegmentError> {
         let Some(view) = &self.view else {
             return Ok(Vec::new());
@@ -87,8 +87,10 @@ impl VectorIndex for UsearchGraph {
                 return Err(failed("searching")("it panicked before"));
             }
         };
-        let filter = accept.map(Filter::new);
-        let ask = |slot: u64| filter.as_ref().is_none_or(|filter| filter.ask(slot));
+        // Never false: the library was given slots.
+        let number = |key: u64| u32::try_from(key);
+        let ask =
+            |key: u64| filter.zip(number(key).ok()).is_some_and(|(filter, slot)| filter.ask(slot));
         let predicate = filter.is_some().then_some(&ask as &dyn Fn(u64) -> bool);
         let Question { vector, wanted, ef } = question;
         let found = match self.scale.storage() {
@@ -99,9 +101,6 @@ impl VectorIndex for UsearchGraph {
                 view.search(&self.scale.query(vector), wanted, ef, predicate)
             }
         };
-        if let Some(filter) = filter {
-            filter.finish()?;
-        }
         let found = found.map_err(|error| failed("searching")(&error))?;
         found.keys.iter().map(|key| slot(*key)).collect()
     }

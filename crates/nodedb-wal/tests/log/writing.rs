@@ -316,6 +316,7 @@ fn the_commit_clock_never_goes_back() {
     nodedb_env::Files::create_dir(&disk, dir()).expect("empty disk");
     let options = LogOptions { sync_point_idle: Duration::from_hours(1), ..options() };
     let wal = Wal::create(&env, dir(), options.clone()).expect("empty directory");
+    assert_eq!(wal.recovered_commit_time_ms(), None);
     clock.set_unix_ms(2_000_000_000_000);
     let commit = |wal: &Wal| {
         let records: [Record<'_>; 1] = [record(b"x")];
@@ -331,6 +332,11 @@ fn the_commit_clock_never_goes_back() {
     let (wal, _) = Wal::open(&env, dir(), options).expect("sound");
     assert_eq!(wal.commit_time_ms(), 2_000_000_000_000);
     assert_eq!(commit(&wal), 2_000_000_000_000);
+    clock.set_unix_ms(3_000_000_000_000);
+    drop(wal);
+    let (wal, _) = Wal::open(&env, dir(), LogOptions::default()).expect("sound");
+    assert_eq!(wal.recovered_commit_time_ms(), Some(2_000_000_000_000));
+    assert_eq!(wal.commit_time_ms(), 3_000_000_000_000);
 }
 
 #[test]

@@ -5,13 +5,13 @@ use super::*;
 use nodedb_env::RealFiles;
 use std::fs;
 
-fn write(dir: &Path, bytes: &SegmentBytes) {
+pub(super) fn write(dir: &Path, bytes: &SegmentBytes) {
     fs::write(dir.join("rows"), &bytes.rows).expect("written");
     fs::write(dir.join("vectors"), &bytes.vectors).expect("written");
     fs::write(dir.join("graph"), &bytes.graph).expect("written");
 }
 
-fn open(dir: &Path, spec: SegmentSpec) -> Result<Segment, EngineError> {
+pub(super) fn open(dir: &Path, spec: SegmentSpec) -> Result<Segment, EngineError> {
     let file = |name: &str| SegmentFile::open(&RealFiles, &dir.join(name));
     Segment::open(SegmentParts {
         spec,
@@ -33,8 +33,7 @@ fn mapped_files_answer_as_copies_do_and_may_be_unlinked() {
     let copied = Segment::open(parts(spec, &bytes)).expect("opened");
     assert_eq!(mapped.spec(), &spec);
     for vector in &rows {
-        let [a, b] =
-            [&mapped, &copied].map(|s| s.search(query(vector, 5, 64), None).expect("found"));
+        let [a, b] = [&mapped, &copied].map(|s| walk(s, query(vector, 5, 64)));
         assert_eq!(a, b);
     }
     let files = bytes.rows.len() + bytes.vectors.len() + bytes.graph.len();

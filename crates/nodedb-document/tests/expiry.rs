@@ -1,0 +1,152 @@
+//! Expiry (protocol rule P7): what has expired is hidden at once, and nothing below it comes back.
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
+#[expect(dead_code, reason = "shared with tests that use more of it")]
+mod world;
+
+use nodedb_document::{DocumentEngine, Expiring, Place, ReadAt, ScanRange};
+use nodedb_types::TenantId;
+use world::{Bench, compact, delete, get, lsn, place, put, put_until, scan, whole};
+
+const LATEST: ReadAt = ReadAt::Latest;
+
+fn keys(entries: &[Expiring]) -> Vec<(u64, &str)> {
+    let key =
+        |entry: &Expiring| str::from_utf8(&entry.key).expect("text").to_owned().leak() as &str;
+    entries.iter().map(|entry| (entry.time_ms, key(entry))).collect()
+}
+
+fn due(engine: &DocumentEngine, until: u64) -> Vec<Expiring> {
+    engine.expiring(until, 100).expect("readable")
+}
+
+#[test]
+fn a_row_is_gone_from_the_millisecond_of_its_expiry_on() {
+    for bench in [Bench::new(), Bench::plain()] {
+        let mut engine = bench.create();
+        put_until(&mut engine, 1, ("a", "1"), Some(100));
+        put(&mut engine, 2, "b", "2");
+        for flushed in [false, true] {
+            if flushed {
+                bench.flush(&mut engine, 2);
+            }
+            bench.log.set_commit_ms(99);
+            assert_eq!(scan(&engine, LATEST), "a=1 b=2");
+            let stored = engine.get(&place("a"), LATEST).expect("readable").expect("there");
+            assert_eq!(stored.expires, Some(100));
+            bench.log.set_commit_ms(100);
+            assert_eq!(scan(&engine, LATEST), "b=2");
+            assert_eq!(scan(&engine, ReadAt::Snapshot(lsn(2))), "b=2");
+            assert_eq!(get(&engine, "a", LATEST), None);
+            assert!(engine.stored(&place("a"), LATEST).expect("readable").is_some());
+        }
+    }
+}
+
+#[test]
+fn all_pages_of_a_scan_judge_by_one_time() {
+    let bench = Bench::new();
+    let mut engine = bench.create();
+    for (at, key) in [(1, "a"), (2, "b"), (3, "c")] {
+        put_until(&mut engine, at, (key, "x"), Some(100));
+    }
+    let mut range = ScanRange { limit_rows: 1, now_ms: Some(99), ..whole() };
+    let first = engine.scan(&range, LATEST).expect("readable");
+    bench.log.set_commit_ms(100);
+    range.after = first.next;
+    assert_eq!(engine.scan(&range, LATEST).expect("readable").rows.len(), 1);
+    range.now_ms = None;
+    assert_eq!(engine.scan(&range, LATEST).expect("readable").rows, []);
+}
+
+/// A flush or a merge that left the expired version out would show the one below it again.
+#[test]
+fn the_version_below_an_expired_one_never_comes_back() {
+    for bench in [Bench::new(), Bench::plain()] {
+        let mut engine = bench.create();
+        put(&mut engine, 1, "a", "below");
+        bench.flush(&mut engine, 1);
+        put_until(&mut engine, 2, ("a", "above"), Some(100));
+        bench.log.set_commit_ms(200);
+        assert_eq!(get(&engine, "a", LATEST), None);
+        for at in 3..12 {
+            bench.flush(&mut engine, at - 1);
+            put(&mut engine, at, "other", "x");
+            compact(&mut engine);
+            assert_eq!(scan(&engine, LATEST), "other=x", "after flush {at}");
+        }
+        drop(engine);
+        let engine = bench.load().expect("loaded");
+        assert_eq!(get(&engine, "a", LATEST), None);
+    }
+}
+
+#[test]
+fn the_list_of_times_finds_what_has_expired_in_its_order() {
+    for bench in [Bench::new(), Bench::plain()] {
+        let mut engine = bench.create();
+        put_until(&mut engine, 1, ("late", "1"), Some(300));
+        put_until(&mut engine, 2, ("soon", "1"), Some(100));
+        bench.flush(&mut engine, 2);
+        put_until(&mut engine, 3, ("next", "1"), Some(200));
+        put(&mut engine, 4, "never", "1");
+        assert_eq!(keys(&due(&engine, 99)), []);
+        assert_eq!(keys(&due(&engine, 200)), [(100, "soon"), (200, "next")]);
+        assert_eq!(keys(&due(&engine, u64::MAX)), [(100, "soon"), (200, "next"), (300, "late")]);
+        assert_eq!(keys(&engine.expiring(u64::MAX, 1).expect("readable")), [(100, "soon")]);
+        // The list is nobody's data.
+        for tenant in [TenantId::SYSTEM, TenantId::new(2)] {
+            let range = ScanRange { tenant, ..whole() };
+            assert_eq!(engine.scan(&range, LATEST).expect("readable").rows, []);
+        }
+    }
+}
+
+#[test]
+fn an_entry_that_a_later_write_has_left_behind_deletes_nothing() {
+    let bench = Bench::new();
+    let mut engine = bench.create();
+    put_until(&mut engine, 1, ("kept", "1"), Some(100));
+    put_until(&mut engine, 2, ("later", "1"), Some(100));
+    put_until(&mut engine, 3, ("gone", "1"), Some(100));
+    put_until(&mut engine, 4, ("due", "1"), Some(100));
+    bench.flush(&mut engine, 4);
+    put(&mut engine, 5, "kept", "2");
+    put_until(&mut engine, 6, ("later", "2"), Some(500));
+    delete(&mut engine, 7, "gone");
+    let entries = due(&engine, 100);
+    let of = |entry: &Expiring| engine.expiring_document(entry).expect("readable").is_some();
+    let deletes: Vec<_> = entries.iter().filter(|entry| of(entry)).cloned().collect();
+    assert_eq!(keys(&deletes), [(100, "due")]);
+    assert_eq!(entries.len(), 4);
+}
+
+#[test]
+fn a_forgotten_entry_stays_forgotten_once_flushed_and_comes_back_only_by_replay() {
+    for bench in [Bench::new(), Bench::plain()] {
+        let mut engine = bench.create();
+        put_until(&mut engine, 1, ("a", "1"), Some(100));
+        bench.flush(&mut engine, 1);
+        for entry in due(&engine, 100) {
+            engine.forget_expiring(&entry);
+        }
+        assert_eq!(due(&engine, u64::MAX), []);
+        drop(engine);
+        // Not logged and not flushed: seen again.
+        let mut engine = bench.load().expect("loaded");
+        let entries = due(&engine, 100);
+        assert_eq!(keys(&entries), [(100, "a")]);
+        delete(&mut engine, 2, "a");
+        engine.forget_expiring(&entries[0]);
+        // Written again with the same time: a new entry.
+        put_until(&mut engine, 3, ("a", "2"), Some(100));
+        assert_eq!(keys(&due(&engine, 100)), [(100, "a")]);
+        engine.forget_expiring(&entries[0]);
+        bench.flush(&mut engine, 3);
+        drop(engine);
+        let engine = bench.load().expect("loaded");
+        assert_eq!(due(&engine, u64::MAX), []);
+        let at = Place { tenant: world::TENANT, collection: world::NOTES, key: b"a" };
+        assert!(engine.stored(&at, LATEST).expect("readable").is_some());
+    }
+}

@@ -1,0 +1,33 @@
+//! How much of the truth a segment finds, on embeddings of real text.
+
+use super::{words::words, *};
+
+const ROWS: usize = 4_000;
+const EF: usize = 64;
+
+#[test]
+fn ten_nearest_are_found_and_every_vector_finds_itself() {
+    let data = words(ROWS);
+    for storage in STORAGES {
+        let segment = segment(spec(384, Metric::Cosine, storage), &data.rows);
+        let none = RoaringBitmap::new();
+        let (mut right, mut all) = (0, 0);
+        for vector in &data.queries {
+            let exact = segment.exact_except(vector, &none, 10).expect("scanned");
+            let found = segment.search(query(vector, 10, EF), None).expect("found");
+            assert_eq!(found.len(), 10);
+            right += exact.iter().filter(|hit| found.contains(hit)).count();
+            all += exact.len();
+        }
+        assert!(right * 100 >= all * 98, "{storage:?}: {right} of {all}");
+
+        let mut lost: Vec<u32> = Vec::new();
+        for (slot, vector) in (0..).zip(&data.rows) {
+            let found = segment.search(query(vector, 10, EF), None).expect("found");
+            if found.iter().all(|hit| hit.slot != slot) {
+                lost.push(slot);
+            }
+        }
+        assert!(lost.is_empty(), "{storage:?}: {lost:?}");
+    }
+}
