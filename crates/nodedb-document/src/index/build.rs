@@ -69,6 +69,11 @@ impl DocumentEngine {
         value: &[u8],
         pass_over: impl Fn(&[u8]) -> bool,
     ) -> Result<Option<Bytes>, DocumentError> {
+        if self.dropped.indexes.contains(&index)
+            || self.dropped.collections.contains(&place.collection)
+        {
+            return Ok(None);
+        }
         let mut head = field_prefix(place.tenant, place.collection, index);
         head.extend_from_slice(value);
         let length = head.len();
