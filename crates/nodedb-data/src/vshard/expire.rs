@@ -20,10 +20,7 @@ impl Vshard {
         };
         let stored = self.engines.documents.expiring_document(entry);
         let stored = stored.map_err(DataError::document(self.id))?;
-        match stored {
-            None => Ok(None),
-            Some(_) => self.delete_expired(schema, &entry.key),
-        }
+        stored.map(|stored| self.delete_stored(schema, &entry.key, &stored)).transpose()
     }
 
     /// Takes entries off the list that are done with, and notes when the next is due.

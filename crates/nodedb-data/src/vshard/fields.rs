@@ -123,16 +123,30 @@ impl Vshard {
         let Some(stored) = self.stored(&place)? else {
             return Ok(None);
         };
-        let before = self.fields_of(schema, &stored)?;
-        let gone = |value: &FieldValue| FieldValue { index: value.index, value: None };
-        let after: Vec<_> = before.iter().map(gone).collect();
-        Ok(Some(Redo::Delete {
+        self.delete_stored(schema, key, &stored).map(Some)
+    }
+
+    /// The delete of a document that is not a CRDT document, with everything that indexes hold of it.
+    pub(super) fn delete_stored(
+        &self,
+        schema: &Collection,
+        key: &Bytes,
+        stored: &Stored,
+    ) -> Result<Redo, DataError> {
+        let mut fields = Vec::new();
+        if !schema.fields.is_empty() {
+            let before = self.fields_of(schema, stored)?;
+            let gone = |value: &FieldValue| FieldValue { index: value.index, value: None };
+            let after: Vec<_> = before.iter().map(gone).collect();
+            fields = changes(&before, &after);
+        }
+        Ok(Redo::Delete {
             collection: schema.id,
             key: key.clone(),
             vectors: schema.vectors.iter().map(|index| index.id).collect(),
-            fields: changes(&before, &after),
+            fields,
             crdt: None,
-        }))
+        })
     }
 
     /// The field indexes that have everything as of a position.

@@ -62,9 +62,10 @@ impl DocumentEngine {
             return Ok(None);
         };
         let mut keys = Vec::new();
+        let mut judge = Judge::new(self.log(), selection.range.now_ms);
         for key in window.keys {
-            let place = selection.place(&key);
-            if let Some(stored) = self.get_by(&place, at, selection.range.now_ms)?
+            let stored = self.stored(&selection.place(&key), at)?;
+            if let Some(stored) = stored.filter(|stored| !judge.has_expired(stored))
                 && selection.filter.matches(&stored.value)?
             {
                 keys.push(key);
@@ -97,9 +98,10 @@ impl DocumentEngine {
         let mut page = ScanPage { rows: Vec::new(), next: None };
         let mut bytes = 0_usize;
         let mut keys = window.keys.iter().peekable();
+        let mut judge = Judge::new(self.log(), selection.range.now_ms);
         while let Some(key) = keys.next() {
-            let place = selection.place(key);
-            if let Some(stored) = self.get_by(&place, at, selection.range.now_ms)? {
+            let stored = self.stored(&selection.place(key), at)?;
+            if let Some(stored) = stored.filter(|stored| !judge.has_expired(stored)) {
                 bytes = bytes.saturating_add(key.len() + stored.value.len());
                 if selection.filter.matches(&stored.value)? {
                     page.rows.push((key.clone(), stored));
