@@ -1,7 +1,7 @@
 //! Flushes: begun on the core, done by the maintenance thread, ended on the core.
 
 use crate::{
-    DataError, Outcome, core::Core, engines::FrozenEngine, flushes::Settled, maintenance::Done,
+    DataError, Outcome, core::Core, desk::Done, engines::FrozenEngine, flushes::Settled,
     task::Caller, vshard::Vshard,
 };
 use nodedb_document::TableSnapshot;
@@ -124,10 +124,8 @@ impl Core {
 }
 
 impl Vshard {
-    /// Freezes the engines whose flush is due: somebody waits for it, or the vshard is full.
+    /// Freezes the engines whose flush is due: somebody waits for it, or the engine is full.
     fn freeze_due(&mut self, memtable_bytes: usize) -> Vec<FrozenEngine> {
-        let bytes = self.engines.dirty().map_or(0, |dirty| dirty.bytes);
-        let full = bytes >= memtable_bytes;
         let barrier = self.flushes.barrier();
         // At or above everything applied here, and at or below what will be durable: the barrier is.
         let Some(watermark) = self.applied.max(barrier) else {
@@ -138,7 +136,8 @@ impl Vshard {
             let Some(dirty) = self.engines.dirty_of(kind) else {
                 continue;
             };
-            let due = full || Some(dirty.oldest) <= barrier;
+            // By its own bytes: the flush of one engine does nothing for the memory of another.
+            let due = dirty.bytes >= memtable_bytes || Some(dirty.oldest) <= barrier;
             if due
                 && self.flushes.may_begin(kind)
                 && let Some(engine) = self.engines.freeze(kind, watermark)

@@ -19,8 +19,9 @@ impl Core {
             return self.fail_unknown(caller);
         };
         let durability = write.durability;
-        let prepared = vshard
-            .admit(&self.options)
+        let prepared = self
+            .admit_write()
+            .and_then(|()| vshard.admit(&self.options))
             .and_then(|()| vshard.prepare(caller.tenant, write, &mut Overlay::default()));
         let redo = match prepared {
             Ok(Draft { redo: Some(redo) }) => redo,
@@ -49,6 +50,9 @@ impl Core {
         durability: Durability,
     ) {
         let limit = self.shared.wal.group_bytes_max();
+        if let Err(error) = self.admit_write() {
+            return self.fail(caller.vshard, caller.reply, error);
+        }
         let Some(vshard) = self.vshards.get_mut(&caller.vshard) else {
             return self.fail_unknown(caller);
         };
