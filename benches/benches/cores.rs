@@ -191,7 +191,13 @@ impl Contender for Cores {
         let call = |index: u64| {
             let key = format!("key:{:08}", index % KEYS).into();
             let value = self.value.clone().into();
-            let put = write(Change::Put { key, value, vectors: Vec::new() });
+            let put = write(Change::Put {
+                key,
+                value,
+                expires: None,
+                vectors: Vec::new(),
+                fields: Vec::new(),
+            });
             let vshard = VshardId::new(u16::try_from(index % u64::from(VSHARDS)).unwrap_or(0));
             let deadline = self.bed.env.clock.now() + PATIENCE;
             let tenant = TenantId::DEFAULT;

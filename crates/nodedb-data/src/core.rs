@@ -116,7 +116,7 @@ impl Core {
     fn serve_one(&mut self, envelope: TaskEnvelope) -> Option<TaskEnvelope> {
         let (caller, task) = task::open(envelope);
         match task {
-            Task::Op(op) => self.serve_op(caller, op),
+            Task::Op(op) => self.serve_op(caller, *op),
             Task::Once(both) => {
                 let (write, once) = *both;
                 self.write_once(caller, write, &once);

@@ -7,6 +7,7 @@ use crate::{
 use nodedb_document::{TableMaintenance, TableSnapshot};
 use nodedb_engine::{EngineError, EngineKind};
 use nodedb_types::VshardId;
+use nodedb_vector::{Rebuild, Rebuilt, VectorGarbage};
 use parking_lot::{Condvar, Mutex};
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -16,12 +17,16 @@ use std::{
 /// Images of a core that may wait.
 pub(crate) const IMAGES_MAX: usize = 64;
 
-/// Something to do. A vshard has at most one flush per engine and one merge here, so the queue is
-/// bounded by what a core can hand out.
+/// Something to do. A vshard has at most one flush per engine, one merge of tables, two rebuilds and
+/// the memory of as many flushes here, so the queue is bounded by what a core can hand out.
 #[derive(Debug)]
 pub(crate) enum Job {
     Persist(VshardId, FrozenEngine),
     Compact(VshardId, TableMaintenance),
+    /// A vector segment in the making. It is done step by step; what else waits goes in between.
+    Rebuild(VshardId, Rebuild),
+    /// Memory to be given back.
+    Free(VshardId, VectorGarbage),
     Image(ImageJob),
 }
 
@@ -30,6 +35,14 @@ pub(crate) enum Job {
 pub(crate) enum Done {
     Persisted(VshardId, EngineKind, Result<PersistedEngine, EngineError>),
     Compacted(VshardId, Result<Option<TableSnapshot>, EngineError>),
+    Rebuilt(VshardId, Result<Box<Rebuilt>, FailedRebuild>),
+}
+
+/// A rebuild that came to nothing.
+#[derive(Debug)]
+pub(crate) struct FailedRebuild {
+    pub(crate) number: u64,
+    pub(crate) error: EngineError,
 }
 
 /// What a core shares with its maintenance threads.
@@ -76,14 +89,17 @@ impl Desk {
 impl Job {
     pub(crate) const fn vshard(&self) -> VshardId {
         match self {
-            Self::Persist(vshard, _) | Self::Compact(vshard, _) => *vshard,
+            Self::Persist(vshard, _)
+            | Self::Compact(vshard, _)
+            | Self::Rebuild(vshard, _)
+            | Self::Free(vshard, _) => *vshard,
             Self::Image(image) => image.vshard,
         }
     }
 
     /// Merges come behind what somebody may wait for.
     const fn is_merge(&self) -> bool {
-        matches!(self, Self::Compact(..))
+        matches!(self, Self::Compact(..) | Self::Rebuild(..) | Self::Free(..))
     }
 }
 
@@ -152,7 +168,7 @@ mod tests {
         let request = Request {
             tenant: TenantId::DEFAULT,
             vshard: VshardId::new(vshard),
-            op: Task::Op(Op::Status),
+            op: Task::Op(Box::new(Op::Status)),
             deadline: Duration::MAX,
             priority: Priority::Foreground,
         };

@@ -126,6 +126,14 @@ impl Engines {
         }
     }
 
+    /// Whether an engine has something to flush beside what is dirty.
+    pub(crate) fn wants_flush(&self, kind: EngineKind) -> bool {
+        match kind {
+            EngineKind::Vectors => self.vectors.wants_flush(),
+            EngineKind::Documents | EngineKind::Catalog => false,
+        }
+    }
+
     /// The handle for merging the document tables on the maintenance thread.
     pub(crate) fn table_maintenance(&self) -> TableMaintenance {
         self.documents.maintenance()

@@ -1,5 +1,6 @@
 //! What can go wrong, by situation.
 
+use bytes::Bytes;
 use nodedb_bridge::TicketError;
 use nodedb_crdt::CrdtError;
 use nodedb_document::DocumentError;
@@ -126,6 +127,17 @@ pub enum DataError {
         /// Which write is there; `None` if there is no such key.
         found: Option<Stamp>,
     },
+    /// Another document has the same value in a unique index; nothing was done.
+    #[error(
+        "the value at `{path}` must be unique and `{}` has it already: change one of them",
+        String::from_utf8_lossy(key)
+    )]
+    NotUnique {
+        /// The indexed path.
+        path: String,
+        /// The key of the other document.
+        key: Bytes,
+    },
     /// The idempotency key stands for another request, or for another issue time; nothing was done.
     #[error("the idempotency key was used for another request: take a new key for a new request")]
     IdempotencyConflict,
@@ -242,6 +254,14 @@ pub enum DataError {
         /// The collection.
         collection: CollectionId,
     },
+    /// A record names a vector index that nobody created, or sets a vector of another length.
+    #[error("record {lsn} of the log has a vector that index {index} does not take")]
+    UnknownIndex {
+        /// Its position.
+        lsn: Lsn,
+        /// The index.
+        index: IndexId,
+    },
     /// A record is no redo.
     #[error("record {lsn} of the log cannot be decoded; restore from the archive")]
     Undecodable {
@@ -288,6 +308,7 @@ impl DataError {
             Self::TimedOut | Self::CloseTimedOut { .. } => ErrorKind::Timeout,
             Self::Unanswered(error) => error.kind(),
             Self::Conflict { .. } | Self::IdempotencyConflict => ErrorKind::Conflict,
+            Self::NotUnique { .. } => ErrorKind::AlreadyExists,
             Self::IdempotencyExpired { .. } => ErrorKind::IdempotencyExpired,
             Self::NoSuchCollection { .. } => ErrorKind::NotFound,
             Self::Catalog(error) => catalog_kind(error),
@@ -298,6 +319,7 @@ impl DataError {
             | Self::FloorAhead { .. }
             | Self::ForeignVshard { .. }
             | Self::UnknownCollection { .. }
+            | Self::UnknownIndex { .. }
             | Self::Undecodable { .. } => ErrorKind::Corrupt,
             Self::Document(source) => source.kind(),
             Self::Log(source) => source.kind(),
@@ -312,6 +334,7 @@ impl DataError {
         matches!(
             self,
             Self::Conflict { .. }
+                | Self::NotUnique { .. }
                 | Self::IdempotencyConflict
                 | Self::IdempotencyExpired { .. }
                 | Self::NoSuchCollection { .. }
@@ -342,6 +365,7 @@ impl DataError {
         move |error| match error {
             DocumentError::SnapshotExpired(expired) => Self::SnapshotExpired(expired),
             DocumentError::Engine(source) => Self::engine(vshard)(source),
+            DocumentError::NotUnique { path, key } => Self::NotUnique { path, key },
             other => Self::Document(Arc::new(other)),
         }
     }

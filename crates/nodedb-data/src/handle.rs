@@ -212,10 +212,10 @@ fn refused_wait(error: WaitError) -> DataError {
 /// Takes the digest of a write with an idempotency key, on the caller's thread: values may be large.
 fn once(tenant: TenantId, vshard: VshardId, op: Op) -> Result<Task, DataError> {
     let Op::Write(mut write) = op else {
-        return Ok(Task::Op(op));
+        return Ok(Task::Op(Box::new(op)));
     };
     let Some(key) = write.idempotency.take() else {
-        return Ok(Task::Op(Op::Write(write)));
+        return Ok(Task::Op(Box::new(Op::Write(write))));
     };
     let once = Once::new(key, tenant, &[(vshard, &write)])?;
     Ok(Task::Once(Box::new((write, once))))

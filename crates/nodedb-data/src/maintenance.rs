@@ -6,7 +6,7 @@
 
 use crate::{
     Answer, DataError,
-    desk::{Desk, Done, IMAGES_MAX, Job},
+    desk::{Desk, Done, FailedRebuild, IMAGES_MAX, Job},
     engines::FrozenEngine,
     image::{FileState, ImageJob},
     task::Task,
@@ -16,6 +16,7 @@ use nodedb_document::TableMaintenance;
 use nodedb_engine::{DurableLog, EngineError, EngineKind};
 use nodedb_env::{Clock, Env, Files, Thread};
 use nodedb_types::{CoreId, VshardId};
+use nodedb_vector::{Rebuild, RebuildStep, VectorGarbage};
 use std::{
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -112,6 +113,16 @@ impl Maintenance {
         Ok(())
     }
 
+    /// Hands over a vector segment to be made.
+    pub(crate) fn rebuild(&self, vshard: VshardId, rebuild: Rebuild) {
+        self.push(Job::Rebuild(vshard, rebuild));
+    }
+
+    /// Hands memory over to be freed.
+    pub(crate) fn free(&self, vshard: VshardId, garbage: VectorGarbage) {
+        self.push(Job::Free(vshard, garbage));
+    }
+
     fn push(&self, job: Job) {
         self.worker.desk.jobs.lock().push(job);
         self.worker.desk.waiting.notify_one();
@@ -180,19 +191,23 @@ impl Drop for Maintenance {
 impl Worker {
     fn run(self) {
         while let Some(job) = self.next() {
-            let vshard = job.vshard();
+            let (vshard, image) = (job.vshard(), matches!(job, Job::Image(_)));
             let done = match job {
                 Job::Persist(vshard, frozen) => Some(self.persist(vshard, frozen)),
                 Job::Compact(vshard, tables) => {
                     let result = caught(EngineKind::Documents, || tables.compact());
                     Some(Done::Compacted(vshard, result))
                 }
+                Job::Rebuild(vshard, rebuild) => self.rebuild(vshard, rebuild),
+                Job::Free(_, garbage) => {
+                    drop(garbage);
+                    None
+                }
                 Job::Image(image) => {
                     self.image(image);
                     None
                 }
             };
-            let image = done.is_none();
             self.desk.done.lock().extend(done);
             let mut jobs = self.desk.jobs.lock();
             jobs.images -= usize::from(image);
@@ -237,6 +252,22 @@ impl Worker {
     fn note(&self, vshard: VshardId, change: impl FnOnce(&mut FileState)) {
         if let Some(state) = self.desk.jobs.lock().state(vshard) {
             change(state);
+        }
+    }
+
+    /// Does one step. What is not done waits behind everything else.
+    fn rebuild(&self, vshard: VshardId, rebuild: Rebuild) -> Option<Done> {
+        let number = rebuild.number();
+        match caught(EngineKind::Vectors, || rebuild.step()) {
+            Ok(RebuildStep::More(rebuild)) => {
+                let mut jobs = self.desk.jobs.lock();
+                if !jobs.closed {
+                    jobs.push(Job::Rebuild(vshard, rebuild));
+                }
+                None
+            }
+            Ok(RebuildStep::Done(segment)) => Some(Done::Rebuilt(vshard, Ok(segment))),
+            Err(error) => Some(Done::Rebuilt(vshard, Err(FailedRebuild { number, error }))),
         }
     }
 

@@ -80,8 +80,7 @@ impl Once {
 }
 
 /// XXH3-128 of a request: what is done where, under which preconditions. The level of durability is not in
-/// it, which a retry may choose anew; nor what indexes learn, which follows from value and catalog; nor when
-/// a value expires, only whether: callers count that from the time of each try.
+/// it, which a retry may choose anew, nor what indexes learn, which follows from value and catalog.
 struct Digest(Xxh3);
 
 impl Digest {
@@ -106,8 +105,9 @@ impl Digest {
         self.number(vshard.get().into());
         self.number(collection.get().into());
         match change {
-            Change::Put { key, value, expires, vectors: _ } => {
+            Change::Put { key, value, expires, vectors: _, fields: _ } => {
                 self.number(1);
+                // Whether, not when: a retry counts the same time to live from a later moment.
                 self.number(expires.is_some().into());
                 self.bytes(key);
                 self.bytes(value);

@@ -2,7 +2,7 @@
 
 use crate::IdempotencyKey;
 use bytes::Bytes;
-use nodedb_document::{Direction, Filter, KeyRange};
+use nodedb_document::{Direction, Filter, KeyRange, index::FieldValue};
 use nodedb_engine::{CatalogChange, Metric, VectorChange};
 use nodedb_types::{CollectionId, Durability, IndexId, Lsn, Stamp, VshardId};
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -25,10 +25,19 @@ pub enum Op {
     /// One page of the rows with a prefix and within a range, in the order of their keys, as of a
     /// snapshot.
     Scan(Scan),
+    /// How a filter over a collection is answered in this vshard.
+    Explain {
+        /// Where.
+        collection: CollectionId,
+        /// Which rows.
+        filter: Arc<Filter>,
+    },
     /// How many rows a collection has in this vshard, as of a snapshot.
     Count {
         /// Where.
         collection: CollectionId,
+        /// Which rows; all of them without one.
+        filter: Option<Arc<Filter>>,
         /// As of which record; the caller holds the snapshot open.
         snapshot: Lsn,
     },
@@ -174,6 +183,8 @@ pub enum Change {
         expires: Option<u64>,
         /// What the collection's vector indexes learn: one entry for each of them.
         vectors: Vec<VectorChange>,
+        /// What the collection's field indexes learn: one entry for each of them.
+        fields: Vec<FieldValue>,
     },
     /// The key is gone from now on. Of a missing key nothing is logged but an idempotency key.
     Delete {

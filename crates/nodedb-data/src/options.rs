@@ -34,14 +34,14 @@ pub struct DataOptions {
     pub maintenance_patience: Duration,
     /// Live CRDT documents that a vshard keeps in memory. Default 256.
     pub crdt_documents_max: usize,
+    /// Farthest that the wall clock may go forward at once, or while the database is closed, before the
+    /// sweeper halts instead of deleting what has expired by it. Default 30 days.
+    pub clock_jump_max: Duration,
     /// How long an idempotency key is remembered after it was issued. Default 24 hours.
     pub idempotency_age: Duration,
     /// Idempotency keys that a vshard remembers of each tenant, at least 1; more push out the oldest.
     /// Default 10,000.
     pub idempotency_keys_max: usize,
-    /// Farthest that the wall clock may go forward at once, or while the database is closed, before the
-    /// sweeper halts instead of deleting what has expired by it. Default 30 days.
-    pub clock_jump_max: Duration,
     /// The inboxes of the cores.
     pub bridge: BridgeOptions,
 }
@@ -60,9 +60,9 @@ impl Default for DataOptions {
             durable_wait: Duration::from_secs(30),
             maintenance_patience: Duration::from_secs(10),
             crdt_documents_max: 256,
+            clock_jump_max: Duration::from_hours(24 * 30),
             idempotency_age: Duration::from_hours(24),
             idempotency_keys_max: 10_000,
-            clock_jump_max: Duration::from_hours(24 * 30),
             bridge: BridgeOptions::default(),
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::DataError;
 use bytes::Bytes;
+use nodedb_document::plan::Explain;
 use nodedb_engine::{Dirty, EngineKind, Floor};
 use nodedb_types::{Lsn, LsnRange, Stamp, VshardId};
 use std::path::PathBuf;
@@ -23,6 +24,8 @@ pub enum Outcome {
     Page(Page),
     /// Of a count: rows.
     Count(u64),
+    /// Of an explanation.
+    Explained(Explain),
     /// Of a search, nearest first.
     Hits(Vec<Hit>),
     /// Of a CRDT merge.
@@ -56,6 +59,7 @@ impl Outcome {
                 }
                 Self::GroupWritten(group) => group.writes.len() * size_of::<Written>(),
                 Self::Written(_)
+                | Self::Explained(_)
                 | Self::Count(_)
                 | Self::Merged(_)
                 | Self::Flushed(_)

@@ -6,8 +6,8 @@ use nodedb_bridge::Envelope;
 /// What a core is asked to do.
 #[derive(Debug)]
 pub(crate) enum Task {
-    /// One request to one vshard.
-    Op(Op),
+    /// One request to one vshard. Boxed, like all tasks: it is moved several times on its way.
+    Op(Box<Op>),
     /// One write with an idempotency key.
     Once(Box<(Write, Once)>),
     /// The next stop of an atomic batch.

@@ -10,6 +10,7 @@ mod copies;
 mod crdt;
 mod durability;
 mod expiry;
+mod fields;
 mod flush;
 mod groups;
 mod kill;

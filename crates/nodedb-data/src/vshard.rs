@@ -2,15 +2,16 @@
 
 mod crdt;
 mod expire;
+mod fields;
 mod idempotency;
 mod read;
 mod replay;
 mod search;
+mod select;
 mod write;
 
 pub(crate) use read::Count;
 pub(crate) use replay::{LoadedVshards, Replay, load_all};
-pub(crate) use write::{Draft, Overlay};
 
 use crate::{
     DataError, DataOptions, VshardStatus, engines::Engines, flushes::Flushes, pause::Pause,
@@ -18,7 +19,7 @@ use crate::{
 };
 use nodedb_crdt::{CrdtCache, CrdtKey};
 use nodedb_engine::{CatalogChange, Collection, EngineKind, Redo};
-use nodedb_types::{CollectionId, Lsn, Stamp, TenantId, VshardId};
+use nodedb_types::{CollectionId, IndexId, Lsn, Stamp, TenantId, VshardId};
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 /// Memory that the live CRDT documents of a vshard may take, about.
@@ -33,6 +34,9 @@ pub(crate) struct Vshard {
     pub(crate) crdt: CrdtCache,
     /// Bytes of the stored rows of the documents in `crdt`, as far as they are known.
     crdt_rows: BTreeMap<CrdtKey, crdt::RowBytes>,
+    /// Field indexes that became complete since it was opened, and by which record: an older snapshot
+    /// does not see all of their entries.
+    ready: BTreeMap<IndexId, Lsn>,
     once: idempotency::Windows,
     /// The last record of its own that it has applied, or the highest floor of its files.
     pub(crate) applied: Option<Lsn>,
@@ -57,6 +61,7 @@ impl Vshard {
             engines,
             crdt: CrdtCache::new(options.crdt_documents_max, CRDT_BYTES_MAX),
             crdt_rows: BTreeMap::new(),
+            ready: BTreeMap::new(),
             once: idempotency::Windows::default(),
             applied: floors.into_iter().max().flatten(),
             weak: WeakWrites::default(),
@@ -93,10 +98,19 @@ impl Vshard {
                 self.crdt.evict_collection(*id);
                 self.crdt_rows.retain(|key, _| key.collection != *id);
             }
-            Redo::Idempotency(redo) => self.once.applied(tenant, redo),
             Redo::Put { expires: Some(time), .. } => {
                 self.expires_next = Some(self.expires_next.map_or(*time, |next| next.min(*time)));
             }
+            Redo::Catalog(CatalogChange::CreateIndex { index, .. }) => {
+                self.ready.insert(index.id(), at.lsn);
+            }
+            Redo::Catalog(CatalogChange::IndexReady { index, .. }) => {
+                self.ready.insert(*index, at.lsn);
+            }
+            Redo::Catalog(CatalogChange::DropIndex { index, .. }) => {
+                self.ready.remove(index);
+            }
+            Redo::Idempotency(redo) => self.once.applied(tenant, redo),
             Redo::Put { expires: None, .. }
             | Redo::Delete { crdt: None, .. }
             | Redo::CrdtMerge { .. }

@@ -263,11 +263,11 @@ impl Engine for DocumentEngine {
             Redo::Catalog(CatalogChange::DropCollection { id, .. }) => {
                 return self.drop_collection(at.lsn, *id);
             }
-            Redo::Idempotency(remembered) => return self.remember(at, tenant, remembered),
             Redo::Catalog(CatalogChange::DropIndex { index, .. }) => {
                 return self.drop_index(at.lsn, *index);
             }
             Redo::IndexRows { .. } => return self.write_index_rows(tenant, at, redo),
+            Redo::Idempotency(remembered) => return self.remember(at, tenant, remembered),
             Redo::Catalog(_) => return,
         };
         // Ids are never reused, so a record of a dropped collection is older than the drop.

@@ -43,6 +43,7 @@ mod index;
 mod kind;
 mod manifest;
 mod manifest_dir;
+mod new_file;
 mod redo;
 mod snapshots;
 
@@ -57,5 +58,6 @@ pub use index::{FieldIndex, Index, IndexState, Metric, VectorIndex, VectorStorag
 pub use kind::{EngineKind, RecordKind};
 pub use manifest::{FileRef, Manifest};
 pub use manifest_dir::{Flushed, ManifestDir};
+pub use new_file::{NewFile, SyncedFile};
 pub use redo::{CrdtRows, FieldChange, Idempotency, IndexEntry, IndexRow, Redo, VectorChange};
 pub use snapshots::{Snapshot, SnapshotExpired, Snapshots};

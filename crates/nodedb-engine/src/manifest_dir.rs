@@ -1,20 +1,22 @@
 //! An engine's directory, whose `MANIFEST` is switched atomically. The only mint of [`Flushed`].
 
 use crate::{
-    DurableLog, EngineError, EngineKind, FileRef, Manifest, NotDurable,
-    manifest::MANIFEST_BYTES_MAX,
+    DurableLog, EngineError, EngineKind, FileRef, Manifest, NewFile, NotDurable, SyncedFile,
+    manifest::MANIFEST_BYTES_MAX, new_file::Place,
 };
 use nodedb_env::{EntryKind, Files, Open};
 use nodedb_types::Lsn;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Weak},
 };
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 const MANIFEST: &str = "MANIFEST";
 const TEMPORARY: &str = "MANIFEST.tmp";
+/// What the name of a file in the making ends with. Images leave such files out.
+const MAKING: &str = ".tmp";
 
 /// Proof that an engine's files hold everything up to a floor.
 ///
@@ -48,6 +50,8 @@ pub struct ManifestDir {
     /// Set by a failed rename or directory sync, for ever: the kernel may have dropped what it could
     /// not write, so that the next sync says "done" of names that are not on disk.
     in_doubt: bool,
+    /// Temporary names of files in the making, which a sweep leaves alone.
+    making: BTreeMap<String, Weak<()>>,
 }
 
 impl ManifestDir {
@@ -65,10 +69,7 @@ impl ManifestDir {
         let current = Manifest::default();
         let path = dir.join(MANIFEST);
         files.replace(&path, &current.encode(kind)).map_err(EngineError::io("writing", path))?;
-        Ok((
-            Self { files, dir: dir.to_owned(), kind, current, in_doubt: false },
-            Flushed { engine: kind, floor: None },
-        ))
+        Ok((Self::new(files, dir, kind, current), Flushed { engine: kind, floor: None }))
     }
 
     /// Opens the directory: checks the manifest and every file it names, then syncs them all. What
@@ -93,7 +94,12 @@ impl ManifestDir {
         }
         files.sync_dir(dir).map_err(EngineError::io("syncing", dir))?;
         let flushed = Flushed { engine: kind, floor: current.floor };
-        Ok((Self { files, dir: dir.to_owned(), kind, current, in_doubt: false }, flushed))
+        Ok((Self::new(files, dir, kind, current), flushed))
+    }
+
+    fn new(files: Arc<dyn Files>, dir: &Path, kind: EngineKind, current: Manifest) -> Self {
+        let making = BTreeMap::new();
+        Self { files, dir: dir.to_owned(), kind, current, in_doubt: false, making }
     }
 
     /// Checks a directory without changing or syncing anything, for `verify`: the manifest and every
@@ -165,6 +171,52 @@ impl ManifestDir {
         Ok(FileRef { name: name.to_owned(), bytes: bytes.len() as u64, digest: xxh3_128(bytes) })
     }
 
+    /// Begins a file that is written piece by piece, while other files are written and switched to. A
+    /// name that was begun is used by one file at a time.
+    ///
+    /// # Errors
+    /// [`EngineError::Io`]; [`EngineError::InDoubt`] after a switch that failed midway.
+    ///
+    /// # Panics
+    /// If the name does not end in `.ndb`, or the manifest names a file of that name.
+    pub fn begin_file(&mut self, name: &str) -> Result<NewFile, EngineError> {
+        assert!(is_engine_file(name), "engine files end in .ndb: {name}");
+        assert!(
+            self.current.files.iter().all(|file| file.name != name),
+            "engine files are never rewritten: {name}"
+        );
+        self.check_doubt()?;
+        let making = Arc::new(());
+        let temporary = format!("{name}{MAKING}");
+        let place = Place {
+            files: Arc::clone(&self.files),
+            name: name.to_owned(),
+            temporary: self.dir.join(&temporary),
+            _making: Arc::clone(&making),
+        };
+        self.making.insert(temporary, Arc::downgrade(&making));
+        NewFile::begin(place)
+    }
+
+    /// Gives a file its final name, for the next [`ManifestDir::switch`] to name. Repeating it after a
+    /// switch that failed changes nothing.
+    ///
+    /// # Errors
+    /// [`EngineError::Io`]; [`EngineError::InDoubt`] after a switch that failed midway.
+    pub fn adopt(&self, file: &SyncedFile) -> Result<FileRef, EngineError> {
+        self.check_doubt()?;
+        let Place { name, temporary, .. } = &file.place;
+        let path = self.dir.join(name);
+        let waiting = self.files.entry(temporary);
+        if waiting.map_err(EngineError::io("looking at", temporary))?.is_some() {
+            self.files.rename(temporary, &path).map_err(EngineError::io("renaming", &path))?;
+        }
+        let adopted = FileRef { name: name.clone(), bytes: file.bytes, digest: file.digest };
+        // An attempt before may have renamed it, and a sweep since may have taken it.
+        check_length(&*self.files, &path, &adopted)?;
+        Ok(adopted)
+    }
+
     /// Makes `next` the truth, and proves its floor.
     ///
     /// The order is what keeps data: the names of new files first, so that a surviving manifest never
@@ -234,12 +286,17 @@ impl ManifestDir {
     }
 
     /// Removes files that the manifest does not name. Directories are left alone.
-    fn sweep(&self) -> Result<(), EngineError> {
+    fn sweep(&mut self) -> Result<(), EngineError> {
+        self.making.retain(|_, making| making.strong_count() > 0);
         let named: BTreeSet<&str> = self.current.files.iter().map(FileRef::name).collect();
         let entries = self.files.list(&self.dir).map_err(EngineError::io("listing", &self.dir))?;
         for entry in entries {
             let ours = entry.name.to_str().is_some_and(|name| {
-                name != MANIFEST && !named.contains(name) && is_engine_file(name)
+                let litter = match name.strip_suffix(MAKING) {
+                    Some(made) => is_engine_file(made) && !self.making.contains_key(name),
+                    None => name != MANIFEST && is_engine_file(name),
+                };
+                litter && !named.contains(name)
             });
             if ours && entry.kind == EntryKind::File {
                 let path = self.dir.join(&entry.name);

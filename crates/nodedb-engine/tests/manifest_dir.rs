@@ -206,3 +206,75 @@ fn a_load_syncs_what_it_read_before_it_proves_it() {
     let after = open(&killed.crash_losing_all()).expect("whole");
     assert_eq!(after.manifest().floor, lsn(9), "the load has made it durable");
 }
+
+/// Writes a file in pieces, with a switch of another file in between.
+fn make_slowly(dir: &mut ManifestDir) -> Result<nodedb_engine::SyncedFile, EngineError> {
+    let mut file = dir.begin_file("slow.ndb")?;
+    file.append(b"piece by ")?;
+    switch(dir, 6, "b.ndb")?;
+    file.append(b"piece")?;
+    file.sync()
+}
+
+#[test]
+fn a_file_in_the_making_survives_switches_and_is_adopted_whole() {
+    let disk = SimFiles::new(1);
+    let mut dir = create(&disk);
+    switch(&mut dir, 5, "a.ndb").expect("the disk works");
+    let made = make_slowly(&mut dir).expect("the disk works");
+    assert_eq!(disk.read(made.path()).expect("there"), b"piece by piece");
+    switch(&mut dir, 7, "c.ndb").expect("the disk works");
+    let adopted = dir.adopt(&made).expect("still there");
+    assert_eq!(dir.adopt(&made).expect("again"), adopted, "a repeated flush adopts again");
+    let next = Manifest { floor: lsn(8), files: vec![adopted], extra: Vec::new() };
+    dir.switch(next, &TestLog::new()).expect("the disk works");
+    drop(made);
+    for image in images(&disk) {
+        let dir = open(&image).expect("whole");
+        let [file] = &*dir.manifest().files else {
+            panic!("one file");
+        };
+        assert_eq!(dir.read_file(file).expect("whole"), b"piece by piece");
+    }
+}
+
+#[test]
+fn what_is_given_up_in_the_making_goes_at_once_or_with_the_next_sweep() {
+    let disk = SimFiles::new(1);
+    let mut dir = create(&disk);
+    let temporary = Path::new("/engine/slow.ndb.tmp");
+    drop(make_slowly(&mut dir).expect("the disk works"));
+    assert!(!disk.snapshot().files().contains_key(temporary));
+    disk.plant(temporary, b"of a process that was killed");
+    disk.plant("/engine/mine.txt.tmp", b"not of an engine");
+    switch(&mut dir, 9, "c.ndb").expect("the disk works");
+    let snapshot = disk.snapshot();
+    assert!(!snapshot.files().contains_key(temporary));
+    assert!(snapshot.files().contains_key(Path::new("/engine/mine.txt.tmp")));
+}
+
+#[test]
+fn power_lost_at_any_step_of_a_file_in_the_making_leaves_the_old_or_the_new() {
+    let mut adoptions = 0;
+    for step in 0.. {
+        let disk = SimFiles::new(step);
+        let mut dir = create(&disk);
+        switch(&mut dir, 5, "a.ndb").expect("the disk works");
+        disk.crash_after(step);
+        let result = make_slowly(&mut dir).and_then(|made| {
+            let adopted = dir.adopt(&made)?;
+            let next = Manifest { floor: lsn(8), files: vec![adopted], extra: Vec::new() };
+            dir.switch(next, &TestLog::new())
+        });
+        for image in images(&disk) {
+            let floor = open(&image).expect("whole").manifest().floor;
+            assert!([5, 6, 8].map(lsn).contains(&floor), "{floor:?} at step {step}");
+            assert!(result.is_err() || floor == lsn(8), "an answered switch is durable");
+            adoptions += u32::from(floor == lsn(8));
+        }
+        if result.is_ok() {
+            break;
+        }
+    }
+    assert!(adoptions > 8, "also images of a switch that had no answer");
+}

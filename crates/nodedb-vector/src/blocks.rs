@@ -78,9 +78,9 @@ impl Blocks {
         }
     }
 
-    /// All rows in order.
+    /// All rows in order, several one behind the other in each slice.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &[f32]> {
-        self.memory.iter().flat_map(|block| block.chunks_exact(self.stride))
+        self.memory.iter().map(Vec::as_slice)
     }
 }
 
@@ -98,7 +98,10 @@ mod tests {
         }
         blocks.swap_remove(1);
         blocks.swap_remove(3);
-        let firsts = |blocks: &Blocks| blocks.iter().map(|row| row[0]).collect::<Vec<_>>();
+        let firsts = |blocks: &Blocks| {
+            let rows = blocks.iter().flat_map(|rows| rows.chunks_exact(stride));
+            rows.map(|row| row[0]).collect::<Vec<_>>()
+        };
         assert_eq!(firsts(&blocks), [0.0, 4.0, 2.0]);
         assert_eq!(blocks.get(3), None);
         assert_eq!(blocks.memory_bytes(), 2 * BLOCK_NUMBERS * 4);

@@ -1,8 +1,13 @@
 //! What changed since the last freeze.
 
+use crate::{definition::Definition, part::PartId};
 use bytes::Bytes;
 use nodedb_types::{IndexId, Lsn, Stamp};
-use std::collections::{BTreeMap, BTreeSet};
+use roaring::RoaringBitmap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Bookkeeping per change, about.
 const CHANGE_OVERHEAD_BYTES: usize = 96;
@@ -11,10 +16,14 @@ const CHANGE_OVERHEAD_BYTES: usize = 96;
 /// on changing while the maintenance thread writes: until its flush a new vector takes memory twice.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
-    /// Indexes that are gone, with whatever older files say of them.
+    /// Indexes that are new.
+    pub(crate) created: BTreeMap<IndexId, Definition>,
+    /// Indexes that are gone, with whatever files say of them. Their numbers never come again.
     pub(crate) dropped: BTreeSet<IndexId>,
-    /// What was set or removed, by index and key.
+    /// What was set or removed in heads and in what is set aside of them, by index and key.
     pub(crate) rows: BTreeMap<IndexId, BTreeMap<Bytes, Change>>,
+    /// Segments of which rows have died.
+    pub(crate) died: BTreeSet<(IndexId, PartId)>,
     /// First record among them, also of what a later one took back.
     pub(crate) oldest: Option<Lsn>,
     bytes: usize,
@@ -27,6 +36,9 @@ pub(crate) struct Change {
     pub(crate) vector: Option<Box<[f32]>>,
 }
 
+/// The dead rows of a segment as of a freeze.
+pub(crate) type Dead = BTreeMap<(IndexId, PartId), Arc<RoaringBitmap>>;
+
 impl Change {
     fn bytes(&self, key: &Bytes) -> usize {
         let numbers = self.vector.as_ref().map_or(0, |vector| vector.len());
@@ -37,7 +49,8 @@ impl Change {
 impl Changes {
     /// About how much memory they take.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes + self.dropped.len() * CHANGE_OVERHEAD_BYTES
+        let lists = self.created.len() + self.dropped.len() + self.died.len();
+        self.bytes + lists * CHANGE_OVERHEAD_BYTES
     }
 
     /// Number of changed rows.
@@ -55,9 +68,22 @@ impl Changes {
         rows.insert(key, change);
     }
 
+    /// A row of a segment has died.
+    pub(crate) fn record_death(&mut self, lsn: Lsn, index: IndexId, segment: PartId) {
+        self.oldest.get_or_insert(lsn);
+        self.died.insert((index, segment));
+    }
+
+    pub(crate) fn create_index(&mut self, lsn: Lsn, index: IndexId, definition: Definition) {
+        self.oldest.get_or_insert(lsn);
+        self.created.insert(index, definition);
+    }
+
     pub(crate) fn drop_index(&mut self, lsn: Lsn, index: IndexId) {
         self.oldest.get_or_insert(lsn);
+        self.created.remove(&index);
         self.dropped.insert(index);
+        self.died.retain(|(of, _)| *of != index);
         for (key, change) in self.rows.remove(&index).unwrap_or_default() {
             self.bytes -= change.bytes(&key);
         }

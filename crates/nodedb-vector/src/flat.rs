@@ -1,15 +1,21 @@
-//! The rows of one index.
+//! The rows of one index in memory, searched exactly.
 
-use crate::{blocks::Blocks, kernel, query::Candidate};
+use crate::{
+    blocks::Blocks,
+    kernel::{self, Probe},
+};
 use bytes::Bytes;
-use nodedb_engine::Metric;
 use nodedb_types::Stamp;
-use std::collections::{BTreeMap, BinaryHeap};
+use roaring::RoaringBitmap;
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BinaryHeap},
+};
 
 /// Bookkeeping per row, about: key handle twice, stamp, norm, map entry.
 const ROW_OVERHEAD_BYTES: usize = 128;
 
-/// All vectors of one index, densely packed, in no order.
+/// Vectors of one index, densely packed, in no order.
 #[derive(Debug)]
 pub(crate) struct Flat {
     vectors: Blocks,
@@ -20,6 +26,13 @@ pub(crate) struct Flat {
     /// A tree rather than a hash table: growing it never stalls, and it lists the keys in order.
     positions: BTreeMap<Bytes, usize>,
     key_bytes: usize,
+}
+
+/// A row and its distance.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Near<'a> {
+    pub(crate) distance: f32,
+    pub(crate) key: &'a Bytes,
 }
 
 impl Flat {
@@ -46,19 +59,31 @@ impl Flat {
         self.vectors.memory_bytes() + self.len() * ROW_OVERHEAD_BYTES + self.key_bytes
     }
 
-    pub(crate) fn get(&self, key: &[u8]) -> Option<(Stamp, &[f32])> {
-        let row = *self.positions.get(key)?;
-        Some((*self.stamps.get(row)?, self.vectors.get(row)?))
+    /// The row of a key.
+    pub(crate) fn find(&self, key: &[u8]) -> Option<usize> {
+        self.positions.get(key).copied()
     }
 
-    /// Keys in order.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &Bytes> {
-        self.positions.keys()
+    pub(crate) fn key(&self, row: usize) -> Option<&Bytes> {
+        self.keys.get(row)
+    }
+
+    pub(crate) fn stamp(&self, row: usize) -> Option<Stamp> {
+        self.stamps.get(row).copied()
+    }
+
+    pub(crate) fn vector(&self, row: usize) -> Option<&[f32]> {
+        self.vectors.get(row)
+    }
+
+    /// Keys in order, with their rows.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (&Bytes, usize)> {
+        self.positions.iter().map(|(key, row)| (key, *row))
     }
 
     /// Sets the vector of a key. Answers the key as it is stored, to be shared.
     pub(crate) fn set(&mut self, key: &[u8], stamp: Stamp, vector: &[f32]) -> Bytes {
-        let norm = kernel::dot(vector, vector).sqrt();
+        let norm = kernel::norm(vector);
         if let Some((key, row)) = self.positions.get_key_value(key) {
             let row = *row;
             self.vectors.set(row, vector);
@@ -92,25 +117,49 @@ impl Flat {
         Some(removed)
     }
 
-    /// Every row with its distance from `vector`; the heap hands out the nearest first.
-    pub(crate) fn candidates(&self, vector: &[f32], metric: Metric) -> BinaryHeap<Candidate<'_>> {
-        let norm = kernel::dot(vector, vector).sqrt();
-        let rows = self.vectors.iter().zip(&self.norms).zip(&self.keys);
-        let candidates: Vec<_> = rows
-            .map(|((row, row_norm), key)| Candidate {
-                distance: match metric {
-                    // Rounding may lead out of the range.
-                    Metric::Cosine => {
-                        (1.0 - kernel::dot(vector, row) / (norm * row_norm)).clamp(0.0, 2.0)
-                    }
-                    Metric::L2 => kernel::squared_distance(vector, row),
-                    // The difference, not the negation: that would make two zeros that differ.
-                    Metric::Dot => 0.0 - kernel::dot(vector, row),
-                },
-                key,
-            })
-            .collect();
-        BinaryHeap::from(candidates)
+    /// A row with its distance.
+    pub(crate) fn near(&self, probe: &Probe<'_>, row: usize) -> Option<Near<'_>> {
+        let distance = probe.distance(self.vectors.get(row)?, *self.norms.get(row)?);
+        Some(Near { distance, key: self.keys.get(row)? })
+    }
+
+    /// The `k` nearest rows that are not dead, nearest first, then by key.
+    pub(crate) fn nearest(
+        &self,
+        probe: &Probe<'_>,
+        dead: Option<&RoaringBitmap>,
+        k: usize,
+    ) -> Vec<Near<'_>> {
+        let k = k.min(self.len());
+        let mut nearest = BinaryHeap::with_capacity(k);
+        let mut distances = Vec::new();
+        let mut norms = &*self.norms;
+        let mut keys = self.keys.iter();
+        let mut rows = 0_u32..;
+        for block in self.vectors.iter() {
+            distances.resize(block.len() / self.dimensions(), 0.0);
+            let (of_block, rest) = norms.split_at(distances.len());
+            norms = rest;
+            probe.distances(block, of_block, &mut distances);
+            for ((distance, key), row) in distances.iter().zip(&mut keys).zip(&mut rows) {
+                if dead.is_none_or(|dead| !dead.contains(row)) {
+                    keep(&mut nearest, k, Near { distance: *distance, key });
+                }
+            }
+        }
+        assert!(norms.is_empty(), "every row was measured");
+        nearest.into_sorted_vec()
+    }
+}
+
+/// Keeps the `k` nearest; the farthest of them is on top.
+fn keep<'a>(nearest: &mut BinaryHeap<Near<'a>>, k: usize, near: Near<'a>) {
+    if nearest.len() < k {
+        nearest.push(near);
+    } else if let Some(mut farthest) = nearest.peek_mut()
+        && near < *farthest
+    {
+        *farthest = near;
     }
 }
 
@@ -120,9 +169,30 @@ fn put<T>(values: &mut [T], row: usize, value: T) {
     }
 }
 
+impl Ord for Near<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.distance.total_cmp(&other.distance).then_with(|| self.key.cmp(other.key))
+    }
+}
+
+impl PartialOrd for Near<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Near<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Near<'_> {}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nodedb_engine::Metric;
     use nodedb_types::{LogEpoch, Lsn};
 
     #[test]
@@ -134,11 +204,29 @@ mod tests {
         }
         assert_eq!(flat.remove(b"a").as_deref(), Some(&b"a"[..]));
         assert_eq!(flat.remove(b"a"), None);
-        assert_eq!(flat.get(b"b"), Some((stamp, &[2.0][..])));
-        assert_eq!(flat.get(b"c"), Some((stamp, &[3.0][..])));
+        let vector =
+            |flat: &Flat, key| flat.find(key).and_then(|row| flat.vector(row)?.first().copied());
+        assert_eq!((vector(&flat, b"b"), vector(&flat, b"c")), (Some(2.0), Some(3.0)));
         flat.set(b"c", stamp, &[4.0]);
-        assert_eq!(flat.get(b"c"), Some((stamp, &[4.0][..])));
+        assert_eq!(vector(&flat, b"c"), Some(4.0));
         assert_eq!((flat.len(), flat.key_bytes), (2, 2));
-        assert!(flat.keys().eq([&b"b"[..], &b"c"[..]]));
+        assert!(flat.rows().map(|(key, _)| &**key).eq([&b"b"[..], &b"c"[..]]));
+    }
+
+    #[test]
+    fn ties_are_ordered_by_key_also_where_the_list_ends() {
+        let stamp = Stamp { epoch: LogEpoch::new(1), lsn: Lsn::FIRST };
+        let mut flat = Flat::new(1);
+        for key in ["d", "b", "e", "a", "c"] {
+            flat.set(key.as_bytes(), stamp, &[1.0]);
+        }
+        let probe = Probe::new(Metric::L2, &[0.0]);
+        let keys = |dead: Option<&RoaringBitmap>, k| {
+            let near = flat.nearest(&probe, dead, k);
+            near.iter().map(|near| near.key.to_vec()).collect::<Vec<_>>()
+        };
+        assert_eq!(keys(None, 2), [b"a", b"b"]);
+        let dead = flat.find(b"a").and_then(|row| u32::try_from(row).ok()).into_iter().collect();
+        assert_eq!(keys(Some(&dead), 9), [b"b", b"c", b"d", b"e"]);
     }
 }

@@ -46,21 +46,38 @@
 //! ```
 mod blocks;
 mod changes;
+mod definition;
 mod engine;
 mod error;
 mod flat;
+mod frozen;
 mod kernel;
+mod layout;
+mod live_index;
+mod load;
 mod merge;
+mod order;
+mod part;
+mod plan;
 mod query;
+mod rebuild;
+mod rebuilt;
 mod run;
-mod run_dir;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, unused_imports, reason = "tested alone; the engine is built on it next")
-)]
+mod search;
 mod segment;
+mod segment_writer;
+mod tiers;
+mod tombstones;
+mod upkeep;
+mod vector_dir;
 
-pub use engine::{FrozenVectors, PersistedVectors, VectorEngine};
+pub use definition::Definition;
+pub use engine::{VectorEngine, VectorOptions};
 pub use error::{VectorError, check_vector};
-pub use query::{Neighbour, Query};
-pub use run_dir::verify;
+pub use frozen::{FrozenVectors, PersistedVectors};
+pub use plan::is_among_faster;
+pub use query::{Found, Neighbour, Query, SearchMode, SearchPlan};
+pub use rebuild::{Rebuild, RebuildStep};
+pub use rebuilt::Rebuilt;
+pub use upkeep::VectorGarbage;
+pub use vector_dir::verify;

@@ -2,50 +2,40 @@
 
 use crate::{
     changes::Changes,
+    layout::{Layout, Run},
     run::{Part, Row, RunWriter},
 };
 use bytes::Bytes;
 use nodedb_engine::{EngineError, FileRef, ManifestDir};
-use nodedb_types::IndexId;
 use std::fmt;
 
 type Rows<'a> = Box<dyn Iterator<Item = Result<Row, EngineError>> + 'a>;
 
 /// Rows in ascending order, of one age.
 pub(crate) struct Source<'a> {
-    /// Indexes whose rows in all older sources are void.
-    pub(crate) dropped: Vec<IndexId>,
     next: Option<Row>,
     rest: Rows<'a>,
 }
 
 impl fmt::Debug for Source<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Source")
-            .field("dropped", &self.dropped)
-            .field("next", &self.next)
-            .finish_non_exhaustive()
+        f.debug_struct("Source").field("next", &self.next).finish_non_exhaustive()
     }
 }
 
 impl<'a> Source<'a> {
-    fn new(dropped: Vec<IndexId>, mut rest: Rows<'a>) -> Result<Self, EngineError> {
+    fn new(mut rest: Rows<'a>) -> Result<Self, EngineError> {
         let next = rest.next().transpose()?;
-        Ok(Self { dropped, next, rest })
+        Ok(Self { next, rest })
     }
 
     /// The rows of a run, of which one part at a time is in memory.
-    pub(crate) fn run(dir: &'a ManifestDir, files: &'a [FileRef]) -> Result<Self, EngineError> {
-        let Some((first, others)) = files.split_first() else {
-            return Self::new(Vec::new(), Box::new(std::iter::empty()));
-        };
-        let first = read(dir, first)?;
-        let others = others.iter().flat_map(|file| match read(dir, file) {
+    pub(crate) fn run(dir: &'a ManifestDir, run: &'a Run) -> Result<Self, EngineError> {
+        let rows = run.files.iter().flat_map(|file| match read(dir, file) {
             Ok(part) => part.rows.into_iter().map(Ok).collect(),
             Err(error) => vec![Err(error)],
         });
-        let rows = first.rows.into_iter().map(Ok).chain(others);
-        Self::new(first.dropped, Box::new(rows))
+        Self::new(Box::new(rows))
     }
 
     /// The changes that a freeze set aside.
@@ -60,8 +50,7 @@ impl<'a> Source<'a> {
                 })
             })
         });
-        let dropped = changes.dropped.iter().copied().collect();
-        Self::new(dropped, Box::new(rows))
+        Self::new(Box::new(rows))
     }
 
     fn is_at(&self, row: &Row) -> bool {
@@ -82,27 +71,26 @@ fn read(dir: &ManifestDir, file: &FileRef) -> Result<Part, EngineError> {
     Part::decode(&dir.path().join(file.name()), dir.read_file(file)?)
 }
 
-/// Writes the newest row of each key. `sources` come oldest first.
+/// Writes the newest row of each key that `layout` does not call void. `sources` come oldest first.
 ///
 /// Without anything older below (`bottom`), removals have done their work and are left out.
 pub(crate) fn merge(
     sources: &mut [Source<'_>],
     age: Bottom,
+    layout: &Layout,
     out: &mut RunWriter<'_>,
 ) -> Result<(), EngineError> {
     while let Some(newest) = newest_of_least(sources) {
         let Some(row) = sources.get_mut(newest).map(Source::take).transpose()?.flatten() else {
             return Ok(());
         };
-        let (older, younger) = sources.split_at_mut(newest);
-        for source in older {
+        for source in sources.iter_mut().take(newest) {
             if source.is_at(&row) {
                 source.take()?;
             }
         }
-        let void = younger.iter().skip(1).any(|source| source.dropped.contains(&row.index));
         let spent = age == Bottom::Reached && row.numbers.is_none();
-        if !void && !spent {
+        if !spent && !layout.is_void(&row) {
             out.push(&row)?;
         }
     }

@@ -2,13 +2,14 @@
 //!
 //! The bytes are described in `docs/formats/vectors.md`.
 
+use crate::layout::Run;
 use bytes::Bytes;
-use nodedb_engine::{EngineError, FileRef, ManifestDir};
+use nodedb_engine::{EngineError, ManifestDir};
 use nodedb_types::{ByteReader, DecodeError, IndexId, LogEpoch, Lsn, Stamp, limits, put_bytes};
 use std::path::Path;
 
 const MAGIC: [u8; 8] = *b"NDBVECT\x01";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// A part is closed once its rows take this much, so that a merge holds one part of each run.
 const PART_BYTES: usize = 16 << 20;
 /// Least bytes of a row: index, key length, stamp, flag.
@@ -83,8 +84,6 @@ pub(crate) struct Part {
     pub(crate) watermark: Lsn,
     /// Its number within the run, from 0.
     pub(crate) number: u32,
-    /// Indexes whose rows in all older runs are void. Only in part 0.
-    pub(crate) dropped: Vec<IndexId>,
     /// Strictly ascending by index and key.
     pub(crate) rows: Vec<Row>,
 }
@@ -126,9 +125,6 @@ impl Part {
         }
         let watermark = reader.lsn("watermark")?;
         let number = reader.u32("part number")?;
-        let dropped = (0..count(&mut reader, "dropped index count", 4)?)
-            .map(|_| reader.u32("dropped index").map(IndexId::new))
-            .collect::<Result<_, _>>()?;
         let rows = (0..count(&mut reader, "row count", ROW_BYTES_MIN)?)
             .map(|_| Row::decode(file, &mut reader))
             .collect::<Result<Vec<_>, _>>()?;
@@ -137,7 +133,7 @@ impl Part {
         if !ascending {
             return out_of_range("row order", 0);
         }
-        Ok(Self { watermark, number, dropped, rows })
+        Ok(Self { watermark, number, rows })
     }
 }
 
@@ -154,13 +150,6 @@ fn count(
     }
 }
 
-/// What a run is made of.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Written {
-    pub(crate) files: Vec<FileRef>,
-    pub(crate) rows: u64,
-}
-
 /// Writes a run. Nothing of it counts before the manifest names it.
 #[derive(Debug)]
 pub(crate) struct RunWriter<'a> {
@@ -168,29 +157,16 @@ pub(crate) struct RunWriter<'a> {
     /// Its name, without part and extension.
     name: String,
     watermark: Lsn,
-    dropped: Vec<IndexId>,
-    written: Written,
+    written: Run,
     /// Rows of the part in the making, encoded.
     body: Vec<u8>,
     count: u32,
 }
 
 impl<'a> RunWriter<'a> {
-    pub(crate) fn new(
-        dir: &'a ManifestDir,
-        name: String,
-        watermark: Lsn,
-        dropped: Vec<IndexId>,
-    ) -> Self {
-        Self {
-            dir,
-            name,
-            watermark,
-            dropped,
-            written: Written::default(),
-            body: Vec::new(),
-            count: 0,
-        }
+    pub(crate) fn new(dir: &'a ManifestDir, name: String, watermark: Lsn) -> Self {
+        let written = Run { files: Vec::new(), rows: 0 };
+        Self { dir, name, watermark, written, body: Vec::new(), count: 0 }
     }
 
     /// Appends a row; rows come in strictly ascending order.
@@ -205,27 +181,22 @@ impl<'a> RunWriter<'a> {
     }
 
     /// Writes the last part. A run that says nothing has no file.
-    pub(crate) fn finish(mut self) -> Result<Written, EngineError> {
-        if self.count > 0 || !self.dropped.is_empty() {
+    pub(crate) fn finish(mut self) -> Result<Run, EngineError> {
+        if self.count > 0 {
             self.write_part()?;
         }
         Ok(self.written)
     }
 
-    #[expect(clippy::expect_used, reason = "limits keep parts and indexes far below 4 billion")]
+    #[expect(clippy::expect_used, reason = "limits keep parts far below 4 billion")]
     fn write_part(&mut self) -> Result<(), EngineError> {
         let number = self.written.files.len();
-        let fits = |count: usize| u32::try_from(count).expect("lists are shorter than 2^32");
-        let dropped = std::mem::take(&mut self.dropped);
-        let mut out = Vec::with_capacity(self.body.len() + 64 + dropped.len() * 4);
+        let mut out = Vec::with_capacity(self.body.len() + 64);
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
         out.extend_from_slice(&self.watermark.get().to_le_bytes());
-        out.extend_from_slice(&fits(number).to_le_bytes());
-        out.extend_from_slice(&fits(dropped.len()).to_le_bytes());
-        for index in dropped {
-            out.extend_from_slice(&index.get().to_le_bytes());
-        }
+        let part = u32::try_from(number).expect("parts are fewer than 2^32");
+        out.extend_from_slice(&part.to_le_bytes());
         out.extend_from_slice(&std::mem::take(&mut self.count).to_le_bytes());
         out.append(&mut self.body);
         let checksum = crc32c::crc32c(&out);

@@ -45,13 +45,15 @@ mod usearch;
 mod vectors;
 mod view;
 
-pub(crate) use builder::{Progress, SegmentBuilder, SegmentBytes};
+#[cfg(test)]
+pub(crate) use builder::Progress;
+pub(crate) use builder::{SegmentBuilder, SegmentBytes};
 pub(crate) use error::SegmentError;
-pub(crate) use filter::Accept;
-pub(crate) use nearest::Hit;
 pub(crate) use search::SegmentQuery;
 pub(crate) use spec::SegmentSpec;
 pub(crate) use view::SegmentFile;
+#[cfg(test)]
+pub(crate) use {filter::Accept, nearest::Hit};
 
 use graph::VectorIndex;
 use header::{Checked, Part};
@@ -120,6 +122,7 @@ impl Segment {
     }
 
     /// What it holds.
+    #[cfg(test)]
     pub(crate) const fn spec(&self) -> &SegmentSpec {
         &self.spec
     }
@@ -144,7 +147,7 @@ impl Segment {
 
     /// The vector of a slot, as it was pushed.
     pub(crate) fn vector(&self, slot: u32) -> &[f32] {
-        self.vectors.get(slot)
+        self.vectors.matrix().row(slot)
     }
 
     /// The slot of a key.

@@ -1,34 +1,36 @@
-//! The vector engine passes the suite of all engines.
+//! The vector engine passes the suite of all engines, with and without rebuilds between the flushes.
 #![expect(clippy::expect_used, reason = "a failed expectation is the result of a test")]
 
 #[path = "../../nodedb-engine/tests/sim_disk/mod.rs"]
 mod sim_disk;
+mod world;
 
-use bytes::Bytes;
 use nodedb_engine::{
-    CatalogChange, EngineError, Redo, VectorChange,
+    EngineError, Redo,
     conformance::{Chance, Record, Subject, check},
 };
 use nodedb_env::Files;
-use nodedb_types::{CollectionId, IndexId, Stamp};
-use nodedb_vector::VectorEngine;
+use nodedb_vector::{VectorEngine, VectorOptions};
 use sim_disk::SimDisk;
-use std::{collections::BTreeMap, fmt::Write, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
+use world::{Rebuilding, dump, history, model};
 
+/// Heads only: as many rows as the suite has never fill one.
 #[derive(Debug)]
-struct Vectors;
+struct Heads;
 
-type Rows = BTreeMap<(IndexId, Bytes), (Stamp, Vec<f32>)>;
+/// Every third row fills a head, and every freeze runs whatever rebuild is due.
+#[derive(Debug)]
+struct Segments;
 
-fn text(rows: &Rows) -> String {
-    let mut out = String::new();
-    for ((index, key), (stamp, vector)) in rows {
-        writeln!(out, "{index} {key:?} {stamp:?} {vector:?}").expect("a string takes all");
-    }
-    out
+fn load(files: Arc<dyn Files>, dir: &Path) -> Result<VectorEngine, EngineError> {
+    let before = nodedb_vector::verify(&*files, dir)?;
+    let engine = VectorEngine::load(files, dir)?;
+    assert!(before.floor == nodedb_engine::Engine::flushed(&engine).floor());
+    Ok(engine)
 }
 
-impl Subject for Vectors {
+impl Subject for Heads {
     type Engine = VectorEngine;
 
     fn create(&self, files: Arc<dyn Files>, dir: &Path) -> Result<VectorEngine, EngineError> {
@@ -36,111 +38,81 @@ impl Subject for Vectors {
     }
 
     fn load(&self, files: Arc<dyn Files>, dir: &Path) -> Result<VectorEngine, EngineError> {
-        let before = nodedb_vector::verify(&*files, dir)?;
-        let engine = VectorEngine::load(files, dir)?;
-        assert!(before.floor == nodedb_engine::Engine::flushed(&engine).floor());
-        Ok(engine)
+        load(files, dir)
     }
 
     fn dump(&self, engine: &VectorEngine) -> String {
-        let mut rows = Rows::new();
-        for index in engine.indexes() {
-            assert_eq!(engine.keys(index).count(), engine.len(index));
-            for key in engine.keys(index) {
-                let vector = engine.vector(index, key).expect("its keys are there");
-                let stamp = engine.stamp(index, key).expect("its keys are there");
-                let key = Bytes::copy_from_slice(key);
-                rows.insert((index, key), (stamp, vector.to_vec()));
-            }
-        }
-        text(&rows)
+        dump(engine)
     }
 
     fn model(&self, records: &[Record]) -> String {
-        let mut rows = Rows::new();
-        for record in records {
-            match &record.redo {
-                Redo::Put { key, vectors, .. } => {
-                    for change in vectors {
-                        let place = (change.index, key.clone());
-                        rows.remove(&place);
-                        if let Some(vector) = &change.vector {
-                            rows.insert(place, (record.at, vector.clone()));
-                        }
-                    }
-                }
-                Redo::Delete { key, vectors, .. } => {
-                    rows.retain(|(index, other), _| !vectors.contains(index) || other != key);
-                }
-                Redo::Catalog(CatalogChange::DropCollection { indexes, .. }) => {
-                    rows.retain(|(index, _), _| !indexes.contains(index));
-                }
-                Redo::Catalog(_)
-                | Redo::IndexRows { .. }
-                | Redo::Idempotency(_)
-                | Redo::CrdtMerge { .. }
-                | Redo::CrdtSnapshot { .. } => {}
-            }
-        }
-        text(&rows)
+        model(records)
     }
 
     fn history(&self, chance: &mut Chance, count: usize) -> Vec<Record> {
-        // Two collections with two indexes each; a drop makes way for the next ones.
-        let mut collections = [1, 2];
-        let mut next = 3;
-        let mut redo = |number| {
-            let place = usize::try_from(chance.below(2)).expect("small");
-            let collection = collections[place];
-            let indexes = [2 * collection, 2 * collection + 1].map(IndexId::new);
-            let key = Bytes::from(format!("key-{}", chance.below(9)));
-            let redo = match chance.below(24) {
-                0..14 => Redo::Put {
-                    collection: CollectionId::new(collection),
-                    key,
-                    value: Bytes::new(),
-                    vectors: indexes
-                        .map(|index| VectorChange { index, vector: vector(index, chance) })
-                        .into(),
-                    expires: None,
-                    fields: Vec::new(),
-                },
-                14..22 => Redo::Delete {
-                    collection: CollectionId::new(collection),
-                    key,
-                    vectors: indexes.into(),
-                    crdt: None,
-                    fields: Vec::new(),
-                },
-                22 => Redo::CrdtMerge {
-                    collection: CollectionId::new(99),
-                    key,
-                    update: Bytes::new(),
-                    earlier: nodedb_engine::CrdtRows::default(),
-                },
-                _ => {
-                    collections[place] = next;
-                    next += 1;
-                    Redo::Catalog(CatalogChange::DropCollection {
-                        id: CollectionId::new(collection),
-                        indexes: indexes.into(),
-                    })
-                }
-            };
-            Record::new(number, redo)
-        };
-        (1..=count as u64).map(&mut redo).collect()
+        history(chance, count)
     }
 }
 
-fn vector(index: IndexId, chance: &mut Chance) -> Option<Vec<f32>> {
-    let dimensions = index.get() % 5 + 1;
-    let mut number = || u8::try_from(chance.below(200)).map(f32::from).expect("small");
-    let vector: Vec<f32> = (0..dimensions).map(|_| number()).collect();
-    (chance.below(4) > 0).then_some(vector)
+const SMALL: VectorOptions = VectorOptions { head_rows: 3 };
+
+impl Subject for Segments {
+    type Engine = Rebuilding;
+
+    fn create(&self, files: Arc<dyn Files>, dir: &Path) -> Result<Rebuilding, EngineError> {
+        VectorEngine::create(files, dir).map(|engine| Rebuilding::new(engine.with_options(SMALL)))
+    }
+
+    fn load(&self, files: Arc<dyn Files>, dir: &Path) -> Result<Rebuilding, EngineError> {
+        load(files, dir).map(|engine| Rebuilding::new(engine.with_options(SMALL)))
+    }
+
+    fn dump(&self, engine: &Rebuilding) -> String {
+        dump(&engine.inner)
+    }
+
+    fn model(&self, records: &[Record]) -> String {
+        model(records)
+    }
+
+    fn history(&self, chance: &mut Chance, count: usize) -> Vec<Record> {
+        history(chance, count)
+    }
 }
 
 #[test]
 fn the_vector_engine_conforms() {
-    check::<_, SimDisk>(&Vectors);
+    check::<_, SimDisk>(&Heads);
+}
+
+#[test]
+fn the_vector_engine_conforms_while_it_seals_and_merges() {
+    check::<_, SimDisk>(&Segments);
+}
+
+/// Else the test above would say nothing.
+#[test]
+fn the_history_of_the_suite_seals_merges_and_kills() {
+    let disk = <SimDisk as nodedb_engine::conformance::Disk>::new(1);
+    let files = nodedb_engine::conformance::Disk::files(&disk);
+    let engine = VectorEngine::create(files, Path::new("/engine")).expect("a fresh disk");
+    let mut engine = Rebuilding::new(engine.with_options(SMALL));
+    let records = history(&mut Chance::new(1), 400);
+    let log = nodedb_engine::conformance::TestLog::new();
+    let mut most = 0;
+    for record in &records {
+        use nodedb_engine::{Engine, Frozen};
+        engine.apply(record.at, record.tenant, &record.redo);
+        if record.at.lsn.get() % 5 == 0
+            && let Some(frozen) = engine.freeze(record.at.lsn)
+        {
+            engine.install(frozen.persist(&log).expect("the disk works"));
+        }
+        let indexes = engine.inner.indexes();
+        most = indexes.map(|index| engine.inner.segments(index)).max().max(Some(most)).unwrap_or(0);
+    }
+    assert!(engine.rebuilds > 20, "{} rebuilds", engine.rebuilds);
+    assert!(most >= 2, "{most} segments at once");
+    let deletes = records.iter().filter(|record| matches!(record.redo, Redo::Delete { .. }));
+    assert!(deletes.count() > 50);
 }

@@ -1,10 +1,14 @@
 //! What flushes leave on the disk.
 #![expect(clippy::expect_used, reason = "a failed expectation is the result of a test")]
 
-use nodedb_engine::{Engine, EngineError, Frozen, Redo, VectorChange, conformance::TestLog};
+mod world;
+
+use nodedb_engine::{
+    Engine, EngineError, Frozen, Metric, Redo, VectorChange, conformance::TestLog,
+};
 use nodedb_testkit::SimFiles;
 use nodedb_types::{CollectionId, ErrorKind, IndexId, LogEpoch, Lsn, Stamp, TenantId};
-use nodedb_vector::{VectorEngine, verify};
+use nodedb_vector::{VectorEngine, VectorOptions, verify};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -20,10 +24,16 @@ struct Flusher {
 }
 
 impl Flusher {
-    fn new() -> Self {
+    fn new(dimensions: u32) -> Self {
         let files = SimFiles::new(3);
         let engine = VectorEngine::create(Arc::new(files.clone()), Path::new(DIR));
-        Self { files, engine: engine.expect("a fresh disk"), lsn: 0 }
+        // No head is ever sealed: these tests are about runs.
+        let options = VectorOptions { head_rows: usize::MAX };
+        let mut engine = engine.expect("a fresh disk").with_options(options);
+        let index = world::index(INDEX.get(), dimensions, Metric::L2);
+        let at = Stamp { epoch: LogEpoch::new(1), lsn: Lsn::FIRST };
+        engine.apply(at, TenantId::DEFAULT, &world::collection(1, vec![index]));
+        Self { files, engine, lsn: 1 }
     }
 
     fn set(&mut self, key: u32, vector: Option<Vec<f32>>) {
@@ -63,7 +73,7 @@ fn load(files: &SimFiles) -> Result<VectorEngine, EngineError> {
 
 #[test]
 fn files_stay_few_and_a_small_flush_after_large_ones_writes_little() {
-    let mut flusher = Flusher::new();
+    let mut flusher = Flusher::new(8);
     for round in 0..120 {
         for key in 0..10 {
             flusher.set(round * 10 + key, Some(vec![0.5; 8]));
@@ -84,7 +94,7 @@ fn files_stay_few_and_a_small_flush_after_large_ones_writes_little() {
 
 #[test]
 fn dead_rows_give_their_space_back() {
-    let mut flusher = Flusher::new();
+    let mut flusher = Flusher::new(8);
     for key in 0..1000 {
         flusher.set(key, Some(vec![0.5; 8]));
     }
@@ -105,7 +115,7 @@ fn dead_rows_give_their_space_back() {
 
 #[test]
 fn a_long_run_is_cut_into_parts_and_merges_part_by_part() {
-    let mut flusher = Flusher::new();
+    let mut flusher = Flusher::new(16_384);
     let vector = |x: f32| Some(vec![x; 16_384]);
     for key in 0..300 {
         flusher.set(key, vector(0.5));
@@ -129,7 +139,7 @@ fn a_long_run_is_cut_into_parts_and_merges_part_by_part() {
 
 #[test]
 fn every_flipped_bit_and_every_cut_is_refused_without_a_change() {
-    let mut flusher = Flusher::new();
+    let mut flusher = Flusher::new(3);
     for key in 0..6 {
         flusher.set(key, Some(vec![0.25; 3]));
     }

@@ -1,46 +1,62 @@
-//! Answers are exact, whatever was set, removed and replayed before.
+//! Answers, whatever was set, removed, sealed, merged and replayed before.
 #![expect(clippy::expect_used, reason = "a failed expectation is the result of a test")]
 
+mod world;
+
 use nodedb_engine::conformance::TestLog;
-use nodedb_engine::{CatalogChange, DurableLog, Engine, Frozen, Metric, Redo, VectorChange};
+use nodedb_engine::{CatalogChange, DurableLog, Engine, Frozen, Metric, Redo};
 use nodedb_testkit::SimFiles;
 use nodedb_types::{CollectionId, IndexId, LogEpoch, Lsn, Stamp, TenantId};
-use nodedb_vector::{Neighbour, Query, VectorEngine};
+use nodedb_vector::{Neighbour, Query, SearchMode, SearchPlan, VectorEngine, VectorOptions};
 use proptest::prelude::*;
 use std::{collections::BTreeMap, convert::Infallible, path::Path, sync::Arc};
+use world::{collection, put};
 
+/// One index for each metric; the first is also used alone.
+const INDEXES: [(u32, Metric); 3] = [(7, Metric::L2), (8, Metric::Dot), (9, Metric::Cosine)];
 const INDEX: IndexId = IndexId::new(7);
 const DIR: &str = "/vectors";
 
-fn engine() -> (SimFiles, VectorEngine) {
+fn index_of(metric: Metric) -> IndexId {
+    let index = INDEXES.iter().find(|(_, other)| *other == metric);
+    IndexId::new(index.expect("there is one for each metric").0)
+}
+
+/// The creation of the three indexes, which is record 1.
+fn creation(dimensions: u32) -> Redo {
+    let index = |(id, metric)| world::index(id, dimensions, metric);
+    collection(1, INDEXES.map(index).into())
+}
+
+fn engine(dimensions: u32) -> (SimFiles, VectorEngine) {
     let files = SimFiles::new(1);
     let engine = VectorEngine::create(Arc::new(files.clone()), Path::new(DIR));
-    (files, engine.expect("a fresh disk"))
+    let mut engine = engine.expect("a fresh disk");
+    apply(&mut engine, 1, &creation(dimensions));
+    (files, engine)
 }
 
 fn at(lsn: u64) -> Stamp {
     Stamp { epoch: LogEpoch::new(1), lsn: Lsn::from_u64(lsn).expect("not 0") }
 }
 
-fn put(index: IndexId, key: &str, vector: Option<Vec<f32>>) -> Redo {
-    Redo::Put {
-        collection: CollectionId::new(1),
-        key: key.to_owned().into(),
-        value: b"{}".to_vec().into(),
-        vectors: vec![VectorChange { index, vector }],
-        expires: None,
-        fields: Vec::new(),
-    }
-}
-
 fn apply(engine: &mut VectorEngine, lsn: u64, redo: &Redo) {
     engine.apply(at(lsn), TenantId::DEFAULT, redo);
 }
 
+fn query(vector: &[f32], metric: Metric, k: usize) -> Query<'_> {
+    Query { index: index_of(metric), vector, metric, k, ef: None, mode: SearchMode::Auto }
+}
+
 fn nearest(engine: &VectorEngine, vector: &[f32], metric: Metric, k: usize) -> Vec<Neighbour> {
-    let query = Query { index: INDEX, vector, metric, k };
-    let all = engine.nearest(&query, &mut |_| Ok::<_, Infallible>(true));
-    all.expect("everything is accepted")
+    let all = engine.nearest(&query(vector, metric, k), &mut |_| Ok::<_, Infallible>(true));
+    all.expect("everything is accepted").neighbours
+}
+
+fn set_all(engine: &mut VectorEngine, lsn: u64, key: &str, vector: Option<&[f32]>) {
+    for (place, (id, _)) in (0..).zip(INDEXES) {
+        apply(engine, 3 * lsn + place, &put(IndexId::new(id), key, vector.map(<[f32]>::to_vec)));
+    }
 }
 
 fn keys(hits: &[Neighbour]) -> Vec<&str> {
@@ -80,28 +96,53 @@ fn case() -> impl Strategy<Value = (Changes, Vec<f32>, usize)> {
     })
 }
 
+/// Seals, merges and flushes whatever is due.
+fn settle(engine: &mut VectorEngine, lsn: u64) {
+    loop {
+        while let Some(rebuild) = engine.begin_rebuild() {
+            world::finish(engine, rebuild);
+        }
+        let Some(frozen) = engine.freeze(at(lsn).lsn) else {
+            return;
+        };
+        engine.install(frozen.persist(&TestLog::new()).expect("the disk works"));
+    }
+}
+
 proptest! {
     #[test]
-    fn search_is_exact_against_brute_force((changes, asked, k) in case()) {
-        let (_files, mut engine) = engine();
+    fn search_is_exact_against_brute_force((changes, asked, k) in case(), head_rows in 2_usize..40) {
+        let (_files, engine) = engine(u32::try_from(asked.len()).expect("small"));
+        let mut engine = engine.with_options(VectorOptions { head_rows });
         let mut model = BTreeMap::new();
         for (lsn, (key, vector)) in (1..).zip(changes) {
             let key = format!("k{key:02}");
-            apply(&mut engine, lsn, &put(INDEX, &key, vector.clone()));
+            set_all(&mut engine, lsn, &key, vector.as_deref());
             model.remove(&key);
             model.extend(vector.map(|vector| (key, vector)));
+            if lsn % 7 == 0 {
+                settle(&mut engine, 3 * lsn + 2);
+            }
         }
         prop_assert_eq!(engine.len(INDEX), model.len());
         for metric in [Metric::L2, Metric::Dot] {
-            let hits = nearest(&engine, &asked, metric, k);
-            let found: Vec<_> = hits.iter().map(|hit| (f64::from(hit.distance), &*hit.key)).collect();
             let mut expected: Vec<_> = model
                 .iter()
                 .map(|(key, vector)| (distance(&asked, vector, metric), key.as_bytes()))
                 .collect();
             expected.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(b.1)));
             expected.truncate(k);
-            prop_assert_eq!(found, expected);
+            let query = query(&asked, metric, k);
+            let pairs = |hits: &[Neighbour]| -> Vec<_> {
+                hits.iter().map(|hit| (f64::from(hit.distance), hit.key.clone())).collect()
+            };
+            let expected: Vec<_> =
+                expected.into_iter().map(|(distance, key)| (distance, key.to_vec().into())).collect();
+            let hits = nearest(&engine, &asked, metric, k);
+            prop_assert_eq!(pairs(&hits), &*expected);
+            let mut keys = model.keys().map(|key| key.clone().into());
+            let among = engine.nearest_among(&query, &mut keys, &mut |_| Ok::<_, Infallible>(true));
+            prop_assert_eq!(pairs(&among.expect("accepted").neighbours), &*expected);
         }
         let hits = nearest(&engine, &asked, Metric::Cosine, k);
         prop_assert_eq!(hits.len(), k.min(model.len()));
@@ -119,35 +160,41 @@ proptest! {
 
 #[test]
 fn accept_is_asked_in_order_until_enough() {
-    let (_files, mut engine) = engine();
-    for (lsn, key) in (1..).zip(["d", "b", "a", "c", "e"]) {
+    let (_files, mut engine) = engine(1);
+    for (lsn, key) in (2..).zip(["d", "b", "a", "c", "e"]) {
         let value = if key == "e" { 9.0 } else { 1.0 };
         apply(&mut engine, lsn, &put(INDEX, key, Some(vec![value])));
     }
-    let query = Query { index: INDEX, vector: &[0.0], metric: Metric::L2, k: 2 };
+    let query = query(&[0.0], Metric::L2, 2);
     let mut asked = Vec::new();
     let hits = engine.nearest(&query, &mut |key| {
         asked.push(key.to_vec());
         Ok::<_, Infallible>(key != b"b")
     });
-    assert_eq!(keys(&hits.expect("no error")), ["a", "c"]);
-    assert_eq!(asked, [b"a", b"b", b"c"]);
+    assert_eq!(keys(&hits.expect("no error").neighbours), ["a", "c"]);
+    assert_eq!(asked, [b"a", b"b", b"c"], "each once, also where a second round was needed");
     let none = engine.nearest(&query, &mut |_| Ok::<_, Infallible>(false));
-    assert_eq!(none, Ok(Vec::new()));
+    assert!(none.expect("no error").neighbours.is_empty());
     assert_eq!(engine.nearest(&query, &mut |_| Err("refused")), Err("refused"));
-    let elsewhere = Query { index: IndexId::new(8), ..query };
-    assert_eq!(engine.nearest(&elsewhere, &mut |_| Err("asked")), Ok(Vec::new()));
+    let elsewhere = Query { index: IndexId::new(1), ..query };
+    let none = engine.nearest(&elsewhere, &mut |_| Err("asked"));
+    assert!(none.expect("nobody was asked").neighbours.is_empty());
+    let mut some = ["e", "none", "c"].into_iter().map(Into::into);
+    let among = engine.nearest_among(&query, &mut some, &mut |_| Ok::<_, Infallible>(true));
+    let among = among.expect("accepted");
+    assert_eq!(keys(&among.neighbours), ["c", "e"]);
+    assert_eq!(among.plan, SearchPlan::Among { matches: 2 });
 }
 
 #[test]
 fn every_vector_is_its_own_nearest() {
-    let (_files, mut engine) = engine();
+    let (_files, mut engine) = engine(33);
     // No two point in the same direction.
     let number = |n: u16, d: u16| f32::from((n * 37 + d * d * 11) % 101) - 50.3;
     let vectors: Vec<Vec<f32>> =
         (0..50_u16).map(|n| (0..33_u16).map(|d| number(n, d)).collect()).collect();
     for (lsn, vector) in (1..).zip(&vectors) {
-        apply(&mut engine, lsn, &put(INDEX, &format!("k{lsn}"), Some(vector.clone())));
+        set_all(&mut engine, lsn, &format!("k{lsn}"), Some(vector));
     }
     for (lsn, vector) in (1..).zip(&vectors) {
         let key = format!("k{lsn}");
@@ -157,18 +204,18 @@ fn every_vector_is_its_own_nearest() {
             assert!(hits[0].distance < 1e-6, "{metric:?}");
         }
         assert_eq!(engine.vector(INDEX, key.as_bytes()), Some(&**vector));
-        assert_eq!(engine.stamp(INDEX, key.as_bytes()), Some(at(lsn)));
+        assert_eq!(engine.stamp(INDEX, key.as_bytes()), Some(at(3 * lsn)));
     }
     assert_eq!(engine.vector(INDEX, b"none"), None);
 }
 
 #[test]
 fn a_metric_measures_what_it_says() {
-    let (_files, mut engine) = engine();
+    let (_files, mut engine) = engine(2);
     for (lsn, (key, vector)) in
         (1..).zip([("along", [10.0, 0.0]), ("across", [0.0, 1.0]), ("against", [-1.0, 0.0])])
     {
-        apply(&mut engine, lsn, &put(INDEX, key, Some(vector.to_vec())));
+        set_all(&mut engine, lsn, key, Some(&vector));
     }
     let found = |metric| {
         let hits = nearest(&engine, &[1.0, 0.0], metric, 9);
@@ -185,9 +232,11 @@ fn a_metric_measures_what_it_says() {
 /// Defect D-40 of the predecessor: every restart inserted all vectors of the log again.
 #[test]
 fn replay_after_a_restart_makes_no_duplicates() {
-    let (files, mut engine) = engine();
-    let log: Vec<Redo> = (1..=20_u8)
-        .map(|n| put(INDEX, &format!("k{}", n % 7), Some(vec![f32::from(n), 1.0])))
+    let (files, mut engine) = engine(2);
+    let log: Vec<Redo> = std::iter::once(creation(2))
+        .chain(
+            (2..=20_u8).map(|n| put(INDEX, &format!("k{}", n % 7), Some(vec![f32::from(n), 1.0]))),
+        )
         .collect();
     let replay = |engine: &mut VectorEngine| {
         for (lsn, redo) in (1..).zip(&log) {
@@ -215,17 +264,25 @@ fn replay_after_a_restart_makes_no_duplicates() {
 
 #[test]
 fn a_drop_takes_whole_indexes_and_nothing_else() {
-    let (_files, mut engine) = engine();
+    let (files, mut engine) = engine(2);
     let other = IndexId::new(8);
-    apply(&mut engine, 1, &put(INDEX, "a", Some(vec![1.0])));
-    apply(&mut engine, 2, &put(other, "a", Some(vec![2.0, 3.0])));
+    apply(&mut engine, 2, &put(INDEX, "a", Some(vec![1.0, 1.0])));
+    apply(&mut engine, 3, &put(other, "a", Some(vec![2.0, 3.0])));
     let before = engine.memory_bytes();
-    let drop = Redo::Catalog(CatalogChange::DropCollection {
-        id: CollectionId::new(1),
-        indexes: vec![INDEX],
-    });
-    apply(&mut engine, 3, &drop);
+    let collection = CollectionId::new(1);
+    let drop = CatalogChange::DropIndex { collection, index: INDEX };
+    apply(&mut engine, 4, &Redo::Catalog(drop));
     assert!(engine.is_empty(INDEX) && engine.len(other) == 1);
     assert!(engine.memory_bytes() < before);
-    assert_eq!(engine.indexes().collect::<Vec<_>>(), [other]);
+    assert_eq!(engine.indexes().collect::<Vec<_>>(), [other, IndexId::new(9)]);
+    assert_eq!(engine.misfit(&put(INDEX, "a", Some(vec![1.0, 1.0]))), Some(INDEX));
+    assert_eq!(engine.misfit(&put(other, "a", Some(vec![1.0]))), Some(other));
+    assert_eq!(engine.misfit(&put(other, "a", Some(vec![1.0, 1.0]))), None);
+    settle(&mut engine, 4);
+    let drop =
+        CatalogChange::DropCollection { id: collection, indexes: vec![other, IndexId::new(9)] };
+    apply(&mut engine, 5, &Redo::Catalog(drop));
+    settle(&mut engine, 5);
+    let loaded = VectorEngine::load(Arc::new(files), Path::new(DIR)).expect("whole");
+    assert_eq!(loaded.indexes().count(), 0);
 }

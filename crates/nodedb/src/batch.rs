@@ -127,9 +127,9 @@ fn change(
     if definition.kind == CollectionKind::Crdt {
         return Err(crate::collection::not_for_crdt(definition));
     }
-    let Admitted { value, vectors, bytes } = inner.admit(definition, &key, value)?;
+    let Admitted { value, vectors, fields, bytes } = inner.admit(definition, &key, value)?;
     let bytes = bytes + key.len();
-    Ok((Change::Put { key, value, expires: None, vectors }, bytes))
+    Ok((Change::Put { key, value, expires: None, vectors, fields }, bytes))
 }
 
 fn answer(

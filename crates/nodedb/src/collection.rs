@@ -3,7 +3,10 @@
 use crate::{Database, Document, Error, Expect, Pending, WriteOptions, Written, database::Inner};
 use bytes::Bytes;
 use nodedb_data::{Change, Consistency, Op, Outcome, Row, Write};
-use nodedb_document::json;
+use nodedb_document::{
+    index::{FieldValue, field_values},
+    json,
+};
 use nodedb_engine::{Collection as Definition, CollectionKind, VectorChange};
 use nodedb_types::{Lsn, Version, VshardId};
 use serde::Serialize;
@@ -24,6 +27,7 @@ pub struct Collection {
 pub(crate) struct Admitted {
     pub(crate) value: Bytes,
     pub(crate) vectors: Vec<VectorChange>,
+    pub(crate) fields: Vec<FieldValue>,
     /// Bytes that value and vectors take in the log.
     pub(crate) bytes: usize,
 }
@@ -118,8 +122,8 @@ impl Collection {
         let key = Bytes::copy_from_slice(key.as_ref());
         let admitted = self.inner().admit(&self.definition, &key, value)?;
         let vshard = self.vshard(&key);
-        let Admitted { value, vectors, .. } = admitted;
-        let change = Change::Put { key, value, expires: None, vectors };
+        let Admitted { value, vectors, fields, .. } = admitted;
+        let change = Change::Put { key, value, expires: None, vectors, fields };
         self.write(vshard, change, options, |stamp, version| {
             let stamp = stamp.ok_or_else(|| Error::internal("a put wrote nothing"))?;
             Ok(Written { lsn: stamp.lsn, version: version(stamp) })
@@ -224,20 +228,23 @@ impl Inner {
         value: &[u8],
     ) -> Result<Admitted, Error> {
         self.admission.write(key, value.len())?;
-        let (value, vectors) = match definition.kind {
+        let (value, vectors, fields) = match definition.kind {
             CollectionKind::Crdt => return Err(not_for_crdt(definition)),
-            CollectionKind::Bytes => (Bytes::copy_from_slice(value), Vec::new()),
+            CollectionKind::Bytes => (Bytes::copy_from_slice(value), Vec::new(), Vec::new()),
             CollectionKind::Document => {
                 let value = json::canonical(value)?;
                 let vectors = vectors(definition, &value)?;
-                (value, vectors)
+                let fields = field_values(&definition.fields, &value)?;
+                (value, vectors, fields)
             }
         };
         let numbers: usize =
             vectors.iter().filter_map(|change| change.vector.as_ref()).map(Vec::len).sum();
-        let bytes = value.len() + numbers * size_of::<f32>();
+        let entries: usize =
+            fields.iter().filter_map(|field| field.value.as_ref()).map(Bytes::len).sum();
+        let bytes = value.len() + numbers * size_of::<f32>() + entries;
         self.admission.write(key, bytes)?;
-        Ok(Admitted { value, vectors, bytes })
+        Ok(Admitted { value, vectors, fields, bytes })
     }
 
     /// An expectation as the data plane checks it. One of another history never holds.

@@ -109,7 +109,7 @@ impl Tenant {
         let partitions = inner.routing.partitions(collection, definition.partitions);
         let counts: Vec<_> = partitions
             .map(|vshard| {
-                let op = Op::Count { collection, snapshot: lsn };
+                let op = Op::Count { collection, filter: None, snapshot: lsn };
                 inner.send(definition.tenant, vshard, op, |outcome| {
                     let Outcome::Count(count) = outcome else {
                         return Err(Error::mismatched("count"));

@@ -414,9 +414,9 @@ fn a_visit_that_a_panic_drops_gives_its_group_up() {
         world.send_group_until(vec![(0, vec![put("a", "2")]), (1, vec![put("b", "2")])], far);
     let waits = world.send(vshard(0), strong("a"));
     // Core 0 has passed the group on, and core 1 has taken it, once each has answered what came later.
-    let busy = world.send_task_to(0, vshard(9), Task::Op(strong("a")));
+    let busy = world.send_task_to(0, vshard(9), Task::Op(Box::new(strong("a"))));
     assert!(busy.wait().expect("an answer").is_err());
-    let busy = world.send_task_to(1, vshard(9), Task::Op(strong("a")));
+    let busy = world.send_task_to(1, vshard(9), Task::Op(Box::new(strong("a"))));
     assert!(busy.wait().expect("an answer").is_err());
     held.release();
     assert_eq!(panic.wait().expect_err("dropped"), TicketError::Cancelled);

@@ -90,6 +90,10 @@ fn a_second_replay_of_the_same_log_changes_nothing() {
         assert_eq!(world.replayed.records, replayed);
         assert_eq!(world.text(0, "a").as_deref(), Some("1"));
     }
-    let op = Op::Count { collection: NOTES, snapshot: world.wal.durable().expect("durable") };
+    let op = Op::Count {
+        collection: NOTES,
+        filter: None,
+        snapshot: world.wal.durable().expect("durable"),
+    };
     assert!(matches!(world.ask(vshard(1), op), Ok(crate::Outcome::Count(1))));
 }

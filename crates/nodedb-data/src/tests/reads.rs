@@ -87,7 +87,7 @@ fn a_count_of_more_than_one_slice_is_exact() {
     }
     let snapshot = world.wal.durable().expect("durable");
     world.put(0, "late", "{}");
-    let op = |collection| Op::Count { collection, snapshot };
+    let op = |collection| Op::Count { collection, filter: None, snapshot };
     let Ok(Outcome::Count(count)) = world.ask(vshard(0), op(NOTES)) else {
         panic!("a count");
     };

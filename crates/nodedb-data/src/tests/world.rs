@@ -322,6 +322,7 @@ pub(super) fn put_vector(key: &str, value: &str, vector: Option<Vec<f32>>) -> Wr
             key: Bytes::copy_from_slice(key.as_bytes()),
             value: Bytes::copy_from_slice(value.as_bytes()),
             vectors: vec![nodedb_engine::VectorChange { index: FIELD, vector }],
+            fields: Vec::new(),
         },
         expect: None,
         durability: Durability::Sync,

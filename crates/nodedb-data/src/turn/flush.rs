@@ -1,12 +1,18 @@
 //! Flushes: begun on the core, done by the maintenance thread, ended on the core.
 
 use crate::{
-    DataError, Outcome, core::Core, desk::Done, engines::FrozenEngine, flushes::Settled,
-    task::Caller, vshard::Vshard,
+    DataError, Outcome,
+    core::Core,
+    desk::{Done, FailedRebuild},
+    engines::FrozenEngine,
+    flushes::Settled,
+    task::Caller,
+    vshard::Vshard,
 };
 use nodedb_document::TableSnapshot;
 use nodedb_engine::{EngineError, EngineKind, Floor};
 use nodedb_types::{Lsn, VshardId};
+use nodedb_vector::Rebuilt;
 
 impl Core {
     /// Asks for the flush of everything up to a durable barrier.
@@ -34,6 +40,12 @@ impl Core {
             for frozen in vshard.freeze_due(self.options.memtable_bytes) {
                 self.maintenance.persist(id, frozen);
             }
+            while let Some(rebuild) = vshard.engines.vectors.begin_rebuild() {
+                self.maintenance.rebuild(id, rebuild);
+            }
+        }
+        if let Some(garbage) = vshard.engines.vectors.take_garbage() {
+            self.maintenance.free(id, garbage);
         }
         self.report(id);
     }
@@ -77,6 +89,7 @@ impl Core {
                     self.end_flush(id, kind, result);
                 }
                 Done::Compacted(id, result) => self.end_compaction(id, result),
+                Done::Rebuilt(id, result) => self.end_rebuild(id, result),
             }
         }
     }
@@ -102,6 +115,23 @@ impl Core {
         }
     }
 
+    /// A finished segment waits for the next flush, which begins at once; one that failed is begun anew
+    /// after a later flush.
+    fn end_rebuild(&mut self, id: VshardId, result: Result<Box<Rebuilt>, FailedRebuild>) {
+        self.touched.insert(id);
+        let Some(vshard) = self.vshards.get_mut(&id) else {
+            return;
+        };
+        match result {
+            Ok(rebuilt) => vshard.engines.vectors.end_rebuild(rebuilt),
+            Err(FailedRebuild { number, error }) => {
+                tracing::error!(vshard_id = %id, %error, "rebuilding a vector segment failed");
+                vshard.engines.vectors.give_up_rebuild(number);
+                self.shared.board.set_failure(id, Some(describe(&error)));
+            }
+        }
+    }
+
     fn end_compaction(&mut self, id: VshardId, result: Result<Option<TableSnapshot>, EngineError>) {
         let Some(vshard) = self.vshards.get_mut(&id) else {
             return;
@@ -124,7 +154,8 @@ impl Core {
 }
 
 impl Vshard {
-    /// Freezes the engines whose flush is due: somebody waits for it, or the engine is full.
+    /// Freezes the engines whose flush is due: somebody waits for it, the engine is full, or a rebuilt
+    /// segment is to be taken in.
     fn freeze_due(&mut self, memtable_bytes: usize) -> Vec<FrozenEngine> {
         let barrier = self.flushes.barrier();
         // At or above everything applied here, and at or below what will be durable: the barrier is.
@@ -133,11 +164,11 @@ impl Vshard {
         };
         let mut frozen = Vec::new();
         for kind in EngineKind::ALL {
-            let Some(dirty) = self.engines.dirty_of(kind) else {
-                continue;
-            };
+            let dirty = self.engines.dirty_of(kind);
             // By its own bytes: the flush of one engine does nothing for the memory of another.
-            let due = dirty.bytes >= memtable_bytes || Some(dirty.oldest) <= barrier;
+            let full = |bytes| bytes >= memtable_bytes;
+            let due = dirty.is_some_and(|dirty| full(dirty.bytes) || Some(dirty.oldest) <= barrier);
+            let due = due || self.engines.wants_flush(kind);
             if due
                 && self.flushes.may_begin(kind)
                 && let Some(engine) = self.engines.freeze(kind, watermark)

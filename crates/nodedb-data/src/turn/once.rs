@@ -9,7 +9,6 @@ use crate::{
     remembered::{Known, Remembered},
     task::Caller,
     turn::write::is_weak,
-    vshard::Overlay,
 };
 use nodedb_engine::Redo;
 use nodedb_types::{Durability, Lsn, LsnRange, Stamp, VshardId};
@@ -63,13 +62,14 @@ impl Core {
         };
         admitted?;
         vshard.admit(&self.options)?;
-        let draft = vshard.prepare(caller.tenant, write, &mut Overlay::default())?;
-        let record = draft.redo.is_some().then_some(0);
-        let records = u32::from(record.is_some());
+        let mut redos = vshard.prepare_alone(caller.tenant, write)?;
+        let records = remembered_number(redos.len() as u64);
+        // Its own record is the last of them.
+        let record = records.checked_sub(1);
         let remembered = Remembered { records, writes: vec![(Place::new(0), record)] };
         let bounds = (now_ms, &*self.options);
         let memory = vshard.remember(caller.tenant, once, &remembered, bounds)?;
-        let redos: Vec<_> = draft.redo.into_iter().chain([memory]).collect();
+        redos.push(memory);
         let at = self.log_and_apply(caller, &redos, durability)?;
         let stamp = record.map(|_| Stamp { lsn: at.lsn.previous().unwrap_or(at.lsn), ..at });
         Ok((at, vec![(Place::new(0), Written { stamp })]))
@@ -168,15 +168,19 @@ impl Core {
 
 impl PreparedPart {
     /// What a key is to remember of this part, before its own record is added.
-    #[expect(clippy::expect_used, reason = "a batch has 10,000 operations at most")]
     fn remembered(&self) -> Remembered {
-        let number = |value: u64| u32::try_from(value).expect("limits are below 2^32");
+        let number = remembered_number;
         let writes = self.writes.iter();
         Remembered {
             records: number(self.payloads.len() as u64),
             writes: writes.map(|(place, record)| (*place, record.map(number))).collect(),
         }
     }
+}
+
+#[expect(clippy::expect_used, reason = "a batch has 10,000 operations at most")]
+fn remembered_number(value: u64) -> u32 {
+    u32::try_from(value).expect("limits are below 2^32")
 }
 
 impl GroupVisit {

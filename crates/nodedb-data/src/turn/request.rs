@@ -36,8 +36,12 @@ impl Core {
                 let key = key(collection, document);
                 self.read(caller, |vshard| vshard.export(&key, since.as_deref()));
             }
-            Op::Count { collection, snapshot } => {
-                self.begin_count(caller, Count::new(tenant, collection, snapshot));
+            Op::Explain { collection, filter } => {
+                self.read(caller, |vshard| vshard.explain(tenant, collection, &filter));
+            }
+            Op::Count { collection, filter, snapshot } => {
+                let count = Count { filter, ..Count::new(tenant, collection, snapshot) };
+                self.begin_count(caller, count);
             }
             Op::Flush { barrier } => self.flush(caller, barrier),
             Op::Image { into } => self.image(caller, into),

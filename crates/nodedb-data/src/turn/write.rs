@@ -1,12 +1,6 @@
 //! Writes: checked, logged and applied in one turn.
 
-use crate::{
-    DataError, Merged, Outcome, Write, Written,
-    core::Core,
-    release::Until,
-    task::Caller,
-    vshard::{Draft, Overlay},
-};
+use crate::{DataError, Merged, Outcome, Write, Written, core::Core, release::Until, task::Caller};
 use bytes::Bytes;
 use nodedb_crdt::CrdtKey;
 use nodedb_engine::Redo;
@@ -22,17 +16,17 @@ impl Core {
         let prepared = self
             .admit_write()
             .and_then(|()| vshard.admit(&self.options))
-            .and_then(|()| vshard.prepare(caller.tenant, write, &mut Overlay::default()));
-        let redo = match prepared {
-            Ok(Draft { redo: Some(redo) }) => redo,
-            Ok(Draft { redo: None }) => {
+            .and_then(|()| vshard.prepare_alone(caller.tenant, write));
+        let redos = match prepared {
+            Ok(redos) if redos.is_empty() => {
                 let nothing = Outcome::Written(Written { stamp: None });
                 let until = vshard.all_durable();
                 return self.answer(caller.reply, Ok(nothing), until);
             }
+            Ok(redos) => redos,
             Err(error) => return self.fail(caller.vshard, caller.reply, error),
         };
-        match self.log_and_apply(&caller, std::slice::from_ref(&redo), durability) {
+        match self.log_and_apply(&caller, &redos, durability) {
             Ok(stamp) => {
                 let outcome = Outcome::Written(Written { stamp: Some(stamp) });
                 let until = Until::acknowledged(durability, stamp.lsn);

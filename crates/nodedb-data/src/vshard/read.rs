@@ -4,15 +4,15 @@ use super::Vshard;
 use crate::{Consistency, DataError, Outcome, Page, Row, Scan, release::Until};
 use bytes::Bytes;
 use nodedb_crdt::{CrdtDocument, CrdtKey};
-use nodedb_document::{Place, ReadAt, ScanPage, ScanRange, Stored};
+use nodedb_document::{Filter, Place, ReadAt, ScanPage, ScanRange, Stored};
 use nodedb_engine::CollectionKind;
 use nodedb_types::{CollectionId, Lsn, TenantId};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// Most rows that one turn examines for a filtered page or a count.
 pub(crate) const SCAN_EXAMINED_MAX: usize = 4096;
 /// About the most bytes that one turn of a count examines: tables are read by copying.
-const COUNT_BYTES_MAX: usize = 4 << 20;
+pub(super) const COUNT_BYTES_MAX: usize = 4 << 20;
 /// Most CRDT documents that one turn builds for a page.
 const CRDT_PAGE_MAX: usize = 64;
 
@@ -25,13 +25,14 @@ pub(crate) struct Count {
     pub(crate) tenant: TenantId,
     pub(crate) collection: CollectionId,
     pub(crate) snapshot: Lsn,
+    pub(crate) filter: Option<Arc<Filter>>,
     pub(crate) after: Option<Bytes>,
     pub(crate) rows: u64,
 }
 
 impl Count {
     pub(crate) const fn new(tenant: TenantId, collection: CollectionId, snapshot: Lsn) -> Self {
-        Self { tenant, collection, snapshot, after: None, rows: 0 }
+        Self { tenant, collection, snapshot, filter: None, after: None, rows: 0 }
     }
 }
 
@@ -77,34 +78,30 @@ impl Vshard {
 
     /// One page of a collection.
     pub(crate) fn scan(&self, tenant: TenantId, scan: &Scan) -> Result<Ready, DataError> {
-        let kind = self.collection(tenant, scan.collection)?.kind;
-        if scan.filter.is_some() && kind == CollectionKind::Bytes {
-            return Err(DataError::WrongKind { kind: kind.name(), operation: "filters" });
-        }
+        let page = self.page(tenant, scan)?;
+        // The caller has seen the snapshot durable; if not, the answer waits until it is.
+        Ok((Outcome::Page(page), Until::Durable(scan.snapshot)))
+    }
+
+    fn page(&self, tenant: TenantId, scan: &Scan) -> Result<Page, DataError> {
+        let schema = self.collection(tenant, scan.collection)?;
+        let kind = schema.kind;
         let limit_rows = match (kind, &scan.filter) {
+            (CollectionKind::Document, Some(filter)) => return self.select(schema, scan, filter),
+            (CollectionKind::Bytes, Some(_)) => {
+                return Err(DataError::WrongKind { kind: kind.name(), operation: "filters" });
+            }
             (CollectionKind::Crdt, _) => scan.rows.min(CRDT_PAGE_MAX),
-            (_, Some(_)) => SCAN_EXAMINED_MAX,
             (_, None) => scan.rows,
         };
-        let range = ScanRange {
-            prefix: scan.prefix.clone(),
-            keys: scan.keys.clone(),
-            direction: scan.direction,
-            after: scan.after.clone(),
-            limit_rows: limit_rows.max(1),
-            limit_bytes: scan.bytes,
-            now_ms: scan.now_ms,
-            ..ScanRange::all(tenant, scan.collection)
-        };
+        let range = ScanRange { limit_rows: limit_rows.max(1), ..scan.range(tenant) };
         let at = ReadAt::Snapshot(scan.snapshot);
         let examined = self.engines.documents.scan(&range, at);
         let mut examined = examined.map_err(DataError::document(self.id))?;
         if kind == CollectionKind::Crdt {
             self.render(tenant, scan, &mut examined)?;
         }
-        let page = self.filter(scan, examined)?;
-        // The caller has seen the snapshot durable; if not, the answer waits until it is.
-        Ok((Outcome::Page(page), Until::Durable(scan.snapshot)))
+        self.filter(scan, examined)
     }
 
     /// Puts the JSON text of CRDT documents in the place of the lists of their rows.
@@ -141,13 +138,16 @@ impl Vshard {
 
     /// Counts some more rows. `true` when it is done.
     pub(crate) fn count(&self, count: &mut Count) -> Result<bool, DataError> {
+        let slice = Scan::slice(count.collection, count.snapshot);
+        let slice = Scan { after: count.after.take(), filter: count.filter.clone(), ..slice };
+        if slice.filter.is_some() {
+            let page = self.page(count.tenant, &slice)?;
+            count.rows += page.rows.len() as u64;
+            count.after = page.next;
+            return Ok(count.after.is_none());
+        }
         self.collection(count.tenant, count.collection)?;
-        let range = ScanRange {
-            after: count.after.take(),
-            limit_rows: SCAN_EXAMINED_MAX,
-            limit_bytes: COUNT_BYTES_MAX,
-            ..ScanRange::all(count.tenant, count.collection)
-        };
+        let range = ScanRange { limit_rows: slice.rows, ..slice.range(count.tenant) };
         let at = ReadAt::Snapshot(count.snapshot);
         let page = self.engines.documents.scan(&range, at);
         let page = page.map_err(DataError::document(self.id))?;

@@ -151,6 +151,11 @@ impl Replay<'_> {
         let stamp = Stamp { epoch: batch.epoch, lsn };
         for (kind, floor) in loaded.floors {
             if floor.effective() < Some(lsn) {
+                if kind == EngineKind::Vectors
+                    && let Some(index) = loaded.vshard.engines.vectors.misfit(&redo)
+                {
+                    return Err(DataError::UnknownIndex { lsn, index });
+                }
                 loaded.vshard.engines.apply_to(kind, stamp, record.tenant, &redo);
             }
         }
@@ -173,6 +178,7 @@ impl Replay<'_> {
                 vshard.engines.install(frozen.persist(log).map_err(&failed)?);
             }
         }
+        drop(vshard.engines.vectors.take_garbage());
         while let Some(tables) = vshard.engines.table_maintenance().compact().map_err(&failed)? {
             vshard.engines.install_tables(tables);
         }

@@ -3,9 +3,10 @@
 use super::Vshard;
 use crate::{DataError, Hit, Outcome, Search, release::Until};
 use bytes::Bytes;
-use nodedb_document::{Place, ReadAt};
+use nodedb_document::{Place, ReadAt, Stored};
 use nodedb_types::TenantId;
-use nodedb_vector::Query;
+use nodedb_vector::{Query, SearchMode};
+use std::collections::BTreeMap;
 
 impl Vshard {
     /// The nearest rows. The index knows no snapshots, so the answer waits until everything that is
@@ -32,9 +33,11 @@ impl Vshard {
             vector: &search.vector,
             metric: search.metric,
             k: search.k,
+            ef: None,
+            mode: if search.filter.is_some() { SearchMode::Filtered } else { SearchMode::Auto },
         };
-        let mut rows = Vec::new();
-        let neighbours = self.engines.vectors.nearest(&query, &mut |key| {
+        let mut rows = BTreeMap::new();
+        let found = self.engines.vectors.nearest(&query, &mut |key| {
             let place = Place { tenant, collection: search.collection, key };
             let row = self.engines.documents.get(&place, ReadAt::Latest)?;
             let Some(row) = row else { return Ok(false) };
@@ -43,17 +46,15 @@ impl Vshard {
             {
                 return Ok(false);
             }
-            rows.push((Bytes::copy_from_slice(key), row));
+            rows.insert(Bytes::copy_from_slice(key), row);
             Ok(true)
         });
-        let neighbours = neighbours.map_err(DataError::document(self.id))?;
-        assert!(neighbours.len() == rows.len(), "every accepted key is a neighbour");
-        let hits = neighbours.into_iter().zip(rows);
-        let hits = hits.map(|(neighbour, (key, row))| Hit {
-            key,
-            distance: neighbour.distance,
-            stamp: row.stamp,
-            value: row.value,
+        let found = found.map_err(DataError::document(self.id))?;
+        let hits = found.neighbours.into_iter().filter_map(|neighbour| {
+            let row = rows.remove(&neighbour.key);
+            assert!(row.is_some(), "every neighbour was accepted");
+            let Stored { stamp, value, .. } = row?;
+            Some(Hit { key: neighbour.key, distance: neighbour.distance, stamp, value })
         });
         Ok((Outcome::Hits(hits.collect()), self.all_durable()))
     }

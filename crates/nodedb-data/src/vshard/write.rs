@@ -1,6 +1,6 @@
 //! Checking a write and turning it into redo.
 
-use super::Vshard;
+use super::{Vshard, fields::FieldOverlay};
 use crate::{Change, DataError, Expect, Write, group::GroupPart, group::PreparedPart};
 use bytes::Bytes;
 use nodedb_document::{Place, ReadAt};
@@ -21,6 +21,8 @@ pub(crate) struct Overlay {
     keys: BTreeMap<(CollectionId, Bytes), bool>,
     /// The catalog as they leave it.
     catalog: Option<Catalog>,
+    /// What they change in field indexes.
+    fields: FieldOverlay,
 }
 
 impl Vshard {
@@ -41,12 +43,13 @@ impl Vshard {
                 catalog.apply(Lsn::FIRST, &change);
                 return Ok(Draft { redo: Some(Redo::Catalog(change)) });
             }
-            Change::Put { key, value, expires, vectors } => {
+            Change::Put { key, value, expires, vectors, fields } => {
                 let schema = self.collection(tenant, collection)?;
                 check_put(schema, &vectors)?;
                 self.check_expect(tenant, collection, &key, expect)?;
+                let fields = self.field_changes(schema, &key, Some(fields), &mut overlay.fields)?;
                 overlay.keys.insert((collection, key.clone()), true);
-                Some(Redo::Put { collection, key, value, vectors, expires, fields: Vec::new() })
+                Some(Redo::Put { collection, key, value, vectors, expires, fields })
             }
             Change::Delete { key } => {
                 self.collection(tenant, collection)?;
@@ -55,6 +58,22 @@ impl Vshard {
             }
         };
         Ok(Draft { redo })
+    }
+
+    /// Checks a write that is a batch of its own. Answers what is to be logged, its own record last;
+    /// nothing if the key to be deleted is not there.
+    pub(crate) fn prepare_alone(
+        &self,
+        tenant: TenantId,
+        write: Write,
+    ) -> Result<Vec<Redo>, DataError> {
+        let mut overlay = Overlay::default();
+        let Some(redo) = self.prepare(tenant, write, &mut overlay)?.redo else {
+            return Ok(Vec::new());
+        };
+        let mut redos = self.check_unique(tenant, &overlay.fields)?;
+        redos.push(redo);
+        Ok(redos)
     }
 
     /// Checks all writes of a group's part, in order.
@@ -74,12 +93,16 @@ impl Vshard {
             let draft = self.prepare(tenant, write, &mut overlay)?;
             let record = draft.redo.is_some().then_some(redos.len() as u64);
             prepared.writes.push((place, record));
-            if let Some(redo) = draft.redo {
-                prepared.payloads.push((redo.kind().code(), redo.encode()));
-                redos.push(redo);
-            }
+            redos.extend(draft.redo);
         }
-        Ok((redos, prepared))
+        let mut all = self.check_unique(tenant, &overlay.fields)?;
+        let before = all.len() as u64;
+        for (_, record) in &mut prepared.writes {
+            *record = record.map(|record| record + before);
+        }
+        all.append(&mut redos);
+        prepared.payloads.extend(all.iter().map(|redo| (redo.kind().code(), redo.encode())));
+        Ok((all, prepared))
     }
 
     fn prepare_delete(
@@ -102,14 +125,12 @@ impl Vshard {
             row.map_err(document)?.is_some()
         };
         let earlier = overlay.keys.insert((collection, key.clone()), false);
-        let exists = earlier.unwrap_or(stored);
-        Ok(exists.then(|| Redo::Delete {
-            collection,
-            key,
-            vectors: schema.vectors.iter().map(|index| index.id).collect(),
-            crdt,
-            fields: Vec::new(),
-        }))
+        if !earlier.unwrap_or(stored) {
+            return Ok(None);
+        }
+        let fields = self.field_changes(schema, &key, None, &mut overlay.fields)?;
+        let vectors = schema.vectors.iter().map(|index| index.id).collect();
+        Ok(Some(Redo::Delete { collection, key, vectors, crdt, fields }))
     }
 
     fn check_expect(

@@ -74,6 +74,7 @@ impl SegmentFile {
     ///
     /// # Errors
     /// `Io` if there is no memory for it.
+    #[cfg(test)]
     pub(crate) fn copied(path: &Path, bytes: &[u8]) -> Result<Self, EngineError> {
         let fill = |buffer: &mut [u8]| {
             buffer.copy_from_slice(bytes);

@@ -6,14 +6,18 @@
 #![expect(clippy::expect_used, reason = "a bench without its engine has nothing to measure")]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use nodedb_engine::{Engine, Metric, Redo, VectorChange};
+use nodedb_engine::{
+    CatalogChange, Engine, Index, IndexState, Metric, Redo, VectorChange, VectorIndex,
+    VectorStorage,
+};
 use nodedb_testkit::SimFiles;
 use nodedb_types::{CollectionId, IndexId, LogEpoch, Lsn, Stamp, TenantId};
-use nodedb_vector::{Query, VectorEngine};
+use nodedb_vector::{Query, SearchMode, VectorEngine};
 use std::{convert::Infallible, hint::black_box, path::Path, sync::Arc};
 
 const DIMENSIONS: usize = 384;
 const INDEX: IndexId = IndexId::new(1);
+const OTHER: IndexId = IndexId::new(2);
 
 /// Numbers from -1 to 1 that look random and repeat.
 fn vector(seed: u64) -> Vec<f32> {
@@ -32,7 +36,9 @@ fn set(engine: &mut VectorEngine, lsn: u64, key: u64) {
         collection: CollectionId::new(1),
         key: key.to_le_bytes().to_vec().into(),
         value: Vec::new().into(),
-        vectors: vec![VectorChange { index: INDEX, vector: Some(vector(lsn)) }],
+        vectors: [INDEX, OTHER]
+            .map(|index| VectorChange { index, vector: Some(vector(lsn)) })
+            .into(),
         expires: None,
         fields: Vec::new(),
     };
@@ -43,7 +49,24 @@ fn set(engine: &mut VectorEngine, lsn: u64, key: u64) {
 fn engine(rows: u64) -> VectorEngine {
     let files = Arc::new(SimFiles::new(1));
     let mut engine = VectorEngine::create(files, Path::new("/v")).expect("a fresh disk");
-    for lsn in 1..=rows {
+    for (id, metric) in [(INDEX, Metric::Cosine), (OTHER, Metric::L2)] {
+        let index = VectorIndex {
+            id,
+            field: "v".to_owned(),
+            dimensions: 384,
+            metric,
+            storage: VectorStorage::Bf16,
+            state: IndexState::Ready,
+        };
+        let create = CatalogChange::CreateIndex {
+            collection: CollectionId::new(1),
+            index: Index::Vector(index),
+        };
+        let at =
+            Stamp { epoch: LogEpoch::new(1), lsn: Lsn::FIRST.advance(u64::from(id.get()) - 1) };
+        engine.apply(at, TenantId::DEFAULT, &Redo::Catalog(create));
+    }
+    for lsn in 3..rows + 3 {
         set(&mut engine, lsn, lsn);
     }
     engine
@@ -55,8 +78,9 @@ fn nearest(criterion: &mut Criterion) {
         let engine = engine(rows);
         let asked = vector(0);
         group.throughput(Throughput::Elements(rows));
-        for metric in [Metric::Cosine, Metric::L2] {
-            let query = Query { index: INDEX, vector: &asked, metric, k: 10 };
+        for (index, metric) in [(INDEX, Metric::Cosine), (OTHER, Metric::L2)] {
+            let mode = SearchMode::Exact;
+            let query = Query { index, vector: &asked, metric, k: 10, ef: None, mode };
             group.bench_function(BenchmarkId::new(metric.name(), rows), |bench| {
                 bench.iter(|| {
                     let hits = engine.nearest(&query, &mut |_| Ok::<_, Infallible>(true));
@@ -70,7 +94,7 @@ fn nearest(criterion: &mut Criterion) {
 
 fn apply(criterion: &mut Criterion) {
     let mut engine = engine(10_000);
-    let mut lsn = 10_000;
+    let mut lsn = 10_002;
     criterion.bench_function("vector/apply", |bench| {
         bench.iter(|| {
             lsn += 1;

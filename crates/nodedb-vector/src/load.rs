@@ -1,0 +1,100 @@
+//! An engine from its files.
+
+use crate::{
+    VectorEngine, VectorOptions,
+    changes::Changes,
+    live_index::LiveIndex,
+    part::{Part, PartId, PartRows},
+    run,
+    upkeep::Upkeep,
+    vector_dir::{OpenSegment, VectorDir},
+};
+use nodedb_engine::{EngineError, Flushed};
+use nodedb_types::{DecodeError, IndexId};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+/// The indexes as of the floor.
+pub(crate) fn indexes(dir: &VectorDir) -> Result<BTreeMap<IndexId, LiveIndex>, EngineError> {
+    let layout = dir.layout();
+    let known = layout.indexes.iter();
+    let mut indexes: BTreeMap<_, _> =
+        known.map(|(id, known)| (*id, LiveIndex::new(known.definition))).collect();
+    dir.read_runs(|part| {
+        for row in part.rows.iter().filter(|row| !layout.is_void(row)) {
+            take_over(&mut indexes, row);
+        }
+        Ok(())
+    })?;
+    for OpenSegment { index, id, segment, dead } in dir.read_segments()? {
+        let rows = PartRows::Sealed(Arc::new(segment));
+        let part = Part { id, rows, dead: Arc::new(dead) };
+        if let Some(live) = indexes.get_mut(&index) {
+            live.parts.push(part);
+        }
+    }
+    for (index, live) in &indexes {
+        check(*index, live).map_err(|error| EngineError::corrupt(dir.path(), error.to_string()))?;
+    }
+    Ok(indexes)
+}
+
+fn take_over(indexes: &mut BTreeMap<IndexId, LiveIndex>, row: &run::Row) {
+    let Some(live) = indexes.get_mut(&row.index) else {
+        return;
+    };
+    match row.vector() {
+        Some(vector) => drop(live.head.set(&row.key, row.stamp, &vector)),
+        None => drop(live.head.remove(&row.key)),
+    }
+}
+
+/// A key must not live twice: one of its rows would be a deleted or replaced one.
+fn check(index: IndexId, live: &LiveIndex) -> Result<(), DecodeError> {
+    let twice = || DecodeError::OutOfRange {
+        field: "living rows of a key, by index",
+        value: u64::from(index.get()),
+    };
+    for (key, _) in live.head.rows() {
+        if live.parts.iter().any(|part| part.find(key).is_some()) {
+            return Err(twice());
+        }
+    }
+    for (number, part) in live.parts.iter().enumerate() {
+        for other in live.parts.iter().skip(number + 1) {
+            // The keys of both in one pass: they are sorted.
+            let mut keys = other.live_slots().map(|slot| other.rows.key(slot)).peekable();
+            for key in part.live_slots().map(|slot| part.rows.key(slot)) {
+                while keys.next_if(|other| *other < key).is_some() {}
+                if keys.peek() == Some(&key) {
+                    return Err(twice());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An engine of these indexes.
+pub(crate) fn engine(
+    indexes: BTreeMap<IndexId, LiveIndex>,
+    flushed: Flushed,
+    dir: VectorDir,
+    options: VectorOptions,
+) -> VectorEngine {
+    let parts = indexes.values().flat_map(|live| &live.parts);
+    let next = parts.map(|part| part.id.0 + 1).max().unwrap_or(0);
+    let upkeep = Upkeep::new(options, PartId(next), indexes.keys().copied());
+    VectorEngine {
+        indexes,
+        flushed,
+        applied: flushed.floor(),
+        changes: Changes::default(),
+        frozen: None,
+        flushes: 0,
+        upkeep,
+        dir: Arc::new(Mutex::new(dir)),
+    }
+}

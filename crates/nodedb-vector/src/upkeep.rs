@@ -1,0 +1,295 @@
+//! What is sealed and merged, when, and what becomes of the old.
+
+use crate::{
+    Rebuild, Rebuilt, VectorEngine, VectorOptions,
+    frozen::FrozenVectors,
+    layout::SEGMENTS_MAX,
+    live_index::LiveIndex,
+    part::{Part, PartId, PartRows},
+    rebuild::Recipe,
+    rebuilt::{Adoption, Input},
+    tiers::{self, Goal},
+};
+use nodedb_engine::Engine;
+use nodedb_types::IndexId;
+use roaring::RoaringBitmap;
+use std::{collections::BTreeSet, sync::Arc};
+
+/// The rebuilds of an engine, and what waits to be freed.
+#[derive(Debug)]
+pub(crate) struct Upkeep {
+    pub(crate) options: VectorOptions,
+    /// The number of the next part.
+    next: PartId,
+    rebuilds: u64,
+    /// Indexes that may have something to seal or to merge.
+    suspects: BTreeSet<IndexId>,
+    /// Indexes that may be merged further at rest.
+    restless: BTreeSet<IndexId>,
+    running: Vec<Running>,
+    /// Ended, and not in a flush yet.
+    rebuilt: Vec<Arc<Rebuilt>>,
+    garbage: Vec<Garbage>,
+}
+
+/// A rebuild from its beginning until a flush has taken it in. What it is made from stays until then.
+#[derive(Clone, Copy, Debug)]
+struct Running {
+    number: u64,
+    sort: Sort,
+}
+
+/// One of each sort runs at a time: heads must not wait for a long merge.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Sort {
+    Seal,
+    Merge,
+}
+
+/// Memory that takes long to give back: dropping it is work for the maintenance thread.
+#[derive(Debug)]
+pub struct VectorGarbage {
+    _garbage: Vec<Garbage>,
+}
+
+/// Kept only to be dropped elsewhere.
+#[derive(Debug)]
+#[expect(dead_code, reason = "what is dropped is not looked at")]
+enum Garbage {
+    Index(LiveIndex),
+    Parts(Vec<Part>),
+    Rebuilt(Arc<Rebuilt>),
+    Frozen(FrozenVectors),
+    Adoption(Adoption),
+}
+
+impl Upkeep {
+    pub(crate) fn new(
+        options: VectorOptions,
+        next: PartId,
+        indexes: impl Iterator<Item = IndexId>,
+    ) -> Self {
+        let suspects: BTreeSet<_> = indexes.collect();
+        Self {
+            options,
+            next,
+            rebuilds: 0,
+            restless: suspects.clone(),
+            suspects,
+            running: Vec::new(),
+            rebuilt: Vec::new(),
+            garbage: Vec::new(),
+        }
+    }
+
+    /// There may be something to do for an index.
+    pub(crate) fn look_at(&mut self, index: IndexId) {
+        self.suspects.insert(index);
+    }
+
+    /// An index is gone. A rebuild that still runs for it ends in nothing.
+    pub(crate) fn forget(&mut self, index: IndexId, live: LiveIndex) {
+        self.suspects.remove(&index);
+        self.restless.remove(&index);
+        let (gone, rest) =
+            std::mem::take(&mut self.rebuilt).into_iter().partition(|done| done.index == index);
+        self.rebuilt = rest;
+        let gone: Vec<Arc<Rebuilt>> = gone;
+        for rebuilt in gone {
+            self.end(rebuilt.number);
+            self.garbage.push(Garbage::Rebuilt(rebuilt));
+        }
+        self.garbage.push(Garbage::Index(live));
+    }
+
+    /// Keeps a finished flush until somebody frees it.
+    pub(crate) fn free(&mut self, frozen: FrozenVectors) {
+        self.garbage.push(Garbage::Frozen(frozen));
+    }
+
+    pub(crate) fn take_rebuilt(&mut self) -> Vec<Arc<Rebuilt>> {
+        std::mem::take(&mut self.rebuilt)
+    }
+
+    fn runs(&self, sort: Sort) -> bool {
+        self.running.iter().any(|running| running.sort == sort)
+    }
+
+    fn end(&mut self, number: u64) {
+        self.running.retain(|running| running.number != number);
+    }
+
+    fn next_part(&mut self) -> PartId {
+        let next = self.next;
+        self.next = PartId(next.0 + 1);
+        next
+    }
+}
+
+impl VectorEngine {
+    /// Begins to seal a full head, or to merge segments, if that is due. O(1): a full head is set aside
+    /// and stays searchable. The caller runs the steps on the maintenance thread and hands the result
+    /// back; at most two run at a time.
+    pub fn begin_rebuild(&mut self) -> Option<Rebuild> {
+        if self.upkeep.runs(Sort::Seal) && self.upkeep.runs(Sort::Merge) {
+            return None;
+        }
+        let suspects: Vec<_> = self.upkeep.suspects.iter().copied().collect();
+        for index in suspects {
+            let begun = self.begin_seal(index).or_else(|| self.begin_merge(index, Goal::Ingest));
+            if begun.is_some() {
+                return begun;
+            }
+            if !self.is_anything_due(index) {
+                self.upkeep.suspects.remove(&index);
+            }
+        }
+        if self.dirty().is_some() || self.upkeep.runs(Sort::Merge) {
+            return None;
+        }
+        while let Some(index) = self.upkeep.restless.pop_first() {
+            if let Some(rebuild) = self.begin_merge(index, Goal::Rest) {
+                return Some(rebuild);
+            }
+        }
+        None
+    }
+
+    /// Takes a finished rebuild. It counts from the next flush on.
+    pub fn end_rebuild(&mut self, rebuilt: Box<Rebuilt>) {
+        if self.indexes.contains_key(&rebuilt.index) {
+            self.upkeep.rebuilt.push(Arc::from(rebuilt));
+        } else {
+            self.upkeep.end(rebuilt.number);
+            self.upkeep.garbage.push(Garbage::Rebuilt(Arc::from(rebuilt)));
+        }
+    }
+
+    /// Gives up a rebuild that failed. It is tried again after the next flush.
+    pub fn give_up_rebuild(&mut self, number: u64) {
+        self.upkeep.end(number);
+    }
+
+    /// Whether a rebuilt segment waits for a flush to take it in.
+    pub const fn wants_flush(&self) -> bool {
+        !self.upkeep.rebuilt.is_empty()
+    }
+
+    /// Memory to be dropped where it takes nobody's time.
+    pub fn take_garbage(&mut self) -> Option<VectorGarbage> {
+        let garbage = std::mem::take(&mut self.upkeep.garbage);
+        (!garbage.is_empty()).then_some(VectorGarbage { _garbage: garbage })
+    }
+
+    fn is_anything_due(&self, index: IndexId) -> bool {
+        self.indexes.get(&index).is_some_and(|live| {
+            let sizes: Vec<_> = live.segments().map(Part::size).collect();
+            live.aside().is_some()
+                || live.is_head_full(self.upkeep.options.head_rows)
+                || tiers::due(&sizes, Goal::Ingest).is_some()
+        })
+    }
+
+    fn begin_seal(&mut self, index: IndexId) -> Option<Rebuild> {
+        if self.upkeep.runs(Sort::Seal) {
+            return None;
+        }
+        let live = self.indexes.get_mut(&index)?;
+        if live.segments().count() >= SEGMENTS_MAX {
+            return None;
+        }
+        if live.aside().is_none() {
+            if !live.is_head_full(self.upkeep.options.head_rows) {
+                return None;
+            }
+            // Everything in the head is of this record or an earlier one, and nothing later will be.
+            let until = self.applied?;
+            live.set_aside(self.upkeep.next_part(), until);
+        }
+        let aside = live.aside()?.clone();
+        Some(self.begin(index, Sort::Seal, vec![aside]))
+    }
+
+    fn begin_merge(&mut self, index: IndexId, goal: Goal) -> Option<Rebuild> {
+        if self.upkeep.runs(Sort::Merge) {
+            return None;
+        }
+        let live = self.indexes.get(&index)?;
+        let segments: Vec<&Part> = live.segments().collect();
+        let sizes: Vec<_> = segments.iter().map(|segment| segment.size()).collect();
+        let places = tiers::due(&sizes, goal)?;
+        let parts = places.into_iter().filter_map(|place| segments.get(place).copied().cloned());
+        let parts = parts.collect();
+        Some(self.begin(index, Sort::Merge, parts))
+    }
+
+    #[expect(clippy::expect_used, reason = "its callers have looked the index up")]
+    fn begin(&mut self, index: IndexId, sort: Sort, parts: Vec<Part>) -> Rebuild {
+        self.upkeep.rebuilds += 1;
+        let number = self.upkeep.rebuilds;
+        self.upkeep.running.push(Running { number, sort });
+        let definition = self.indexes.get(&index).expect("the index is there").definition;
+        let (dir, spec) = (Arc::clone(&self.dir), definition.spec(index));
+        let id = self.upkeep.next_part();
+        Rebuild::new(Recipe { number, dir, spec, id, parts })
+    }
+
+    /// Puts rebuilt segments in the place of what they were rebuilt from, in one turn with whatever has
+    /// died since the freeze: a search sees each row once, and no dead one (protocol rule P12).
+    pub(crate) fn install_adoptions(&mut self, adopted: Vec<(Adoption, RoaringBitmap)>) {
+        for (adoption, dead) in adopted {
+            let rebuilt = &adoption.rebuilt;
+            self.upkeep.end(rebuilt.number);
+            if let Some(live) = self.indexes.get_mut(&rebuilt.index) {
+                let late = replace(live, &adoption, dead);
+                let died = &mut self.changes.died;
+                for Input { id, .. } in &rebuilt.inputs {
+                    died.remove(&(rebuilt.index, *id));
+                }
+                if late.some_died {
+                    died.insert((rebuilt.index, rebuilt.id));
+                }
+                self.upkeep.garbage.push(Garbage::Parts(late.replaced));
+                self.upkeep.suspects.insert(rebuilt.index);
+                self.upkeep.restless.insert(rebuilt.index);
+            }
+            self.upkeep.garbage.push(Garbage::Adoption(adoption));
+        }
+    }
+
+    /// What a flush makes possible: a head that could not be sealed before, for want of room for one
+    /// more segment or because it failed, is tried again.
+    pub(crate) fn look_after_flush(&mut self) {
+        let waiting = self.indexes.iter().filter(|(_, live)| live.aside().is_some());
+        let waiting: Vec<_> = waiting.map(|(index, _)| *index).collect();
+        self.upkeep.suspects.extend(waiting);
+    }
+}
+
+struct Replaced {
+    replaced: Vec<Part>,
+    /// Whether rows have died since the freeze.
+    some_died: bool,
+}
+
+fn replace(live: &mut LiveIndex, adoption: &Adoption, mut dead: RoaringBitmap) -> Replaced {
+    let rebuilt = &adoption.rebuilt;
+    let (replaced, kept) = std::mem::take(&mut live.parts)
+        .into_iter()
+        .partition::<Vec<_>, _>(|part| adoption.replaces(part.id));
+    live.parts = kept;
+    assert_eq!(replaced.len(), rebuilt.inputs.len(), "what is rebuilt stays until then");
+    let at_freeze = dead.len();
+    for input in &rebuilt.inputs {
+        if let Some(part) = replaced.iter().find(|part| part.id == input.id) {
+            input.carry(&part.dead, &mut dead);
+        }
+    }
+    let some_died = dead.len() > at_freeze;
+    if let Some(sealed) = &rebuilt.sealed {
+        let rows = PartRows::Sealed(Arc::clone(&sealed.segment));
+        live.parts.push(Part { id: rebuilt.id, rows, dead: Arc::new(dead) });
+    }
+    assert!(live.segments().count() <= SEGMENTS_MAX, "merges keep the segments few");
+    Replaced { replaced, some_died }
+}
