@@ -59,6 +59,7 @@ mod asks;
 mod board;
 mod clock_watch;
 mod core;
+mod desk;
 mod durable_log;
 mod engines;
 mod error;
@@ -84,6 +85,7 @@ mod tests;
 mod threads;
 mod turn;
 mod vshard;
+mod weak;
 
 pub use error::DataError;
 pub use handle::DataHandle;
