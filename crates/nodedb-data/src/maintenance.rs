@@ -8,7 +8,7 @@ use crate::{
 };
 use nodedb_bridge::{Bridge, Reply};
 use nodedb_document::{TableMaintenance, TableSnapshot};
-use nodedb_engine::{DurableLog, EngineError, EngineKind};
+use nodedb_engine::{DurableLog, EngineError, EngineKind, Hurry, IoBudget};
 use nodedb_env::{Env, Files, Thread};
 use nodedb_types::{CoreId, VshardId};
 use parking_lot::{Condvar, Mutex};
@@ -26,7 +26,8 @@ const IMAGES_MAX: usize = 64;
 /// bounded by what a core can hand out.
 #[derive(Debug)]
 pub(crate) enum Job {
-    Persist(VshardId, FrozenEngine),
+    /// Until it is begun, a merge before it does not wait for the budget.
+    Persist(VshardId, FrozenEngine, Hurry),
     Compact(VshardId, TableMaintenance),
     Image(ImageJob),
 }
@@ -42,6 +43,7 @@ pub(crate) enum Done {
 #[derive(Debug)]
 pub(crate) struct Maintenance {
     shared: Arc<Desk>,
+    budget: Arc<IoBudget>,
     thread: Option<Box<dyn Thread>>,
 }
 
@@ -74,6 +76,7 @@ pub(crate) struct MaintenanceParts {
     pub(crate) core: CoreId,
     pub(crate) bridge: Bridge<Task, Answer>,
     pub(crate) log: Arc<dyn DurableLog>,
+    pub(crate) budget: Arc<IoBudget>,
     /// What the files of each vshard prove at the start.
     pub(crate) states: BTreeMap<VshardId, FileState>,
 }
@@ -93,12 +96,12 @@ impl Maintenance {
         let name = format!("nodedb-maint-{}", parts.core);
         let thread = env.threads.spawn(&name, Box::new(move || worker.run()));
         let thread = thread.map_err(DataError::io("starting thread", Path::new(&name)))?;
-        Ok(Self { shared, thread: Some(thread) })
+        Ok(Self { shared, budget: parts.budget, thread: Some(thread) })
     }
 
     /// Hands a frozen engine over.
     pub(crate) fn persist(&self, vshard: VshardId, frozen: FrozenEngine) {
-        self.push(Job::Persist(vshard, frozen));
+        self.push(Job::Persist(vshard, frozen, self.budget.hurry()));
     }
 
     /// Hands tables over that may be worth merging.
@@ -137,6 +140,7 @@ impl Maintenance {
     /// Ends the thread after the job it is at and joins it. What waits is dropped; nothing of it is
     /// needed after a reopen.
     pub(crate) fn stop(&mut self) {
+        let _hurry = self.budget.hurry();
         let mut jobs = self.shared.jobs.lock();
         jobs.closed = true;
         let dropped = std::mem::take(&mut jobs.queue);
@@ -165,7 +169,10 @@ impl Worker {
     fn run(mut self) {
         while let Some(job) = self.next() {
             let done = match job {
-                Job::Persist(vshard, frozen) => self.persist(vshard, frozen),
+                Job::Persist(vshard, frozen, hurry) => {
+                    drop(hurry);
+                    self.persist(vshard, frozen)
+                }
                 Job::Compact(vshard, tables) => {
                     let result = caught(EngineKind::Documents, || tables.compact());
                     Done::Compacted(vshard, result)

@@ -95,6 +95,7 @@ impl CoreSeed {
             core: id,
             bridge: shared.bridge.clone(),
             log: Arc::clone(&self.ports.log),
+            budget: Arc::clone(&self.ports.budget),
             states: file_states(&vshards),
         };
         let sweep = Sweep::new(&shared, self.options.clock_jump_max);
