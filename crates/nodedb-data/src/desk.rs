@@ -5,7 +5,7 @@ use crate::{
     image::{FileState, ImageJob},
 };
 use nodedb_document::{TableMaintenance, TableSnapshot};
-use nodedb_engine::{EngineError, EngineKind};
+use nodedb_engine::{EngineError, EngineKind, Hurry};
 use nodedb_types::VshardId;
 use nodedb_vector::{Rebuild, Rebuilt, VectorGarbage};
 use parking_lot::{Condvar, Mutex};
@@ -21,7 +21,8 @@ pub(crate) const IMAGES_MAX: usize = 64;
 /// the memory of as many flushes here, so the queue is bounded by what a core can hand out.
 #[derive(Debug)]
 pub(crate) enum Job {
-    Persist(VshardId, FrozenEngine),
+    /// Until it is begun, a merge before it does not wait for the budget.
+    Persist(VshardId, FrozenEngine, Hurry),
     Compact(VshardId, TableMaintenance),
     /// A vector segment in the making. It is done step by step; what else waits goes in between.
     Rebuild(VshardId, Rebuild),
@@ -89,7 +90,7 @@ impl Desk {
 impl Job {
     pub(crate) const fn vshard(&self) -> VshardId {
         match self {
-            Self::Persist(vshard, _)
+            Self::Persist(vshard, ..)
             | Self::Compact(vshard, _)
             | Self::Rebuild(vshard, _)
             | Self::Free(vshard, _) => *vshard,

@@ -13,7 +13,7 @@ use crate::{
 };
 use nodedb_bridge::{Bridge, Reply};
 use nodedb_document::TableMaintenance;
-use nodedb_engine::{DurableLog, EngineError, EngineKind};
+use nodedb_engine::{DurableLog, EngineError, EngineKind, IoBudget};
 use nodedb_env::{Clock, Env, Files, Thread};
 use nodedb_types::{CoreId, VshardId};
 use nodedb_vector::{Rebuild, RebuildStep, VectorGarbage};
@@ -30,6 +30,7 @@ use std::{
 pub(crate) struct Maintenance {
     env: Env,
     worker: Worker,
+    budget: Arc<IoBudget>,
     /// One, and one more for each job that hangs.
     threads: Vec<Box<dyn Thread>>,
     /// When another thread may be tried again after the system gave none.
@@ -54,6 +55,7 @@ pub(crate) struct MaintenanceParts {
     pub(crate) core: CoreId,
     pub(crate) bridge: Bridge<Task, Answer>,
     pub(crate) log: Arc<dyn DurableLog>,
+    pub(crate) budget: Arc<IoBudget>,
     /// What the files of each vshard prove at the start.
     pub(crate) states: BTreeMap<VshardId, FileState>,
     pub(crate) patience: Duration,
@@ -71,8 +73,13 @@ impl Maintenance {
             clock: Arc::clone(&env.clock),
             patience: parts.patience,
         };
-        let mut maintenance =
-            Self { env: env.clone(), worker, threads: Vec::new(), not_before: Duration::ZERO };
+        let mut maintenance = Self {
+            env: env.clone(),
+            worker,
+            budget: parts.budget,
+            threads: Vec::new(),
+            not_before: Duration::ZERO,
+        };
         maintenance.spawn()?;
         Ok(maintenance)
     }
@@ -92,7 +99,7 @@ impl Maintenance {
 
     /// Hands a frozen engine over.
     pub(crate) fn persist(&self, vshard: VshardId, frozen: FrozenEngine) {
-        self.push(Job::Persist(vshard, frozen));
+        self.push(Job::Persist(vshard, frozen, self.budget.hurry()));
     }
 
     /// Hands tables over that may be worth merging.
@@ -163,6 +170,7 @@ impl Maintenance {
     /// Ends the threads after the jobs they are at and joins them. What waits is dropped; nothing of it is
     /// needed after a reopen.
     pub(crate) fn stop(&mut self) {
+        let _hurry = self.budget.hurry();
         let dropped = self.worker.desk.jobs.lock().close();
         self.worker.desk.waiting.notify_all();
         for job in dropped {
@@ -193,7 +201,10 @@ impl Worker {
         while let Some(job) = self.next() {
             let (vshard, image) = (job.vshard(), matches!(job, Job::Image(_)));
             let done = match job {
-                Job::Persist(vshard, frozen) => Some(self.persist(vshard, frozen)),
+                Job::Persist(vshard, frozen, hurry) => {
+                    drop(hurry);
+                    Some(self.persist(vshard, frozen))
+                }
                 Job::Compact(vshard, tables) => {
                     let result = caught(EngineKind::Documents, || tables.compact());
                     Some(Done::Compacted(vshard, result))

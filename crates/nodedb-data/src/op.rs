@@ -25,6 +25,14 @@ pub enum Op {
     /// One page of the rows with a prefix and within a range, in the order of their keys, as of a
     /// snapshot.
     Scan(Scan),
+    /// How much a collection holds in this vshard, as of a snapshot. Counted in slices, and at once
+    /// where nothing has changed since the last time.
+    Statistics {
+        /// Where.
+        collection: CollectionId,
+        /// As of which record; the caller holds the snapshot open.
+        snapshot: Lsn,
+    },
     /// How a filter over a collection is answered in this vshard.
     Explain {
         /// Where.

@@ -37,6 +37,10 @@ pub struct DataOptions {
     /// Farthest that the wall clock may go forward at once, or while the database is closed, before the
     /// sweeper halts instead of deleting what has expired by it. Default 30 days.
     pub clock_jump_max: Duration,
+    /// Bytes per second that flushes and merges of all cores together may write while nobody waits for
+    /// them; `None` for no limit. Default none: a limit below what is written for long makes flushes
+    /// late, which callers wait for.
+    pub io_bytes_per_second: Option<u64>,
     /// How long an idempotency key is remembered after it was issued. Default 24 hours.
     pub idempotency_age: Duration,
     /// Idempotency keys that a vshard remembers of each tenant, at least 1; more push out the oldest.
@@ -61,6 +65,7 @@ impl Default for DataOptions {
             maintenance_patience: Duration::from_secs(10),
             crdt_documents_max: 256,
             clock_jump_max: Duration::from_hours(24 * 30),
+            io_bytes_per_second: None,
             idempotency_age: Duration::from_hours(24),
             idempotency_keys_max: 10_000,
             bridge: BridgeOptions::default(),

@@ -2,7 +2,7 @@
 
 use crate::DataError;
 use bytes::Bytes;
-use nodedb_document::plan::Explain;
+use nodedb_document::{Statistics, plan::Explain};
 use nodedb_engine::{Dirty, EngineKind, Floor};
 use nodedb_types::{Lsn, LsnRange, Stamp, VshardId};
 use std::path::PathBuf;
@@ -22,6 +22,8 @@ pub enum Outcome {
     GroupWritten(GroupWritten),
     /// Of a scan.
     Page(Page),
+    /// Of statistics.
+    Statistics(Statistics),
     /// Of a count: rows.
     Count(u64),
     /// Of an explanation.
@@ -61,6 +63,7 @@ impl Outcome {
                 Self::Written(_)
                 | Self::Explained(_)
                 | Self::Count(_)
+                | Self::Statistics(_)
                 | Self::Merged(_)
                 | Self::Flushed(_)
                 | Self::Image(_)

@@ -14,7 +14,7 @@ use crate::{
 };
 use nodedb_bridge::Bridge;
 use nodedb_document::Ports;
-use nodedb_engine::{DurableLog, EngineKind, Floor, Snapshots};
+use nodedb_engine::{DurableLog, EngineKind, Floor, IoBudget, Snapshots};
 use nodedb_env::Env;
 use nodedb_types::{CoreId, Lsn, VshardId, limits};
 use nodedb_wal::{WaitError, Wal};
@@ -131,7 +131,8 @@ impl DataPlane {
             weak: (0..cores).map(|_| Mutex::default()).collect(),
             expiry_halt: Mutex::default(),
         });
-        let ports = Ports::new(env, snapshots, log);
+        let budget = IoBudget::new(Arc::clone(&env.clock), options.io_bytes_per_second);
+        let ports = Ports { budget, ..Ports::new(env, snapshots, log) };
         let (recovery, options) = (Arc::new(recovery), Arc::new(options));
         let (ready, outcomes) = mpsc::sync_channel(usize::from(cores));
         let mut plane = Self { shared: Arc::clone(&shared), threads: Threads::new() };

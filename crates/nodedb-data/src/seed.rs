@@ -95,6 +95,7 @@ impl CoreSeed {
             core: id,
             bridge: shared.bridge.clone(),
             log: Arc::clone(&self.ports.log),
+            budget: Arc::clone(&self.ports.budget),
             states: file_states(&vshards),
             patience: self.options.maintenance_patience,
         };

@@ -10,5 +10,5 @@ mod request;
 mod sweep;
 mod write;
 
-pub(crate) use count::CountRun;
+pub(crate) use count::{CountRun, CountWork};
 pub(crate) use sweep::Sweep;

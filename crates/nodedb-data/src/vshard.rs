@@ -8,6 +8,7 @@ mod read;
 mod replay;
 mod search;
 mod select;
+mod statistics;
 mod write;
 
 pub(crate) use read::Count;
@@ -50,11 +51,13 @@ pub(crate) struct Vshard {
     /// When the sweeper has to look here, in milliseconds of the commit clock; `None` if nothing is to
     /// expire.
     pub(crate) expires_next: Option<u64>,
+    statistics: statistics::KnownStatistics,
 }
 
 impl Vshard {
     pub(crate) fn new(id: VshardId, dir: PathBuf, engines: Engines, options: &DataOptions) -> Self {
         let floors = EngineKind::ALL.map(|kind| engines.flushed(kind).floor());
+        let applied = floors.into_iter().max().flatten();
         Self {
             id,
             dir,
@@ -63,13 +66,14 @@ impl Vshard {
             crdt_rows: BTreeMap::new(),
             ready: BTreeMap::new(),
             once: idempotency::Windows::default(),
-            applied: floors.into_iter().max().flatten(),
+            applied,
             weak: WeakWrites::default(),
             pause: None,
             flushes: Flushes::default(),
             memory: 0,
             // Not known before the first look.
             expires_next: Some(0),
+            statistics: statistics::KnownStatistics::new(applied),
         }
     }
 
@@ -89,12 +93,16 @@ impl Vshard {
         );
         self.engines.apply(at, tenant, redo);
         self.applied = Some(at.lsn);
+        if let Some(collection) = redo.collection() {
+            self.statistics.note(collection, at.lsn);
+        }
         match redo {
             Redo::Delete { collection, key, crdt: Some(_), .. } => {
                 let key = key.clone();
                 self.forget_document(&CrdtKey { tenant, collection: *collection, key });
             }
             Redo::Catalog(CatalogChange::DropCollection { id, .. }) => {
+                self.statistics.forget(*id);
                 self.crdt.evict_collection(*id);
                 self.crdt_rows.retain(|key, _| key.collection != *id);
             }

@@ -9,7 +9,7 @@ mod world;
 use bytes::Bytes;
 use nodedb_document::{DocumentEngine, Place, PlainTables, Ports};
 use nodedb_engine::{
-    CatalogChange, EngineError, FieldChange, IndexEntry, IndexRow, Redo, Snapshots,
+    CatalogChange, EngineError, FieldChange, IndexEntry, IndexRow, IoBudget, Redo, Snapshots,
     conformance::{Chance, Record, Subject, check},
 };
 use nodedb_env::{Files, RealClock};
@@ -40,8 +40,14 @@ struct Fields;
 fn ports(files: Arc<dyn Files>) -> Ports {
     let log = TestLog::new();
     log.set_durable(1 << 20);
-    let snapshots = Snapshots::new(Arc::new(RealClock::new()));
-    Ports { files, snapshots, log, tables: Arc::new(PlainTables) }
+    let clock = Arc::new(RealClock::new());
+    Ports {
+        files,
+        snapshots: Snapshots::new(Arc::<RealClock>::clone(&clock)),
+        log,
+        tables: Arc::new(PlainTables),
+        budget: IoBudget::new(clock, None),
+    }
 }
 
 fn print(mut keys: impl FnMut(IndexId, &'static [u8]) -> BTreeSet<Bytes>) -> String {
@@ -144,8 +150,8 @@ fn redo(values: &mut BTreeMap<Bytes, Bytes>, chance: &mut Chance, dropped: bool)
     };
     let kept = INDEXES.into_iter().filter(|index| *index != BUILT);
     let kept = kept.filter(|index| !(dropped && *index == DROPPED) && before != after);
-    let change = |index| FieldChange { index, before: before.clone(), after: after.clone() };
-    let (fields, vectors) = (kept.map(change).collect(), Vec::new());
+    let entry = |index| FieldChange { index, before: before.clone(), after: after.clone() };
+    let (fields, vectors) = (kept.map(entry).collect(), Vec::new());
     if after.is_none() {
         return Redo::Delete { collection, key, vectors: Vec::new(), fields, crdt: None };
     }

@@ -4,6 +4,7 @@ use crate::{
     BatchOp, BatchWritten, Collection, Database, Error, NewCollection, VectorField, database::Inner,
 };
 use nodedb_data::{Change, Group, Op, Outcome, Part, Write};
+use nodedb_document::Statistics;
 use nodedb_engine::{
     CatalogChange, Collection as Definition, CollectionKind, IndexState, Metric, VectorIndex,
     VectorStorage,
@@ -29,6 +30,10 @@ pub struct CollectionInfo {
     pub partitions: u16,
     /// How many keys it has.
     pub documents: u64,
+    /// Bytes of its keys.
+    pub key_bytes: u64,
+    /// Stored bytes of its values; of CRDT documents those of their snapshots and updates.
+    pub value_bytes: u64,
     /// Its vector indexes.
     pub indexes: Vec<IndexInfo>,
 }
@@ -90,35 +95,41 @@ impl Tenant {
             dimensions: index.dimensions,
             metric: index.metric,
         });
+        let statistics = self.inner().patiently(|| self.statistics(definition))?;
         Ok(CollectionInfo {
             name: definition.name.to_string(),
             kind: definition.kind,
             partitions: definition.partitions,
-            documents: self.inner().patiently(|| self.count(definition))?,
+            documents: statistics.documents,
+            key_bytes: statistics.key_bytes,
+            value_bytes: statistics.value_bytes,
             indexes: indexes.collect(),
         })
     }
 
-    fn count(&self, definition: &Definition) -> Result<u64, Error> {
+    fn statistics(&self, definition: &Definition) -> Result<Statistics, Error> {
         let inner = self.inner();
         let deadline = inner.env.clock.now() + inner.options.request_deadline;
         let Some(snapshot) = inner.data.snapshot_for_scan(deadline)? else {
-            return Ok(0);
+            return Ok(Statistics::default());
         };
         let (collection, lsn) = (definition.id, snapshot.lsn());
         let partitions = inner.routing.partitions(collection, definition.partitions);
-        let counts: Vec<_> = partitions
+        let parts: Vec<_> = partitions
             .map(|vshard| {
-                let op = Op::Count { collection, filter: None, snapshot: lsn };
+                let op = Op::Statistics { collection, snapshot: lsn };
                 inner.send(definition.tenant, vshard, op, |outcome| {
-                    let Outcome::Count(count) = outcome else {
-                        return Err(Error::mismatched("count"));
+                    let Outcome::Statistics(statistics) = outcome else {
+                        return Err(Error::mismatched("statistics"));
                     };
-                    Ok(count)
+                    Ok(statistics)
                 })
             })
             .collect::<Result<_, _>>()?;
-        let total = counts.into_iter().map(crate::Pending::wait).sum::<Result<u64, _>>()?;
+        let mut total = Statistics::default();
+        for part in parts {
+            total += part.wait()?;
+        }
         snapshot.check()?;
         Ok(total)
     }

@@ -2,6 +2,7 @@ use super::*;
 use crate::Answer;
 use crate::release::ParkedLimits;
 use nodedb_bridge::{Bridge, BridgeOptions, Priority, Received, Request, Ticket};
+use nodedb_document::Statistics;
 use nodedb_env::Env;
 use std::{thread, time::Duration};
 
@@ -20,7 +21,7 @@ fn finish() -> (Finish, Ticket<Answer>) {
     let Received::Request(envelope) = inboxes.remove(0).receive(None) else {
         panic!("a request was sent");
     };
-    let parked = Parked::write(envelope.reply, Outcome::Count(1));
+    let parked = Parked::write(envelope.reply, Outcome::Statistics(Statistics::default()));
     let until = Until::Now;
     (Finish { until, parked }, ticket)
 }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::{Op, task::Task};
 use nodedb_bridge::{Bridge, BridgeOptions, Inbox, Priority, Received, Request, Ticket};
+use nodedb_document::Statistics;
 use nodedb_env::Env;
 use nodedb_types::{CoreId, ErrorKind, TenantId, VshardId};
 use std::{
@@ -45,7 +46,10 @@ impl Side {
 
     fn park(&mut self, until: Until, stakes: Stakes) -> Ticket<Answer> {
         let (reply, ticket) = self.reply();
-        let parked = Parked { stakes, ..Parked::read(reply, Ok(Outcome::Count(1))) };
+        let parked = Parked {
+            stakes,
+            ..Parked::read(reply, Ok(Outcome::Statistics(Statistics::default())))
+        };
         self.queue.park(until, parked);
         ticket
     }

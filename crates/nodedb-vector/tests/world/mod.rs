@@ -282,7 +282,7 @@ pub(crate) fn finish(engine: &mut VectorEngine, mut rebuild: nodedb_vector::Rebu
     loop {
         match rebuild.step() {
             Ok(RebuildStep::More(more)) => rebuild = more,
-            Ok(RebuildStep::Done(rebuilt)) => return engine.end_rebuild(rebuilt),
+            Ok(RebuildStep::Done(made)) => return engine.end_rebuild(made),
             Err(_) => return engine.give_up_rebuild(number),
         }
     }
