@@ -359,6 +359,8 @@ impl Engine for VectorEngine {
     fn install(&mut self, persisted: PersistedVectors) {
         assert!(persisted.flushed().floor() >= self.flushed.floor(), "floors never fall");
         self.flushed = persisted.flushed();
+        // What nobody took since the flush before: a caller without a thread for it.
+        drop(self.take_garbage());
         self.install_adoptions(persisted.adopted);
         if let Some(frozen) = self.frozen.take() {
             self.upkeep.free(frozen);

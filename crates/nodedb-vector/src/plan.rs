@@ -54,13 +54,12 @@ pub(crate) const fn is_exact_faster(rows: usize, fetch: usize) -> bool {
     fetch.saturating_mul(CANDIDATES_PART) >= rows
 }
 
-/// Whether a search with a filter is answered faster from the rows that are known to match, by
+/// Up to how many of `rows` documents may match a filter for a search of `k` of them to be answered
+/// faster from the rows that are known to match, by
 /// [`VectorEngine::nearest_among`](crate::VectorEngine::nearest_among), than by asking the filter in
-/// the order of distance: `matches` of `rows` documents match, `k` are wanted.
-pub fn is_among_faster(rows: usize, matches: usize, k: usize) -> bool {
-    // In the order of distance one in rows / matches is taken.
-    let candidates = k.saturating_mul(rows.div_ceil(matches.max(1))).min(rows);
-    matches <= candidates.saturating_mul(LOOKUPS_PER_CANDIDATE)
+/// the order of distance, where one in `rows / matches` is taken.
+pub const fn among_max(rows: usize, k: usize) -> usize {
+    k.saturating_mul(rows).saturating_mul(LOOKUPS_PER_CANDIDATE).isqrt()
 }
 
 #[cfg(test)]
@@ -90,9 +89,9 @@ mod tests {
 
     #[test]
     fn few_matches_are_looked_up_and_many_are_met_on_the_way() {
-        assert!(is_among_faster(20_000, 0, 10));
-        assert!(is_among_faster(20_000, 200, 10));
-        assert!(!is_among_faster(20_000, 2000, 10));
-        assert!(is_among_faster(20, 20, 10));
+        assert_eq!(among_max(20_000, 10), 894);
+        assert_eq!(among_max(20, 10), 28, "all of them");
+        assert_eq!(among_max(0, 10), 0);
+        assert_eq!(among_max(usize::MAX, usize::MAX), usize::MAX.isqrt());
     }
 }

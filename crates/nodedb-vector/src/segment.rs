@@ -49,13 +49,11 @@ mod view;
 pub(crate) use builder::Progress;
 pub(crate) use builder::{SegmentBuilder, SegmentBytes};
 pub(crate) use error::SegmentError;
-#[cfg(test)]
-pub(crate) use {filter::Accept, nearest::Hit};
 pub(crate) use search::SegmentQuery;
 pub(crate) use spec::SegmentSpec;
 pub(crate) use view::SegmentFile;
 #[cfg(test)]
-pub(crate) use {graph::Accept, nearest::Hit};
+pub(crate) use {filter::Accept, nearest::Hit};
 
 use graph::VectorIndex;
 use header::{Checked, Part};
