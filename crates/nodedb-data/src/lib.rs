@@ -85,6 +85,7 @@ mod vshard;
 pub use error::DataError;
 pub use handle::DataHandle;
 pub use nodedb_bridge::{Priority, Ticket, TicketError};
+pub use nodedb_vector::SearchMode;
 pub use op::{Change, Consistency, Expect, Group, Op, Part, Scan, Search, Write};
 pub use options::DataOptions;
 pub use outcome::{

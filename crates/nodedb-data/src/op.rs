@@ -4,6 +4,7 @@ use bytes::Bytes;
 use nodedb_document::{Direction, Filter, KeyRange, index::FieldValue};
 use nodedb_engine::{CatalogChange, Metric, VectorChange};
 use nodedb_types::{CollectionId, Durability, IndexId, Lsn, Stamp, VshardId};
+use nodedb_vector::SearchMode;
 use std::{path::PathBuf, sync::Arc};
 
 /// A request to one vshard.
@@ -144,6 +145,10 @@ pub struct Search {
     pub metric: Metric,
     /// Most hits.
     pub k: usize,
+    /// How many candidates each graph keeps while it is walked; `None` for the default of the index.
+    pub ef: Option<usize>,
+    /// How exact the answer must be.
+    pub mode: SearchMode,
     /// Only among these rows.
     pub filter: Option<Arc<Filter>>,
 }

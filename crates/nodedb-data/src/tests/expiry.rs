@@ -31,6 +31,8 @@ impl World {
             vector: vec![0.0, 0.0],
             metric: Metric::L2,
             k: 10,
+            ef: None,
+            mode: crate::SearchMode::Auto,
             filter: None,
         };
         match self.ask(vshard(0), Op::Search(search)).expect("found") {

@@ -214,6 +214,8 @@ fn replay_flushes_one_engine_that_lags_behind_another() {
         vector: vec![63.0, 1.0],
         metric: nodedb_engine::Metric::L2,
         k: 100,
+        ef: None,
+        mode: crate::SearchMode::Auto,
         filter: None,
     };
     let Ok(Outcome::Hits(hits)) = world.ask(vshard(0), Op::Search(search)) else {
