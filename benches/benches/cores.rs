@@ -93,13 +93,13 @@ impl Bed {
             while let Some(ended) = running.join_next().await {
                 ended??;
                 done += 1;
-                if self.env.clock.now() - start < time {
+                if self.env.clock.now().saturating_sub(start) < time {
                     running.spawn(call(done + callers as u64));
                 }
             }
             anyhow::Ok(done)
         })?;
-        let elapsed = self.env.clock.now() - start;
+        let elapsed = self.env.clock.now().saturating_sub(start);
         let syncs = self.syncs.0.load(Ordering::Relaxed) - before;
         ensure!(syncs > 0, "nothing was synced");
         Ok(Sample {
@@ -166,14 +166,20 @@ impl Cores {
         }));
         let part = |vshard| Part { vshard, writes: vec![write(change.clone())] };
         let parts = (0..VSHARDS).map(VshardId::new).map(part).collect();
-        let group = Group { parts, durability: Durability::Sync };
+        let group = Group { parts, durability: Durability::Sync, idempotency: None };
         data.send_group(TenantId::DEFAULT, group, bed.env.clock.now() + PATIENCE)?.wait()??;
         Ok(Self { data, callers, value: payload(1, VALUE_BYTES), _plane: plane, bed })
     }
 }
 
 fn write(change: Change) -> Write {
-    Write { collection: NOTES, change, expect: None, durability: Durability::Sync }
+    Write {
+        collection: NOTES,
+        change,
+        expect: None,
+        durability: Durability::Sync,
+        idempotency: None,
+    }
 }
 
 impl Contender for Cores {
@@ -185,7 +191,13 @@ impl Contender for Cores {
         let call = |index: u64| {
             let key = format!("key:{:08}", index % KEYS).into();
             let value = self.value.clone().into();
-            let put = write(Change::Put { key, value, vectors: Vec::new() });
+            let put = write(Change::Put {
+                key,
+                value,
+                expires: None,
+                vectors: Vec::new(),
+                fields: Vec::new(),
+            });
             let vshard = VshardId::new(u16::try_from(index % u64::from(VSHARDS)).unwrap_or(0));
             let deadline = self.bed.env.clock.now() + PATIENCE;
             let tenant = TenantId::DEFAULT;

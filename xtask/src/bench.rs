@@ -1,12 +1,18 @@
-//! `cargo xtask bench`: one bench target per crate, named without its prefix.
+//! `cargo xtask bench`: groups of cases beside their limits, and what criterion measures.
 
 use crate::layers::peers;
 use anyhow::{Result, bail};
 use lexopt::{Arg, Parser};
 use xshell::{Shell, cmd};
 
-/// The one bench that has a harness of its own, with cases to choose, rows to print and peers.
+/// The bench of the log, a target of its own.
 const LOG: &str = "wal";
+/// Groups that one target runs: its first word names one.
+const GROUPS: [&str; 5] = ["bridge", "document", "vector", "crdt", "facade"];
+const GROUPS_TARGET: &str = "groups";
+
+/// Those that peers have something to set beside.
+const WITH_PEERS: [&str; 2] = [LOG, "facade"];
 
 /// What peers are built in. Cargo ignores it in every other build, and so does git.
 const PEERS_TARGET: &str = "target/compare";
@@ -18,9 +24,13 @@ pub(crate) fn run(shell: &Shell, arguments: Parser) -> Result<()> {
         // A workspace of its own, so that nothing else ever builds a peer.
         let _target = shell.push_env("CARGO_TARGET_DIR", PEERS_TARGET);
         let manifest = format!("{}/Cargo.toml", peers::FOLDER);
-        cmd!(shell, "cargo run --release --manifest-path {manifest} -- {options...}").run()?;
+        let group = plan.subsystem.as_deref().unwrap_or(LOG);
+        cmd!(shell, "cargo run --release --manifest-path {manifest} -- {group} {options...}")
+            .run()?;
     } else {
-        cmd!(shell, "cargo bench --package nodedb-bench {targets...} -- {options...}").run()?;
+        let group = plan.group();
+        cmd!(shell, "cargo bench --package nodedb-bench {targets...} -- {group...} {options...}")
+            .run()?;
     }
     Ok(())
 }
@@ -54,16 +64,28 @@ impl Plan {
                 Arg::Long(_) | Arg::Short(_) => return Err(argument.unexpected().into()),
             }
         }
-        let of_log = plan.json || plan.peers || !plan.cases.is_empty();
-        if of_log && plan.subsystem.as_deref() != Some(LOG) {
-            bail!("--json, --peers and cases belong to `cargo xtask bench {LOG}`");
+        let group = plan.subsystem.as_deref();
+        let has_cases = group.is_some_and(|name| name == LOG || GROUPS.contains(&name));
+        if !has_cases && (plan.json || !plan.cases.is_empty()) {
+            bail!("--json and cases belong to `cargo xtask bench {LOG}|{}`", GROUPS.join("|"));
+        }
+        if plan.peers && !group.is_some_and(|name| WITH_PEERS.contains(&name)) {
+            bail!("--peers belongs to `cargo xtask bench {}`", WITH_PEERS.join("|"));
         }
         Ok(plan)
     }
 
+    /// The word by which the target of all groups knows which one is meant.
+    fn group(&self) -> Option<String> {
+        self.subsystem.clone().filter(|name| GROUPS.contains(&name.as_str()))
+    }
+
     fn targets(&self) -> Vec<String> {
         match &self.subsystem {
-            Some(name) => vec!["--bench".to_owned(), name.clone()],
+            Some(name) => {
+                let target = if self.group().is_some() { GROUPS_TARGET } else { name };
+                vec!["--bench".to_owned(), target.to_owned()]
+            }
             None => vec!["--benches".to_owned()],
         }
     }
@@ -102,10 +124,21 @@ mod tests {
     }
 
     #[test]
-    fn what_only_the_log_has_is_refused_elsewhere() {
+    fn groups_are_words_of_one_target() {
+        let plan = parse(&["facade", "put-64", "--quick"]).expect("known");
+        assert_eq!(plan.targets(), ["--bench", "groups"]);
+        assert_eq!(plan.group().as_deref(), Some("facade"));
+        assert_eq!(plan.options(), ["--quick", "put-64"]);
+        assert!(parse(&["facade", "--peers", "--json"]).expect("it has peers").peers);
+        let plan = parse(&["cold", "--quick"]).expect("criterion's");
+        assert_eq!((plan.targets(), plan.group()), (vec!["--bench".into(), "cold".into()], None));
+    }
+
+    #[test]
+    fn what_only_groups_have_is_refused_elsewhere() {
         for words in [&["--json"][..], &["bridge", "--peers"], &["cold", "encode"]] {
             let error = parse(words).expect_err("not of that bench").to_string();
-            assert!(error.contains("cargo xtask bench wal"), "{error}");
+            assert!(error.contains("cargo xtask bench wal|"), "{error}");
         }
         assert!(parse(&["wal", "--fast"]).is_err());
     }

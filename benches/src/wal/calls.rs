@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Longest wait for the disk. A bench that meets it has nothing to measure.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-pub(super) const fn record(payload: &[u8]) -> Record<'_> {
+pub(crate) const fn record(payload: &[u8]) -> Record<'_> {
     Record { tenant: TenantId::DEFAULT, vshard: VshardId::new(0), kind: 1, payload }
 }
 

@@ -1,9 +1,8 @@
 //! The workloads.
 
 use super::{field::Field, recovery, store::Subject};
-use crate::{Effort, LIMIT, Outcome, in_turns};
+use crate::{Outcome, Site};
 use anyhow::Result;
-use std::path::Path;
 
 /// A workload that the log, the bare disk and peers are measured with.
 ///
@@ -52,25 +51,18 @@ impl Case {
         Self { id, work: Work::Commits { threads, depth } }
     }
 
-    /// Measures everybody with this workload, each in a fresh directory below `dir`.
-    pub(super) fn measure(
-        self,
-        dir: &Path,
-        effort: Effort,
-        peers: &[&dyn Subject],
-    ) -> Result<Vec<Outcome>> {
-        let field = Field { dir: dir.join(self.id), effort, peers };
+    /// Measures everybody with this workload, each in a fresh directory.
+    pub(super) fn measure(self, site: &Site, peers: &[&dyn Subject]) -> Result<Vec<Outcome>> {
+        let field = Field { site, peers };
         let (unit, contenders) = match self.work {
             Work::Commits { threads, depth } => ("records/s", field.commits(threads, depth)?),
             Work::Buffered => ("records/s", field.buffered()?),
             Work::Append => ("ns", field.append()?),
             Work::Recovery => {
-                return Ok(recovery::measure(&field.fresh("nodedb")?, effort)?.into());
+                return Ok(recovery::measure(&site.fresh("nodedb")?, site.effort)?.into());
             }
         };
-        let series = in_turns(contenders, effort)?;
-        let case = self.id.to_owned();
-        Ok(vec![Outcome { group: "wal", case, unit, limit: LIMIT, series, remarks: vec![] }])
+        Ok(vec![site.race(unit, contenders)?])
     }
 }
 

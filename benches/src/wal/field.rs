@@ -8,15 +8,13 @@ use super::{
     race::Race,
     store::{Subject, Workload},
 };
-use crate::{Contender, Effort};
+use crate::{Contender, Site};
 use anyhow::{Context, Result};
-use nodedb_env::Env;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The contenders of one case, the limit first. Each gets a fresh directory.
 pub(super) struct Field<'a> {
-    pub(super) dir: PathBuf,
-    pub(super) effort: Effort,
+    pub(super) site: &'a Site,
     pub(super) peers: &'a [&'a dyn Subject],
 }
 
@@ -34,13 +32,13 @@ impl Field<'_> {
     /// One thread that does not wait for syncs.
     pub(super) fn buffered(&self) -> Result<Vec<Box<dyn Contender>>> {
         self.enter(Workload::Buffered, |subject, dir| {
-            Ok(Box::new(Buffered::prepare(subject, dir, self.effort)?))
+            Ok(Box::new(Buffered::prepare(subject, dir, self.site.effort)?))
         })
     }
 
     /// One thread whose appends are timed one by one.
     pub(super) fn append(&self) -> Result<Vec<Box<dyn Contender>>> {
-        let log = PacedLog::prepare(&self.fresh("nodedb")?)?;
+        let log = PacedLog::prepare(&self.site.fresh("nodedb")?)?;
         Ok(vec![Box::new(BareCopy::prepare()), Box::new(log)])
     }
 
@@ -53,20 +51,9 @@ impl Field<'_> {
         let all = ours.iter().chain(self.peers);
         let takers = all.filter(|subject| subject.takes(workload));
         let entered = takers.map(|subject| {
-            let entered = prepare(*subject, &self.fresh(subject.who())?);
+            let entered = prepare(*subject, &self.site.fresh(subject.who())?);
             entered.with_context(|| format!("{} before its first turn", subject.who()))
         });
         entered.collect()
-    }
-
-    /// A new directory.
-    pub(super) fn fresh(&self, name: &str) -> Result<PathBuf> {
-        let files = Env::real().files;
-        if files.entry(&self.dir)?.is_none() {
-            files.create_dir(&self.dir)?;
-        }
-        let dir = self.dir.join(name);
-        files.create_dir(&dir)?;
-        Ok(dir)
     }
 }

@@ -40,19 +40,35 @@ impl Subject for OurLog {
             Workload::Buffered => 1 << 30,
         };
         let options = LogOptions { segment_bytes, ..LogOptions::default() };
-        let env = Env::real();
-        let wal = Wal::create(&env, dir, options.clone())?;
-        let housekeeper = Housekeeper::start(&wal, &env)?;
-        Ok(Box::new(OpenLog { wal, env, dir: dir.to_owned(), options, housekeeper }))
+        Ok(Box::new(OpenLog::with_options(dir, options)?))
     }
 }
 
-struct OpenLog {
+/// A log, and the thread that takes its checkpoints.
+pub(crate) struct OpenLog {
     wal: Wal,
     env: Env,
     dir: PathBuf,
     options: LogOptions,
     housekeeper: Housekeeper,
+}
+
+impl OpenLog {
+    /// With default options, in an empty directory.
+    pub(crate) fn create(dir: &Path) -> Result<Self> {
+        Self::with_options(dir, LogOptions::default())
+    }
+
+    fn with_options(dir: &Path, options: LogOptions) -> Result<Self> {
+        let env = Env::real();
+        let wal = Wal::create(&env, dir, options.clone())?;
+        let housekeeper = Housekeeper::start(&wal, &env)?;
+        Ok(Self { wal, env, dir: dir.to_owned(), options, housekeeper })
+    }
+
+    pub(crate) const fn wal(&self) -> &Wal {
+        &self.wal
+    }
 }
 
 impl Store for OpenLog {

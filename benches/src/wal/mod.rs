@@ -13,6 +13,10 @@ mod race;
 mod recovery;
 mod store;
 
+pub(crate) use calls::record;
+pub(crate) use log::OpenLog;
+pub(crate) use race::Race;
+
 pub use bench::run;
 pub use case::Case;
 pub use store::{PAYLOAD_BYTES, Store, Subject, Workload, Writer};

@@ -16,7 +16,7 @@ use std::{
 const WARM_UP: Duration = Duration::from_millis(100);
 
 /// A store in a race of commits.
-pub(super) struct Race {
+pub(crate) struct Race {
     who: &'static str,
     env: Env,
     store: Box<dyn Store>,
@@ -27,7 +27,7 @@ pub(super) struct Race {
 
 impl Race {
     /// Creates the store and warms it up.
-    pub(super) fn prepare(
+    pub(crate) fn prepare(
         subject: &dyn Subject,
         dir: &Path,
         threads: usize,

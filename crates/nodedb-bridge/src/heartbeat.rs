@@ -35,17 +35,17 @@ impl Heartbeat {
 
     /// The core looked, and does what it found.
     pub(crate) fn busy(&self, now: Duration) {
-        self.0.store(word(now, true), Ordering::SeqCst);
+        self.0.store(word(now, true), Ordering::Release);
     }
 
     /// The core looked and found nothing.
     pub(crate) fn idle(&self, now: Duration) {
-        self.0.store(word(now, false), Ordering::SeqCst);
+        self.0.store(word(now, false), Ordering::Release);
     }
 
     /// The core goes to sleep.
     pub(crate) fn sleep(&self) {
-        self.0.store(ASLEEP, Ordering::SeqCst);
+        self.0.store(ASLEEP, Ordering::Release);
     }
 
     /// Somebody wakes the core, which sleeps or is about to. Nothing if it has found something to do

@@ -113,6 +113,7 @@ impl<Q, A> Inbox<Q, A> {
     }
 
     /// What there is to report now. Leaves the time for those who ask about the core's health.
+    #[inline]
     fn look(&mut self) -> Option<Received<Q, A>> {
         let now = self.exchange.now();
         let received = self.find(now);
@@ -123,6 +124,7 @@ impl<Q, A> Inbox<Q, A> {
         received
     }
 
+    #[inline]
     fn find(&mut self, now: Duration) -> Option<Received<Q, A>> {
         // Read before the queues: all that was sent before closing is then seen below.
         let closing = self.queue.is_closing();
@@ -148,6 +150,7 @@ impl<Q, A> Inbox<Q, A> {
     }
 
     /// The next request that anybody still waits for.
+    #[inline]
     fn next_request(&mut self, now: Duration) -> Option<Envelope<Q, A>> {
         if self.ended {
             return None;
@@ -169,6 +172,7 @@ impl<Q, A> Inbox<Q, A> {
     }
 
     /// The next in line by priority.
+    #[inline]
     fn pop(&mut self) -> Option<Waiting<Q, A>> {
         if self.run >= self.foreground_run
             && let Some(waiting) = self.queue.lane(Priority::Background).pop()

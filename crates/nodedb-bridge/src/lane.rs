@@ -33,6 +33,7 @@ impl<Q, A> Lane<Q, A> {
     }
 
     /// Takes the first.
+    #[inline]
     pub(crate) fn pop(&self) -> Option<Waiting<Q, A>> {
         self.receiver.try_recv().ok()
     }

@@ -2,7 +2,7 @@
 
 use crate::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicU32, AtomicU64, Ordering},
+    atomic::{AtomicU64, Ordering},
 };
 use nodedb_types::TenantId;
 use std::{collections::BTreeMap, sync::PoisonError};
@@ -20,14 +20,29 @@ pub(crate) struct TenantCounts {
     shards: Box<[Shard]>,
 }
 
-/// On a cache line of its own, so that tenants do not slow each other down.
-#[repr(align(64))]
+/// On cache lines of its own, so that tenants do not slow each other down.
 struct Shard {
-    /// The number of the tenant that owns `first`, or [`NOBODY`].
-    owner: AtomicU64,
-    first: AtomicU32,
+    first: First,
+    /// Written by cores.
+    left: Left,
     others: Mutex<BTreeMap<TenantId, u32>>,
 }
+
+/// What senders write of the tenant that came first.
+#[repr(align(64))]
+struct First {
+    /// Its number, or [`NOBODY`].
+    owner: AtomicU64,
+    /// Requests that it has ever sent.
+    entered: AtomicU64,
+    /// What `left` was when a sender last looked: never more than it is. So senders look at the line
+    /// that cores write only when a limit seems near, and neither waits for the other's line.
+    known_left: AtomicU64,
+}
+
+/// Requests of the tenant that came first that have ever ended.
+#[repr(align(64))]
+struct Left(AtomicU64);
 
 /// The system's number, which is never counted.
 const NOBODY: u64 = TenantId::SYSTEM.get();
@@ -35,8 +50,12 @@ const NOBODY: u64 = TenantId::SYSTEM.get();
 impl TenantCounts {
     pub(crate) fn new(limit: u32) -> Self {
         let shard = || Shard {
-            owner: AtomicU64::new(NOBODY),
-            first: AtomicU32::new(0),
+            first: First {
+                owner: AtomicU64::new(NOBODY),
+                entered: AtomicU64::new(0),
+                known_left: AtomicU64::new(0),
+            },
+            left: Left(AtomicU64::new(0)),
             others: Mutex::new(BTreeMap::new()),
         };
         Self { limit, shards: (0..SHARDS).map(|_| shard()).collect() }
@@ -53,18 +72,16 @@ impl TenantCounts {
             return true;
         }
         let shard = self.shard(tenant);
-        let more = |count: u32| (count < self.limit).then(|| count + 1);
         if shard.is_owned_by(tenant) {
-            // Relaxed, here and below: the addition is atomic, and a count publishes nothing else.
-            return shard.first.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok();
+            return shard.enter_first(u64::from(self.limit));
         }
         let mut others = shard.others();
         let count = others.get(&tenant).copied().unwrap_or(0);
-        let counted = more(count);
-        if let Some(count) = counted {
-            others.insert(tenant, count);
+        let below = count < self.limit;
+        if below {
+            others.insert(tenant, count + 1);
         }
-        counted.is_some()
+        below
     }
 
     /// Counts one less. Once for each [`enter`](Self::enter) that answered `true`.
@@ -74,8 +91,8 @@ impl TenantCounts {
         }
         let shard = self.shard(tenant);
         if shard.is_owned_by(tenant) {
-            let before = shard.first.fetch_sub(1, Ordering::Relaxed);
-            assert!(before > 0, "who leaves has entered");
+            let before = shard.left.0.fetch_add(1, Ordering::Relaxed);
+            assert!(before < u64::MAX, "who leaves has entered");
             return;
         }
         let mut others = shard.others();
@@ -90,7 +107,7 @@ impl TenantCounts {
     pub(crate) fn in_flight(&self, tenant: TenantId) -> u32 {
         let shard = self.shard(tenant);
         if tenant != TenantId::SYSTEM && shard.is_owned_by(tenant) {
-            return shard.first.load(Ordering::Relaxed);
+            return shard.first_in_flight();
         }
         shard.others().get(&tenant).copied().unwrap_or(0)
     }
@@ -103,17 +120,48 @@ impl TenantCounts {
 }
 
 impl Shard {
+    /// Relaxed, here and below: both words only grow, and neither publishes anything else. That an answer
+    /// is seen behind its request's end is the business of the slot's lock.
+    fn enter_first(&self, limit: u64) -> bool {
+        let First { entered, known_left, .. } = &self.first;
+        loop {
+            let before = entered.load(Ordering::Relaxed);
+            if before.saturating_sub(known_left.load(Ordering::Relaxed)) >= limit {
+                let left = self.left.0.load(Ordering::Relaxed);
+                known_left.store(left, Ordering::Relaxed);
+                if before.saturating_sub(left) >= limit {
+                    return false;
+                }
+            }
+            // As long as nobody else enters, there can only be fewer under way than were seen.
+            let claimed = entered.compare_exchange_weak(
+                before,
+                before + 1,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
+            if claimed.is_ok() {
+                return true;
+            }
+        }
+    }
+
+    fn first_in_flight(&self) -> u32 {
+        // In this order: what leaves in between makes the difference smaller than it ever was, never
+        // larger.
+        let entered = self.first.entered.load(Ordering::Acquire);
+        let left = self.left.0.load(Ordering::Acquire);
+        u32::try_from(entered.saturating_sub(left)).unwrap_or(u32::MAX)
+    }
+
     /// Whether the tenant is counted in the word; it becomes the owner if there is none.
     fn is_owned_by(&self, tenant: TenantId) -> bool {
         let tenant = tenant.get();
-        match self.owner.load(Ordering::Relaxed) {
+        let owner = &self.first.owner;
+        match owner.load(Ordering::Relaxed) {
             NOBODY => {
-                let claimed = self.owner.compare_exchange(
-                    NOBODY,
-                    tenant,
-                    Ordering::Relaxed,
-                    Ordering::Relaxed,
-                );
+                let claimed =
+                    owner.compare_exchange(NOBODY, tenant, Ordering::Relaxed, Ordering::Relaxed);
                 claimed.map_or_else(|owner| owner == tenant, |_| true)
             }
             owner => owner == tenant,

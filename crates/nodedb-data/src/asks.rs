@@ -44,9 +44,7 @@ impl Asks {
             }
         };
         if let Some(last) = range.last() {
-            let mut wanted = self.wanted.get();
-            wanted.add(last, durability, || self.clock.now());
-            self.wanted.set(wanted);
+            self.want(last, durability);
         }
         let bytes: usize = records.iter().map(Record::encoded_len).sum();
         self.staged_bytes.set(self.staged_bytes.get().saturating_add(bytes));
@@ -63,6 +61,13 @@ impl Asks {
             wanted.durable = wanted.durable.max(Some(lsn));
             self.wanted.set(wanted);
         }
+    }
+
+    /// Notes that the records up to this one are wanted at a level.
+    pub(crate) fn want(&self, lsn: Lsn, durability: Durability) {
+        let mut wanted = self.wanted.get();
+        wanted.add(lsn, durability, || self.clock.now());
+        self.wanted.set(wanted);
     }
 
     /// Asks for all of it.

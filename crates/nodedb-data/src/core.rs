@@ -114,7 +114,11 @@ impl Core {
     fn serve_one(&mut self, envelope: TaskEnvelope) -> Option<TaskEnvelope> {
         let (caller, task) = task::open(envelope);
         match task {
-            Task::Op(op) => self.serve_op(caller, op),
+            Task::Op(op) => self.serve_op(caller, *op),
+            Task::Once(both) => {
+                let (write, once) = *both;
+                self.write_once(caller, write, &once);
+            }
             Task::Visit(visit) => return self.visit(caller, visit),
             #[cfg(test)]
             Task::Panic => panic!("a core was asked to panic"),
@@ -192,7 +196,7 @@ impl Core {
     pub(crate) fn refuse(&self, envelope: TaskEnvelope, error: DataError) {
         let error = match &envelope.op {
             Task::Visit(visit) => self.give_up(&visit.state, error),
-            Task::Op(_) => error,
+            Task::Op(_) | Task::Once(_) => error,
             #[cfg(test)]
             Task::Panic | Task::Hold(_) => error,
         };

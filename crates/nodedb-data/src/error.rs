@@ -127,6 +127,20 @@ pub enum DataError {
         /// The key of the other document.
         key: Bytes,
     },
+    /// The idempotency key stands for another request, or for another issue time; nothing was done.
+    #[error("the idempotency key was used for another request: take a new key for a new request")]
+    IdempotencyConflict,
+    /// The idempotency key is so old that its first run may be forgotten; nothing was done.
+    #[error(
+        "the idempotency key was issued at {issued_ms} ms, and of keys up to {horizon_ms} ms some are \
+         forgotten: read what the request was to change and decide"
+    )]
+    IdempotencyExpired {
+        /// When it was issued, in milliseconds since 1970.
+        issued_ms: u64,
+        /// Up to here keys are not judged any more.
+        horizon_ms: u64,
+    },
     /// The tenant has no such collection, or it was dropped meanwhile; nothing was done.
     #[error("there is no collection with id {collection}: it may have been dropped")]
     NoSuchCollection {
@@ -280,8 +294,9 @@ impl DataError {
             Self::CoreDied { .. } => ErrorKind::Internal,
             Self::TimedOut | Self::CloseTimedOut { .. } => ErrorKind::Timeout,
             Self::Unanswered(error) => error.kind(),
-            Self::Conflict { .. } => ErrorKind::Conflict,
+            Self::Conflict { .. } | Self::IdempotencyConflict => ErrorKind::Conflict,
             Self::NotUnique { .. } => ErrorKind::AlreadyExists,
+            Self::IdempotencyExpired { .. } => ErrorKind::IdempotencyExpired,
             Self::NoSuchCollection { .. } => ErrorKind::NotFound,
             Self::Catalog(error) => catalog_kind(error),
             Self::Crdt(error) => error.kind(),
@@ -307,6 +322,8 @@ impl DataError {
             self,
             Self::Conflict { .. }
                 | Self::NotUnique { .. }
+                | Self::IdempotencyConflict
+                | Self::IdempotencyExpired { .. }
                 | Self::NoSuchCollection { .. }
                 | Self::WrongIndex { .. }
                 | Self::WrongKind { .. }

@@ -2,7 +2,9 @@
 
 use crate::{
     Answer, DataError, GroupWritten, Outcome, Write, Written,
+    once::Once,
     release::{Parked, ReleaseQueue, Until},
+    remembered::Known,
     task::Task,
 };
 use nodedb_bridge::Bridge;
@@ -26,6 +28,10 @@ pub(crate) struct Place(usize);
 impl Place {
     pub(crate) const fn new(index: usize) -> Self {
         Self(index)
+    }
+
+    pub(crate) const fn get(self) -> usize {
+        self.0
     }
 }
 
@@ -52,8 +58,13 @@ pub(crate) struct GroupVisit {
     /// The vshards still to be visited.
     parts: BTreeMap<VshardId, GroupPart>,
     pub(crate) prepared: Vec<PreparedPart>,
-    writes: usize,
+    /// How many writes it has.
+    pub(crate) writes: usize,
     pub(crate) durability: Durability,
+    /// Its idempotency key.
+    pub(crate) once: Option<Once>,
+    /// Of a retry, what the vshards that were visited remember, in their order.
+    pub(crate) known: Vec<Known>,
     pub(crate) state: Arc<GroupState>,
     /// The last record applied in any vshard that was visited: what the answer rests on.
     pub(crate) seen: Option<Lsn>,
@@ -77,11 +88,12 @@ impl GroupVisit {
     pub(crate) fn new(
         parts: BTreeMap<VshardId, GroupPart>,
         writes: usize,
-        durability: Durability,
+        (durability, once): (Durability, Option<Once>),
         bridge: Bridge<Task, Answer>,
     ) -> Self {
         let state = Arc::new(GroupState::new(parts.len()));
-        Self { parts, prepared: Vec::new(), writes, durability, state, seen: None, bridge }
+        let (prepared, known) = (Vec::new(), Vec::new());
+        Self { parts, prepared, writes, durability, once, known, state, seen: None, bridge }
     }
 
     /// The vshard to be visited next.
@@ -105,6 +117,12 @@ impl GroupVisit {
             let records = part.payloads.iter();
             records.map(|(kind, payload)| (part.vshard, *kind, payload.as_slice()))
         })
+    }
+
+    /// Whether nothing is logged but an idempotency key.
+    pub(crate) fn changes_nothing(&self) -> bool {
+        let mut writes = self.prepared.iter().flat_map(|part| &part.writes);
+        writes.all(|(_, record)| record.is_none())
     }
 
     /// What the group came to, in the order of its writes as they were sent.

@@ -3,6 +3,7 @@
 use crate::{
     Answer, Change, DataError, Group, Op, VshardFloors,
     group::{GroupPart, GroupVisit, Place},
+    once::Once,
     shared::Shared,
     task::Task,
 };
@@ -56,7 +57,8 @@ impl DataHandle {
             let reason = "a catalog change goes to every vshard as one group";
             return Err(DataError::InvalidRequest { reason });
         }
-        self.push(Request { tenant, vshard, op: Task::Op(op), deadline, priority })
+        let op = once(tenant, vshard, op)?;
+        self.push(Request { tenant, vshard, op, deadline, priority })
     }
 
     /// Leaves an atomic batch, which visits its vshards in ascending order. Never blocks.
@@ -72,6 +74,7 @@ impl DataHandle {
     ) -> Result<Ticket<Answer>, DataError> {
         let vshards = self.shared.vshards;
         check_catalog_changes(&group, vshards)?;
+        let once = Once::of_group(group.idempotency, tenant, &group.parts)?;
         let mut parts: BTreeMap<VshardId, GroupPart> = BTreeMap::new();
         let mut index = 0;
         for part in group.parts {
@@ -85,7 +88,8 @@ impl DataHandle {
                 index += 1;
             }
         }
-        let visit = GroupVisit::new(parts, index, group.durability, self.shared.bridge.clone());
+        let visit =
+            GroupVisit::new(parts, index, (group.durability, once), self.shared.bridge.clone());
         let Some(first) = visit.vshard() else {
             let reason = "a group has at least one write";
             return Err(DataError::InvalidRequest { reason });
@@ -181,6 +185,18 @@ fn refused_wait(error: WaitError) -> DataError {
         WaitError::Poisoned(cause) => DataError::Poisoned { cause: cause.to_string() },
         _ => DataError::Closed,
     }
+}
+
+/// Takes the digest of a write with an idempotency key, on the caller's thread: values may be large.
+fn once(tenant: TenantId, vshard: VshardId, op: Op) -> Result<Task, DataError> {
+    let Op::Write(mut write) = op else {
+        return Ok(Task::Op(Box::new(op)));
+    };
+    let Some(key) = write.idempotency.take() else {
+        return Ok(Task::Op(Box::new(Op::Write(write))));
+    };
+    let once = Once::new(key, tenant, &[(vshard, &write)])?;
+    Ok(Task::Once(Box::new((write, once))))
 }
 
 /// A catalog change that reached only some vshards would make their copies differ for ever.

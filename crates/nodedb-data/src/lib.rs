@@ -13,6 +13,7 @@
 //! - The order of the log is the order of application, per vshard; what was refused is in neither.
 //! - An answer to a write comes at its level of durability; an answer to a read rests only on what
 //!   cannot be lost, unless the caller asked for less.
+//! - A write with an idempotency key is applied at most once; its retry is answered as its first run was.
 //! - A group is whole for everybody: a paused vshard answers nothing, freezes nothing and reports
 //!   nothing; a core that fails within a logged group ends the process.
 //! - A silent vshard is counted at its last proof; an idle one reaches every barrier without writing.
@@ -66,6 +67,7 @@ mod group;
 mod handle;
 mod image;
 mod maintenance;
+mod once;
 mod op;
 mod options;
 mod outcome;
@@ -73,6 +75,7 @@ mod pause;
 mod plane;
 mod published;
 mod release;
+mod remembered;
 mod seed;
 mod shared;
 mod task;
@@ -86,6 +89,7 @@ pub use error::DataError;
 pub use handle::DataHandle;
 pub use nodedb_bridge::{Priority, Ticket, TicketError};
 pub use nodedb_vector::SearchMode;
+pub use once::{ISSUED_AHEAD_MS_MAX, IdempotencyKey};
 pub use op::{Change, Consistency, Expect, Group, Op, Part, Scan, Search, Write};
 pub use options::DataOptions;
 pub use outcome::{

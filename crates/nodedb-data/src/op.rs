@@ -1,5 +1,6 @@
 //! What a vshard can be asked to do.
 
+use crate::IdempotencyKey;
 use bytes::Bytes;
 use nodedb_document::{Direction, Filter, KeyRange, index::FieldValue};
 use nodedb_engine::{CatalogChange, Metric, VectorChange};
@@ -43,7 +44,7 @@ pub enum Op {
     },
     /// The nearest rows by an index. Answered once everything that it read is durable.
     Search(Search),
-    /// Merges a CRDT update into a document. It is tried before it is logged.
+    /// Merges a CRDT update into a document. It is tried before it is logged. Idempotent by nature.
     CrdtMerge {
         /// Where; a CRDT collection.
         collection: CollectionId,
@@ -164,6 +165,8 @@ pub struct Write {
     pub expect: Option<Expect>,
     /// When it is answered; in a group the group's own counts.
     pub durability: Durability,
+    /// Makes it safe to send again. In a group there is none: the group's own counts.
+    pub idempotency: Option<IdempotencyKey>,
 }
 
 /// What a write changes. Its values are checked by the caller against the limits and the schema.
@@ -182,7 +185,7 @@ pub enum Change {
         /// What the collection's field indexes learn: one entry for each of them.
         fields: Vec<FieldValue>,
     },
-    /// The key is gone from now on. Of a missing key nothing is logged.
+    /// The key is gone from now on. Of a missing key nothing is logged but an idempotency key.
     Delete {
         /// Which key.
         key: Bytes,
@@ -207,6 +210,8 @@ pub struct Group {
     pub parts: Vec<Part>,
     /// When it is answered. It is never answered before it is applied everywhere.
     pub durability: Durability,
+    /// Makes it safe to send again, as a whole. Not for changes of the catalog.
+    pub idempotency: Option<IdempotencyKey>,
 }
 
 /// The share of one vshard in a group.

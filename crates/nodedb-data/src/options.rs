@@ -25,6 +25,11 @@ pub struct DataOptions {
     /// Farthest that the wall clock may go forward at once, or while the database is closed, before the
     /// sweeper halts instead of deleting what has expired by it. Default 30 days.
     pub clock_jump_max: Duration,
+    /// How long an idempotency key is remembered after it was issued. Default 24 hours.
+    pub idempotency_age: Duration,
+    /// Idempotency keys that a vshard remembers of each tenant, at least 1; more push out the oldest.
+    /// Default 10,000.
+    pub idempotency_keys_max: usize,
     /// The inboxes of the cores.
     pub bridge: BridgeOptions,
 }
@@ -40,6 +45,8 @@ impl Default for DataOptions {
             durable_wait: Duration::from_secs(30),
             crdt_documents_max: 256,
             clock_jump_max: Duration::from_hours(24 * 30),
+            idempotency_age: Duration::from_hours(24),
+            idempotency_keys_max: 10_000,
             bridge: BridgeOptions::default(),
         }
     }
@@ -61,6 +68,11 @@ impl DataOptions {
         if self.paused_requests_max == 0 || self.turn_requests_max == 0 {
             return refuse("paused_requests_max and turn_requests_max must be at least 1");
         }
+        if self.idempotency_age.is_zero() || self.idempotency_keys_max == 0 {
+            return refuse(
+                "idempotency keys are remembered for some time and at least one of them",
+            );
+        }
         if self.crdt_documents_max == 0 {
             return refuse("crdt_documents_max must be at least 1");
         }
@@ -81,13 +93,15 @@ mod tests {
     #[test]
     fn the_defaults_are_valid_and_each_limit_is_checked() {
         assert!(DataOptions::default().validate().is_ok());
-        let breaks: [fn(&mut DataOptions); 8] = [
+        let breaks: [fn(&mut DataOptions); 10] = [
             |options| options.cores = 0,
             |options| options.cores = 1025,
             |options| options.memtable_bytes_max = options.memtable_bytes - 1,
             |options| options.paused_requests_max = 0,
             |options| options.turn_requests_max = 0,
             |options| options.crdt_documents_max = 0,
+            |options| options.idempotency_age = Duration::ZERO,
+            |options| options.idempotency_keys_max = 0,
             |options| options.bridge.tenant_in_flight = 0,
             |options| options.bridge.stuck_after = Duration::ZERO,
         ];

@@ -61,7 +61,8 @@ pub struct Written {
 /// What a group came to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct GroupWritten {
-    /// Its records; `None` if it consists of deletes of missing keys only.
+    /// Its records, those of an idempotency key included; `None` if it consists of deletes of missing keys
+    /// only.
     pub lsns: Option<LsnRange>,
     /// What each write came to, in the order of the parts and writes as they were sent.
     pub writes: Vec<Written>,

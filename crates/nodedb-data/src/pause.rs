@@ -28,10 +28,6 @@ impl PausedQueue {
     }
 
     /// Adds at the end, or gives it back if the queue is full.
-    #[expect(
-        clippy::result_large_err,
-        reason = "the error is the request itself, moved back to whoever brought it"
-    )]
     pub(crate) fn push(&mut self, envelope: TaskEnvelope) -> Result<(), TaskEnvelope> {
         if self.waiting.len() >= self.requests_max {
             return Err(envelope);
@@ -89,7 +85,7 @@ mod tests {
         let request = Request {
             tenant: TenantId::DEFAULT,
             vshard: VshardId::new(0),
-            op: Task::Op(Op::Status),
+            op: Task::Op(Box::new(Op::Status)),
             deadline: Duration::MAX,
             priority: Priority::Foreground,
         };

@@ -1,13 +1,15 @@
 //! What travels through the bridge.
 
-use crate::{Answer, Op, group::GroupVisit};
+use crate::{Answer, Op, Write, group::GroupVisit, once::Once};
 use nodedb_bridge::Envelope;
 
 /// What a core is asked to do.
 #[derive(Debug)]
 pub(crate) enum Task {
-    /// One request to one vshard.
-    Op(Op),
+    /// One request to one vshard. Boxed, like all tasks: it is moved several times on its way.
+    Op(Box<Op>),
+    /// One write with an idempotency key.
+    Once(Box<(Write, Once)>),
     /// The next stop of an atomic batch.
     Visit(Box<GroupVisit>),
     /// A defect, for tests of what it does to others.

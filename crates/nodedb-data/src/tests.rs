@@ -13,6 +13,7 @@ mod fields;
 mod flush;
 mod groups;
 mod kill;
+mod once;
 mod reads;
 mod start;
 mod world;

@@ -4,6 +4,7 @@ mod burial;
 mod count;
 mod flush;
 mod group;
+mod once;
 mod request;
 mod sweep;
 mod write;

@@ -3,6 +3,7 @@
 mod crdt;
 mod expire;
 mod fields;
+mod idempotency;
 mod read;
 mod replay;
 mod search;
@@ -36,6 +37,7 @@ pub(crate) struct Vshard {
     /// Field indexes that became complete since it was opened, and by which record: an older snapshot
     /// does not see all of their entries.
     ready: BTreeMap<IndexId, Lsn>,
+    once: idempotency::Windows,
     /// The last record of its own that it has applied, or the highest floor of its files.
     pub(crate) applied: Option<Lsn>,
     /// The last record acknowledged, or about to be, below `Sync` (protocol rule P6).
@@ -58,6 +60,7 @@ impl Vshard {
             crdt: CrdtCache::new(options.crdt_documents_max, CRDT_BYTES_MAX),
             crdt_rows: BTreeMap::new(),
             ready: BTreeMap::new(),
+            once: idempotency::Windows::default(),
             applied: floors.into_iter().max().flatten(),
             weak: None,
             pause: None,
@@ -104,12 +107,12 @@ impl Vshard {
             Redo::Catalog(CatalogChange::DropIndex { index, .. }) => {
                 self.ready.remove(index);
             }
+            Redo::Idempotency(redo) => self.once.applied(tenant, redo),
             Redo::Put { expires: None, .. }
             | Redo::Delete { crdt: None, .. }
             | Redo::CrdtMerge { .. }
             | Redo::CrdtSnapshot { .. }
             | Redo::IndexRows { .. }
-            | Redo::Idempotency(_)
             | Redo::Catalog(_) => {}
         }
     }

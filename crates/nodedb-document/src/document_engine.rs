@@ -123,7 +123,7 @@ impl DocumentEngine {
         self.applied
     }
 
-    fn write(&mut self, key: Bytes, stamp: Stamp, value: Option<Bytes>) {
+    pub(crate) fn write(&mut self, key: Bytes, stamp: Stamp, value: Option<Bytes>) {
         self.write_version(key, Version { stamp, expires: None, value });
     }
 
@@ -267,7 +267,8 @@ impl Engine for DocumentEngine {
                 return self.drop_index(at.lsn, *index);
             }
             Redo::IndexRows { .. } => return self.write_index_rows(tenant, at, redo),
-            Redo::Idempotency(_) | Redo::Catalog(_) => return,
+            Redo::Idempotency(remembered) => return self.remember(at, tenant, remembered),
+            Redo::Catalog(_) => return,
         };
         // Ids are never reused, so a record of a dropped collection is older than the drop.
         if self.dropped.collections.contains(&collection) {

@@ -75,7 +75,7 @@ impl DocumentEngine {
     }
 
     /// Newest layer first: the first that knows the row by then decides.
-    fn row(&self, key: &[u8], at: ReadAt) -> Result<Option<Stored>, DocumentError> {
+    pub(crate) fn row(&self, key: &[u8], at: ReadAt) -> Result<Option<Stored>, DocumentError> {
         self.tables.check(at)?;
         let frozen = self.frozen.as_ref().map(|frozen| &*frozen.memtable);
         for memtable in [Some(&self.active), frozen].into_iter().flatten() {

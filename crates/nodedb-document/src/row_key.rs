@@ -20,6 +20,11 @@ const FIELD: u8 = 5;
 const FIELD_HEAD_BYTES: usize = HEAD_BYTES + 4;
 /// Of the collection 0 of the tenant 0, which are never anybody's.
 const EXPIRY: u8 = 16;
+const IDEMPOTENCY_KEY: u8 = 17;
+const IDEMPOTENCY_HORIZON: u8 = 18;
+
+/// Where rows stand that belong to a tenant and to no collection: no collection has this id.
+const NO_COLLECTION: CollectionId = CollectionId::new(0);
 
 /// A key of a collection of a tenant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -105,7 +110,7 @@ pub(crate) fn data_prefix(
 
 /// What the entries of the list of times start with.
 pub(crate) fn expiry_prefix() -> Vec<u8> {
-    head(TenantId::SYSTEM, CollectionId::new(0), EXPIRY, 8 + 8 + 4)
+    head(TenantId::SYSTEM, NO_COLLECTION, EXPIRY, 8 + 8 + 4)
 }
 
 /// The entry of a document in the list of times.
@@ -116,6 +121,23 @@ pub(crate) fn expiry_row(time_ms: u64, place: &Place<'_>) -> Bytes {
     row.extend_from_slice(&place.collection.get().to_be_bytes());
     row.extend_from_slice(place.key);
     row.into()
+}
+
+/// The bytes that the rows of all idempotency keys of a tenant start with.
+pub(crate) fn idempotency_prefix(tenant: TenantId) -> Vec<u8> {
+    head(tenant, NO_COLLECTION, IDEMPOTENCY_KEY, 0)
+}
+
+/// The row of an idempotency key.
+pub(crate) fn idempotency_key(tenant: TenantId, key: &[u8]) -> Bytes {
+    let mut row = head(tenant, NO_COLLECTION, IDEMPOTENCY_KEY, key.len());
+    row.extend_from_slice(key);
+    row.into()
+}
+
+/// The row of a tenant's horizon of idempotency keys.
+pub(crate) fn idempotency_horizon(tenant: TenantId) -> Bytes {
+    head(tenant, NO_COLLECTION, IDEMPOTENCY_HORIZON, 0).into()
 }
 
 /// The collection that a row belongs to; `None` of the floor row.

@@ -9,7 +9,7 @@ mod world;
 use bytes::Bytes;
 use nodedb_document::{DocumentEngine, Place, PlainTables, Ports, ReadAt, ScanRange};
 use nodedb_engine::{
-    CatalogChange, CrdtRows, EngineError, Redo, Snapshots,
+    CatalogChange, CrdtRows, EngineError, Idempotency, Redo, Snapshots,
     conformance::{Chance, Record, Subject, check},
 };
 use nodedb_env::{Files, RealClock};
@@ -73,12 +73,23 @@ impl Subject for Documents {
                 writeln!(out, "{collection} {key:?} {at} {blobs:?}").expect("memory");
             }
         }
+        let remembered = engine.idempotency_keys(TenantId::DEFAULT).expect("readable");
+        for (issued, key) in remembered.keys {
+            let found = engine.idempotency(TenantId::DEFAULT, &key).expect("readable");
+            let found = found.expect("listed");
+            assert_eq!(found.issued, issued);
+            let (at, digest, outcome) = (found.stamp.lsn, found.digest, found.outcome);
+            writeln!(out, "once {key:?} {at} {issued} {digest} {outcome:?}").expect("memory");
+        }
+        writeln!(out, "horizon {}", remembered.horizon).expect("memory");
         out
     }
 
     fn model(&self, records: &[Record]) -> String {
         let mut rows: BTreeMap<(CollectionId, Bytes), (Lsn, Vec<Bytes>)> = BTreeMap::new();
         let mut dropped = BTreeSet::new();
+        let mut remembered = BTreeMap::new();
+        let mut pushed_out = 0;
         for record in records {
             let at = record.at.lsn;
             match &record.redo {
@@ -102,7 +113,16 @@ impl Subject for Documents {
                 Redo::Catalog(CatalogChange::DropCollection { id, .. }) => {
                     dropped.insert(*id);
                 }
-                Redo::Catalog(_) | Redo::IndexRows { .. } | Redo::Idempotency(_) => {}
+                Redo::Idempotency(once) => {
+                    let Idempotency { key, issued, digest, outcome, evicted, horizon } = once;
+                    let line = format!("{at} {issued} {digest} {outcome:?}");
+                    remembered.insert(key.clone(), line);
+                    for key in evicted {
+                        remembered.remove(key);
+                        pushed_out = *horizon;
+                    }
+                }
+                Redo::Catalog(_) | Redo::IndexRows { .. } => {}
             }
         }
         let mut out = String::new();
@@ -111,6 +131,10 @@ impl Subject for Documents {
                 writeln!(out, "{collection} {key:?} {at} {blobs:?}").expect("memory");
             }
         }
+        for (key, line) in remembered {
+            writeln!(out, "once {key:?} {line}").expect("memory");
+        }
+        writeln!(out, "horizon {pushed_out}").expect("memory");
         out
     }
 
@@ -135,7 +159,15 @@ fn redo(crdt: &mut BTreeMap<u32, CrdtRows>, chance: &mut Chance, number: u64, co
         let indexes = Vec::new();
         return Redo::Catalog(CatalogChange::DropCollection { id, indexes });
     }
-    match chance.below(8) {
+    match chance.below(9) {
+        8 => Redo::Idempotency(Idempotency {
+            key,
+            issued: number,
+            digest: u128::from(number) << 64,
+            outcome: blob,
+            evicted: vec![Bytes::from(format!("key{}", (which + 1) % 4))],
+            horizon: number - 1,
+        }),
         0 => Redo::Delete {
             collection: plain,
             key,

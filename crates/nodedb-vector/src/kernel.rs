@@ -1,7 +1,9 @@
 //! Exact distances between vectors, by the kernels that the processor at hand runs fastest.
 //!
 //! The kernels read `f32` and sum in `f64`, so that a distance is off by the rounding of its result
-//! alone, whatever the length. A smaller distance is nearer: cosine is `1 - cos` in 0 to 2, L2 is
+//! alone, whatever the length and however small or large the numbers. Rows that come from memory take
+//! the time that memory takes, as with sums in `f32`; rows in a cache take up to 1.7 times as long at
+//! 1,536 numbers, and less at fewer. A smaller distance is nearer: cosine is `1 - cos` in 0 to 2, L2 is
 //! squared, dot is negated. Vectors that passed [`check_vector`](crate::check_vector) have finite
 //! distances, never NaN.
 

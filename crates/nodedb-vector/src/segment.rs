@@ -147,7 +147,7 @@ impl Segment {
 
     /// The vector of a slot, as it was pushed.
     pub(crate) fn vector(&self, slot: u32) -> &[f32] {
-        self.vectors.get(slot)
+        self.vectors.matrix().row(slot)
     }
 
     /// The slot of a key.

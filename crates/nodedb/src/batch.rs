@@ -65,7 +65,7 @@ fn write_once(tenant: &Tenant, operations: &[BatchOp]) -> Result<BatchWritten, E
         writes: writes.into_iter().map(|(_, write)| write).collect(),
     });
     let durability = inner.identity.durability;
-    let group = Group { parts: parts.collect(), durability };
+    let group = Group { parts: parts.collect(), durability, idempotency: None };
     let deadline = inner.env.clock.now() + inner.options.request_deadline;
     let ticket = inner.data.send_group(tenant.id()?, group, deadline)?;
     let incarnation = inner.identity.incarnation;
@@ -104,7 +104,8 @@ fn place(tenant: &Tenant, operations: &[BatchOp]) -> Result<Placed, Error> {
         }
         let expect = expect.map(|expect| inner.expect(expect)).transpose()?;
         let durability = inner.identity.durability;
-        let write = Write { collection: definition.id, change, expect, durability };
+        let write =
+            Write { collection: definition.id, change, expect, durability, idempotency: None };
         let vshard = inner.routing.vshard(definition.id, definition.partitions, &key);
         parts.entry(vshard).or_default().push((index, write));
     }

@@ -197,7 +197,13 @@ impl Collection {
         let inner = self.inner();
         let expect = options.expect.map(|expect| inner.expect(expect)).transpose()?;
         let durability = options.durability.unwrap_or(inner.identity.durability);
-        let op = Op::Write(Write { collection: self.definition.id, change, expect, durability });
+        let op = Op::Write(Write {
+            collection: self.definition.id,
+            change,
+            expect,
+            durability,
+            idempotency: None,
+        });
         let incarnation = inner.identity.incarnation;
         self.send(vshard, op, move |outcome| {
             let Outcome::Written(written) = outcome else {

@@ -193,10 +193,11 @@ impl Tenant {
             change: Change::Catalog(change.clone()),
             expect: None,
             durability: Durability::Sync,
+            idempotency: None,
         };
         let part = |vshard| Part { vshard, writes: changes.iter().map(write).collect() };
         let parts = inner.routing.all().map(part).collect();
-        let group = Group { parts, durability: Durability::Sync };
+        let group = Group { parts, durability: Durability::Sync, idempotency: None };
         let deadline = inner.env.clock.now() + inner.options.request_deadline;
         let ticket = inner.data.send_group(TenantId::SYSTEM, group, deadline)?;
         let pending = inner.pending(ticket, |outcome| {

@@ -13,6 +13,9 @@ const SIDEWAYS: [(&str, &str); 4] = [
     ("nodedb-env", "nodedb-types"),
 ];
 
+/// Measures products beside what stands below them.
+const BENCH: &str = "nodedb-bench";
+
 /// Libraries that one crate, or two, hide from all others.
 const HIDDEN: [(&str, &str); 8] = [
     ("flume", "nodedb-bridge"),
@@ -102,7 +105,8 @@ fn of_version(graph: &Graph, member: &Member, arrow: &Arrow) -> Option<String> {
 
 fn of_library(graph: &Graph, member: &Member, arrow: &Arrow) -> Option<String> {
     // A bench may measure a hidden library beside the crate that hides it.
-    let beside = arrow.dev && !graph.layers.contains_key(&member.name);
+    let outside = !graph.layers.contains_key(&member.name);
+    let beside = outside && (arrow.dev || member.name == BENCH);
     let owners = HIDDEN.iter().filter(|(library, _)| *library == arrow.to);
     let owners: Vec<&str> = owners.map(|(_, owner)| *owner).collect();
     if !owners.is_empty() && !owners.contains(&&*member.name) && !beside {

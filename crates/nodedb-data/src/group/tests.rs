@@ -101,7 +101,7 @@ fn of_a_deadline_and_a_commit_exactly_one_wins() {
 #[test]
 fn the_outcome_is_in_the_order_of_the_writes_as_they_were_sent() {
     let (bridge, _) = Bridge::new(1, BridgeOptions::default(), Env::real().clock);
-    let mut visit = GroupVisit::new(BTreeMap::new(), 3, Durability::Sync, bridge);
+    let mut visit = GroupVisit::new(BTreeMap::new(), 3, (Durability::Sync, None), bridge);
     let part = |id, writes| PreparedPart {
         vshard: VshardId::new(id),
         payloads: vec![(1, vec![0])],

@@ -30,7 +30,7 @@ impl Side {
         let request = Request {
             tenant: TenantId::DEFAULT,
             vshard: VshardId::new(0),
-            op: Task::Op(Op::Status),
+            op: Task::Op(Box::new(Op::Status)),
             deadline: Duration::MAX,
             priority: Priority::Foreground,
         };

@@ -83,7 +83,7 @@ fn a_read_on_a_paused_vshard_waits_and_sees_the_group_whole() {
     let held = world.hold(1);
     let parts = [("a", 0), ("b", 1)]
         .map(|(key, id)| Part { vshard: vshard(id), writes: vec![put(key, "new")] });
-    let group = Group { parts: parts.into(), durability: Durability::Buffered };
+    let group = Group { parts: parts.into(), durability: Durability::Buffered, idempotency: None };
     let group = world.data.send_group(TENANT, group, world.deadline());
     // Behind the group in the same inbox, so vshard 0 waits for the group when it is served.
     let reads = [Consistency::Strong, Consistency::Eventual]
@@ -242,7 +242,11 @@ fn groups_stay_whole_under_mixed_priorities_and_full_queues() {
                     let name = format!("{writer}-{round}");
                     let parts =
                         (0..4).map(|id| Part { vshard: vshard(id), writes: vec![write(&name)] });
-                    let group = Group { parts: parts.collect(), durability: Durability::Sync };
+                    let group = Group {
+                        parts: parts.collect(),
+                        durability: Durability::Sync,
+                        idempotency: None,
+                    };
                     let sent = world.data.send_group(TENANT, group, world.deadline());
                     outcome_or_busy(sent.map(|ticket| ticket.wait().expect("an answer")));
                     let priority = [Priority::Background, Priority::Foreground][round % 2];
@@ -282,6 +286,7 @@ fn a_catalog_change_is_published_with_its_answer_and_goes_to_every_vshard_alike(
     let group = Group {
         parts: vec![Part { vshard: vshard(0), writes: vec![write.clone()] }],
         durability: Durability::Sync,
+        idempotency: None,
     };
     let deadline = world.deadline();
     let partial = world.data.send_group(TENANT, group, deadline);
@@ -409,9 +414,9 @@ fn a_visit_that_a_panic_drops_gives_its_group_up() {
         world.send_group_until(vec![(0, vec![put("a", "2")]), (1, vec![put("b", "2")])], far);
     let waits = world.send(vshard(0), strong("a"));
     // Core 0 has passed the group on, and core 1 has taken it, once each has answered what came later.
-    let busy = world.send_task_to(0, vshard(9), Task::Op(strong("a")));
+    let busy = world.send_task_to(0, vshard(9), Task::Op(Box::new(strong("a"))));
     assert!(busy.wait().expect("an answer").is_err());
-    let busy = world.send_task_to(1, vshard(9), Task::Op(strong("a")));
+    let busy = world.send_task_to(1, vshard(9), Task::Op(Box::new(strong("a"))));
     assert!(busy.wait().expect("an answer").is_err());
     held.release();
     assert_eq!(panic.wait().expect_err("dropped"), TicketError::Cancelled);
@@ -429,7 +434,8 @@ fn catalog_changes_travel_alone_and_are_checked_one_after_the_other() {
     let catalog = |change| Write { change: Change::Catalog(change), ..put("", "") };
     let send = |writes: &[Write]| {
         let parts = (0..2).map(|id| Part { vshard: vshard(id), writes: writes.to_vec() });
-        let group = Group { parts: parts.collect(), durability: Durability::Sync };
+        let group =
+            Group { parts: parts.collect(), durability: Durability::Sync, idempotency: None };
         world.data.send_group(TENANT, group, world.deadline())
     };
     let drop_it = CatalogChange::DropCollection { id: DRAWINGS, indexes: Vec::new() };

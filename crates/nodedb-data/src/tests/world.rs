@@ -168,7 +168,8 @@ impl World {
         deadline: Duration,
     ) -> Ticket<Answer> {
         let parts = parts.into_iter().map(|(id, writes)| Part { vshard: vshard(id), writes });
-        let group = Group { parts: parts.collect(), durability: Durability::Sync };
+        let group =
+            Group { parts: parts.collect(), durability: Durability::Sync, idempotency: None };
         self.data.send_group(TENANT, group, deadline).expect("there is room")
     }
 
@@ -178,6 +179,7 @@ impl World {
             change: Change::Catalog(change.clone()),
             expect: None,
             durability: Durability::Sync,
+            idempotency: None,
         };
         let parts = (0..self.vshards).map(|id| (id, vec![write.clone()]));
         let ticket = self.send_group(parts.collect());
@@ -324,6 +326,7 @@ pub(super) fn put_vector(key: &str, value: &str, vector: Option<Vec<f32>>) -> Wr
         },
         expect: None,
         durability: Durability::Sync,
+        idempotency: None,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     published::Published,
     release::{Parked, Stakes, Until},
     task::{Caller, Task, TaskEnvelope, seal},
-    turn::write::is_weak,
+    turn::{once::Stop, write::is_weak},
 };
 use nodedb_engine::Redo;
 use nodedb_types::{CoreId, Durability, ErrorKind, Lsn, LsnRange, Stamp, VshardId};
@@ -28,14 +28,25 @@ impl Core {
             self.give_up(&visit.state, DataError::TimedOut);
             return None;
         }
-        let redos = match self.prepare_stop(&caller, &mut visit) {
-            Ok(redos) => redos,
+        let redos = match self.stop_at(&caller, &mut visit) {
+            Ok(Stop::First(redos)) => redos,
+            Ok(Stop::Again(known)) => {
+                self.visit_again(caller.vshard, &mut visit, known);
+                return match visit.vshard() {
+                    None => {
+                        self.answer_again(caller, &visit);
+                        None
+                    }
+                    Some(next) => self.pass_on(caller, visit, next),
+                };
+            }
             Err(error) => {
                 let error = self.give_up(&visit.state, error);
                 self.fail(caller.vshard, caller.reply, error);
                 return None;
             }
         };
+        assert!(visit.known.is_empty(), "a group is remembered by all of its vshards or by none");
         let mine = PendingPart {
             state: Arc::clone(&visit.state),
             tenant: caller.tenant,
@@ -51,27 +62,9 @@ impl Core {
         }
     }
 
-    /// Checks the part of the vshard that is visited.
-    fn prepare_stop(
-        &mut self,
-        caller: &Caller,
-        visit: &mut GroupVisit,
-    ) -> Result<Vec<Redo>, DataError> {
-        let (id, vshards) = (caller.vshard, self.shared.vshards);
-        let Some(vshard) = self.vshards.get(&id) else {
-            return Err(DataError::NoSuchVshard { vshard: id, vshards });
-        };
-        vshard.admit(&self.options)?;
-        let part = visit.take_part(id);
-        let (redos, prepared) = vshard.prepare_part(caller.tenant, part)?;
-        visit.prepared.push(prepared);
-        visit.seen = visit.seen.max(vshard.applied);
-        Ok(redos)
-    }
-
     fn pause_and_pass_on(
         &mut self,
-        mut caller: Caller,
+        caller: Caller,
         visit: Box<GroupVisit>,
         part: PendingPart,
         next: VshardId,
@@ -89,6 +82,16 @@ impl Core {
             });
             self.paused.insert(caller.vshard);
         }
+        self.pass_on(caller, visit, next)
+    }
+
+    /// Sends a visit to its next stop. Answers the envelope if that is on this core too.
+    fn pass_on(
+        &mut self,
+        mut caller: Caller,
+        visit: Box<GroupVisit>,
+        next: VshardId,
+    ) -> Option<TaskEnvelope> {
         caller.vshard = next;
         let core = next.core(self.shared.cores);
         let envelope = seal(caller, Task::Visit(visit));
@@ -141,6 +144,8 @@ impl Core {
     fn finish(&self, caller: Caller, visit: &GroupVisit, range: Option<LsnRange>) -> Finish {
         let outcome = visit.outcome(self.shared.wal.epoch(), range);
         let (until, stakes) = match range.and_then(LsnRange::last) {
+            // Only its idempotency key was logged: nothing was there to be deleted, as below.
+            Some(last) if visit.changes_nothing() => (self.soon_durable(Some(last)), Stakes::Write),
             Some(last) => (Until::acknowledged(visit.durability, last), Stakes::Write),
             // Nothing was there to be deleted, which is only as true as what was applied.
             None => (self.soon_durable(visit.seen), Stakes::Read),

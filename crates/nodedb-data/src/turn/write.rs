@@ -77,7 +77,7 @@ impl Core {
 
     /// Logs redo of one vshard as one atomic group and applies it, in one turn: log order is apply
     /// order, and what is refused is neither logged nor applied. Answers the stamp of the last record.
-    fn log_and_apply(
+    pub(super) fn log_and_apply(
         &mut self,
         caller: &Caller,
         redos: &[Redo],

@@ -28,8 +28,9 @@ impl Segment {
         check_vector(self.spec.dimensions, self.spec.metric, vector)?;
         let probe = Probe::new(self.spec.metric, vector);
         let mut nearest = Nearest::new(k, self.rows.len());
+        let matrix = self.vectors.matrix();
         for slot in slots {
-            nearest.show(Hit { slot, distance: self.vectors.distance(&probe, slot) });
+            nearest.show(Hit { slot, distance: matrix.distance(&probe, slot) });
         }
         Ok(nearest.finish())
     }
@@ -60,8 +61,9 @@ impl Segment {
         let mut nearest = Nearest::new(k, self.rows.len());
         let mut distances = [0.0; BLOCK_ROWS];
         let mut slot = 0;
-        let mut norms = self.vectors.norms().chunks(BLOCK_ROWS);
-        for rows in self.vectors.all().chunks(BLOCK_ROWS * self.spec.width()) {
+        let matrix = self.vectors.matrix();
+        let mut norms = matrix.norms.chunks(BLOCK_ROWS);
+        for rows in matrix.all.chunks(BLOCK_ROWS * self.spec.width()) {
             let count = rows.len() / self.spec.width();
             let distances = distances.get_mut(..count).unwrap_or_default();
             probe.distances(rows, norms.next().unwrap_or_default(), distances);

@@ -15,7 +15,7 @@ use nodedb_engine::VectorStorage;
 const ROWS_PER_CANDIDATE: usize = 20;
 /// The share of a segment's rows that a filter may be asked for on a walk. Beyond it the walk has cost
 /// more than measuring every row, and has no end in sight.
-const WALK_SHARE: u32 = 4;
+const WALK_SHARE: u32 = 10;
 
 /// What to look for in a segment.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -84,14 +84,14 @@ impl Segment {
         if outcome == Outcome::Exhausted {
             return Ok(None);
         }
-        let probe = Probe::new(self.spec.metric, vector);
+        let (probe, matrix) = (Probe::new(self.spec.metric, vector), self.vectors.matrix());
         let mut hits = Vec::with_capacity(slots.len());
         for slot in slots {
             if slot >= self.len() {
                 let message = format!("it knows a row {slot} of {}", self.len());
                 return Err(SegmentError::Graph { action: "searching", message });
             }
-            hits.push(Hit { slot, distance: self.vectors.distance(&probe, slot) });
+            hits.push(Hit { slot, distance: matrix.distance(&probe, slot) });
         }
         hits.sort_unstable();
         hits.truncate(k);

@@ -80,30 +80,34 @@ impl Vectors {
         &self.checked
     }
 
+    /// The numbers where they lie, looked up once for many rows.
+    pub(super) fn matrix(&self) -> Matrix<'_> {
+        let (vectors, norms) = self.checked.body().split_at(self.numbers * NUMBER_BYTES);
+        Matrix { all: numbers(vectors), norms: numbers(norms), width: self.width }
+    }
+}
+
+/// The numbers of a segment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Matrix<'a> {
     /// All vectors, row behind row.
-    pub(super) fn all(&self) -> &[f32] {
-        self.split().0
-    }
-
+    pub(super) all: &'a [f32],
     /// Lengths of the vectors under cosine; empty under others.
-    pub(super) fn norms(&self) -> &[f32] {
-        self.split().1
-    }
+    pub(super) norms: &'a [f32],
+    width: usize,
+}
 
+impl<'a> Matrix<'a> {
     #[expect(clippy::expect_used, reason = "callers hand in slots below the count of rows")]
-    pub(super) fn get(&self, slot: u32) -> &[f32] {
+    pub(super) fn row(&self, slot: u32) -> &'a [f32] {
         let start = position(slot) * self.width;
-        self.all().get(start..start + self.width).expect("a slot is below the count of rows")
+        self.all.get(start..start + self.width).expect("a slot is below the count of rows")
     }
 
     /// Distance of the vector of a slot.
+    #[inline]
     pub(super) fn distance(&self, probe: &Probe<'_>, slot: u32) -> f32 {
-        let norm = self.norms().get(position(slot)).copied();
-        probe.distance(self.get(slot), norm.unwrap_or_default())
-    }
-
-    fn split(&self) -> (&[f32], &[f32]) {
-        let (vectors, norms) = self.checked.body().split_at(self.numbers * NUMBER_BYTES);
-        (numbers(vectors), numbers(norms))
+        let norm = self.norms.get(position(slot)).copied();
+        probe.distance(self.row(slot), norm.unwrap_or_default())
     }
 }

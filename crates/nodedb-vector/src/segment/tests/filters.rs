@@ -34,7 +34,7 @@ fn a_filter_that_takes_nothing_ends_the_walk_early() {
         false
     };
     assert_eq!(segment.walk(query(&rows[5], 10, 64), Some(&mut nothing)), Ok(None));
-    assert_eq!(asked, ROWS / 4);
+    assert_eq!(asked, ROWS / 10);
     let hits = segment.search(query(&rows[5], 10, 64), Some(&mut |_| false));
     assert_eq!(hits, Ok(vec![]));
 }

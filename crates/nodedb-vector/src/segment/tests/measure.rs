@@ -205,17 +205,35 @@ fn measure_filters() {
     }
     let data = words(20_000);
     let segment = segment(spec(384, Metric::Cosine, VectorStorage::Bf16), &data.rows);
+    eprintln!("{:?}", segment.memory_bytes());
     for every in [2, 4, 6, 8, 10, 20, 50, 100] {
         // Spread over the slots, as the matches of a filter are.
         let takes = |slot: u32| (slot.wrapping_mul(2_654_435_761) >> 8).is_multiple_of(every);
         let matches: RoaringBitmap = (0..segment.len()).filter(|slot| takes(*slot)).collect();
-        eprintln!("1 of {every}: {} matches", matches.len());
+        let mut asked = 0_u64;
+        for query in &data.queries[..40] {
+            let filter = &mut |slot| {
+                asked += 1;
+                matches.contains(slot)
+            };
+            let question = graph::Question { vector: query, wanted: 15, ef: EF };
+            let filter = filter::Filter::new(filter, u32::MAX);
+            black_box(segment.graph.search(question, Some(&filter)).expect("found"));
+        }
+        eprintln!("1 of {every}: {} matches, {} asked for on a walk", matches.len(), asked / 40);
         let contenders: Vec<Contender<'_>> = vec![
             (
                 "graph with bitmap",
                 Box::new(|q| {
                     let mut accept = |slot| matches.contains(slot);
                     black_box(segment.search(query(q, K, EF), Some(&mut accept)).expect("found"));
+                }),
+            ),
+            (
+                "every row, by bitmap",
+                Box::new(|q| {
+                    let dead = RoaringBitmap::new();
+                    black_box(segment.exact_except(q, &dead, K).expect("found"));
                 }),
             ),
             (

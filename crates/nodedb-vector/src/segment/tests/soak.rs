@@ -97,5 +97,10 @@ fn open_search_and_drop_keep_no_memory() {
     let all = run(2, half);
     let after = resident();
     eprintln!("{all} cycles, {before} KiB resident after half of them, {after} KiB after all");
-    assert!(after < before + GROWTH_KIB_MAX, "{before} to {after} KiB");
+    // Beside other tests in one process nothing can be said.
+    if limit.is_some() || std::env::var_os("NEXTEST").is_some() {
+        assert!(after < before + GROWTH_KIB_MAX, "{before} to {after} KiB");
+    } else {
+        eprintln!("SKIPPED: memory is told by `cargo nextest run` and `cargo xtask soak`");
+    }
 }

@@ -126,12 +126,10 @@ fn reads(criterion: &mut Criterion) {
         put(&mut bench.engine, row);
     }
     let range = ScanRange {
-        tenant: TenantId::DEFAULT,
-        collection: NOTES,
-        prefix: bytes::Bytes::new(),
         after: Some(key(4242).into()),
         limit_rows: 1000,
         limit_bytes: usize::MAX,
+        ..ScanRange::all(TenantId::DEFAULT, NOTES)
     };
     group.throughput(Throughput::Elements(1000));
     group.bench_function("scan_tables", |bencher| {

@@ -1,0 +1,34 @@
+//! A whole database as its callers meet it: admission, routing, the bridge, a core, the log, and back.
+
+mod bare_log;
+mod bare_tree;
+mod callers;
+mod get;
+mod import;
+mod put;
+mod world;
+
+use crate::{Case, wal};
+
+/// The cases of this group.
+///
+/// - `put-N`: N async callers, each puts one document of 256 bytes with its key and awaits that it is
+///   durable. The limit appends the same bytes to a log and awaits its durable future, with as many
+///   callers on the same runtime. Peers have N threads, each with a transaction for each row.
+/// - `get-N`: N async callers, each awaits one strong read of one of 100,000 documents in tables. The limit
+///   reads the same rows from a bare `lsm-tree`, on one thread for `get-1`, otherwise on as many as there
+///   are processors.
+/// - `import-flights`: the import of 200,000 flights as JSON lines, durable. The limit has a log make the
+///   same lines durable, as many at a time as the import.
+pub fn cases<'a>(peers: &'a [&'a dyn wal::Subject]) -> Vec<Case<'a>> {
+    let put = |id, callers| Case::new(id, move |site| put::measure(site, callers, peers));
+    let get = |id, callers| Case::new(id, move |site| get::measure(site, callers));
+    vec![
+        put("put-1", 1),
+        put("put-8", 8),
+        put("put-64", 64),
+        get("get-1", 1),
+        get("get-64", 64),
+        Case::new("import-flights", import::measure),
+    ]
+}

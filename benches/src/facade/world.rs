@@ -1,0 +1,67 @@
+//! An open database with one collection.
+
+use anyhow::Result;
+use nodedb::{
+    Collection, Database, Durability, Error, ErrorKind, NewCollection, ScanOptions, WriteOptions,
+};
+use std::path::{Path, PathBuf};
+
+/// Durable before it is answered.
+pub(super) const SYNCED: WriteOptions =
+    WriteOptions { expect: None, durability: Some(Durability::Sync) };
+const BUFFERED: WriteOptions =
+    WriteOptions { expect: None, durability: Some(Durability::Buffered) };
+
+/// Puts that are under way while a collection is filled before it is measured.
+const PIPELINE: usize = 256;
+
+/// A database without archive, otherwise as by default.
+pub(super) struct World {
+    pub(super) collection: Collection,
+    pub(super) database: Database,
+    dir: PathBuf,
+}
+
+impl World {
+    pub(super) fn create(dir: &Path) -> Result<Self> {
+        let dir = dir.join("db");
+        let database = Database::open(&dir)?;
+        database.create_collection(NewCollection::named("rows"))?;
+        let collection = database.collection("rows")?;
+        Ok(Self { collection, database, dir })
+    }
+
+    /// Puts rows that need not be durable yet.
+    pub(super) fn fill(&self, rows: &[(String, String)]) -> Result<()> {
+        for rows in rows.chunks(PIPELINE) {
+            let begun: Result<Vec<_>, Error> = rows
+                .iter()
+                .map(|(key, json)| self.collection.put_async(key, json.as_bytes(), BUFFERED))
+                .collect();
+            for put in begun? {
+                put.wait()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the database, opens it again and counts the documents that are really there.
+    pub(super) fn reopen_and_count(self) -> Result<u64> {
+        let Self { collection, database, dir } = self;
+        database.close()?;
+        drop((collection, database));
+        let database = Database::open(&dir)?;
+        let mut count = 0;
+        for document in database.collection("rows")?.scan(ScanOptions::default())? {
+            document?;
+            count += 1;
+        }
+        database.close()?;
+        Ok(count)
+    }
+}
+
+/// Whether nothing was done, so that the caller may do it again.
+pub(super) fn is_busy(error: &Error) -> bool {
+    error.kind() == ErrorKind::Busy
+}
