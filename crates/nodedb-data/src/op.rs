@@ -5,8 +5,7 @@ use bytes::Bytes;
 use nodedb_document::{Direction, Filter, KeyRange, index::FieldValue};
 use nodedb_engine::{CatalogChange, Metric, VectorChange};
 use nodedb_types::{CollectionId, Durability, IndexId, Lsn, Stamp, VshardId};
-use nodedb_vector::SearchMode;
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 /// A request to one vshard.
 #[derive(Clone, Debug)]
@@ -85,7 +84,13 @@ pub enum Consistency {
     /// Sees everything that was acknowledged before it was asked, and nothing that can be lost.
     #[default]
     Strong,
-    /// Sees what is applied now, at once. A crash may take it back.
+    /// Sees nothing that can be lost, and misses nothing that was acknowledged longer ago than this. Of
+    /// documents it is answered at once, from what is durable, while every write that was acknowledged
+    /// below `Sync` in that vshard and is not durable is younger; otherwise as `Strong`. Writes at `Sync`
+    /// are never missing. Indexes of vectors and live CRDT documents keep no older state: they answer as
+    /// `Strong`.
+    BoundedStaleness(Duration),
+    /// Sees what is applied now, at once. A crash may take it back. A scan sees what is durable now.
     Eventual,
 }
 
@@ -146,10 +151,6 @@ pub struct Search {
     pub metric: Metric,
     /// Most hits.
     pub k: usize,
-    /// How many candidates each graph keeps while it is walked; `None` for the default of the index.
-    pub ef: Option<usize>,
-    /// How exact the answer must be.
-    pub mode: SearchMode,
     /// Only among these rows.
     pub filter: Option<Arc<Filter>>,
 }

@@ -7,8 +7,7 @@ use nodedb_engine::VectorIndex;
 use std::sync::Arc;
 
 impl Collection {
-    /// The nearest documents, nearest first; equally near ones in key order. Of large collections
-    /// nearly always the nearest: graphs are walked, which on text embeddings find 98 of 100.
+    /// The nearest documents, nearest first; equally near ones in key order. Exact.
     ///
     /// # Errors
     /// [`Error::NoIndex`] if the field has none, [`Error::Vector`] and [`Error::Document`] for a
@@ -32,8 +31,6 @@ impl Collection {
             vector,
             metric: index.metric,
             k: options.k,
-            ef: None,
-            mode: nodedb_data::SearchMode::Auto,
             filter,
         };
         let mut hits = inner.patiently(|| self.partition_hits(&search))?;

@@ -134,8 +134,6 @@ fn a_search_waits_for_what_it_has_seen_and_asks_for_the_sync() {
         vector: vec![1.0, 2.0],
         metric: Metric::L2,
         k: 3,
-        ef: None,
-        mode: crate::SearchMode::Auto,
         filter: None,
     });
     let search = parked(&world, world.send(vshard(0), search));

@@ -31,8 +31,6 @@ impl World {
             vector: vec![0.0, 0.0],
             metric: Metric::L2,
             k: 10,
-            ef: None,
-            mode: crate::SearchMode::Auto,
             filter: None,
         };
         match self.ask(vshard(0), Op::Search(search)).expect("found") {

@@ -141,8 +141,6 @@ fn search(vector: Vec<f32>, filter: Option<&str>) -> Search {
         vector,
         metric: Metric::L2,
         k: 2,
-        ef: None,
-        mode: crate::SearchMode::Auto,
         filter: filter.map(|text| Arc::new(Filter::parse(text).expect("a filter"))),
     }
 }

@@ -49,11 +49,8 @@ impl Vshard {
             vector: &search.vector,
             metric: search.metric,
             k: search.k,
-            ef: search.ef,
-            mode: match search.mode {
-                SearchMode::Auto if filter.is_some() => SearchMode::Filtered,
-                mode => mode,
-            },
+            ef: None,
+            mode: if filter.is_some() { SearchMode::Filtered } else { SearchMode::Auto },
         };
         let mut rows = BTreeMap::new();
         let mut accept = |key: &[u8]| {
