@@ -63,6 +63,17 @@ pub enum DataError {
         /// How many bytes.
         bytes: usize,
     },
+    /// The vshards of a core take as much memory as they may; nothing was done.
+    #[error("core {core} holds {bytes} bytes in memory: try again later")]
+    MemoryFull {
+        /// Which core.
+        core: CoreId,
+        /// How many bytes.
+        bytes: usize,
+    },
+    /// Too many answers of this core wait for the log; nothing was done.
+    #[error("too many answers wait for the log to become durable: try again later")]
+    ParkedFull,
     /// The log takes nothing at the moment; nothing was done.
     #[error("the log is busy: try again later")]
     LogBusy,
@@ -287,6 +298,8 @@ impl DataError {
             | Self::TenantBusy { .. }
             | Self::PausedFull { .. }
             | Self::MemtableFull { .. }
+            | Self::MemoryFull { .. }
+            | Self::ParkedFull
             | Self::LogBusy => ErrorKind::Busy,
             Self::LogFull => ErrorKind::NoSpace,
             Self::Poisoned { .. } | Self::OutcomeUnknown { .. } => ErrorKind::Poisoned,

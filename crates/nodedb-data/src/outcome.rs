@@ -40,6 +40,35 @@ pub enum Outcome {
     Status(VshardStatus),
 }
 
+/// What an outcome takes besides its rows' bytes, about.
+const OVERHEAD: usize = 128;
+
+impl Outcome {
+    /// About how much memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let row = |row: &Row| OVERHEAD + row.key.len() + row.value.len();
+        OVERHEAD
+            + match self {
+                Self::Value(value) => value.as_ref().map_or(0, row),
+                Self::Page(page) => page.rows.iter().map(row).sum(),
+                Self::Hits(hits) => {
+                    hits.iter().map(|hit| OVERHEAD + hit.key.len() + hit.value.len()).sum()
+                }
+                Self::Exported(exported) => {
+                    exported.as_ref().map_or(0, |it| it.update.len() + it.version.len())
+                }
+                Self::GroupWritten(group) => group.writes.len() * size_of::<Written>(),
+                Self::Written(_)
+                | Self::Explained(_)
+                | Self::Count(_)
+                | Self::Merged(_)
+                | Self::Flushed(_)
+                | Self::Image(_)
+                | Self::Status(_) => 0,
+            }
+    }
+}
+
 /// A stored row.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Row {

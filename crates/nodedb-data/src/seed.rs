@@ -96,6 +96,7 @@ impl CoreSeed {
             bridge: shared.bridge.clone(),
             log: Arc::clone(&self.ports.log),
             states: file_states(&vshards),
+            patience: self.options.maintenance_patience,
         };
         let sweep = Sweep::new(&shared, self.options.clock_jump_max);
         let core = Core {
@@ -111,6 +112,7 @@ impl CoreSeed {
             paused: BTreeSet::new(),
             counts: VecDeque::new(),
             sweep,
+            memory: 0,
             closing: false,
             forgotten: false,
         };

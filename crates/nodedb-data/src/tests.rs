@@ -5,6 +5,7 @@
 )]
 
 mod asks;
+mod bounds;
 mod copies;
 mod crdt;
 mod durability;

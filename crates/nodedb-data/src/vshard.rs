@@ -15,12 +15,12 @@ pub(crate) use replay::{LoadedVshards, Replay, load_all};
 
 use crate::{
     DataError, DataOptions, VshardStatus, engines::Engines, flushes::Flushes, pause::Pause,
-    release::Until,
+    release::Until, weak::WeakWrites,
 };
 use nodedb_crdt::{CrdtCache, CrdtKey};
 use nodedb_engine::{CatalogChange, Collection, EngineKind, Redo};
 use nodedb_types::{CollectionId, IndexId, Lsn, Stamp, TenantId, VshardId};
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 /// Memory that the live CRDT documents of a vshard may take, about.
 const CRDT_BYTES_MAX: usize = 64 << 20;
@@ -41,10 +41,12 @@ pub(crate) struct Vshard {
     /// The last record of its own that it has applied, or the highest floor of its files.
     pub(crate) applied: Option<Lsn>,
     /// The last record acknowledged, or about to be, below `Sync` (protocol rule P6).
-    weak: Option<Lsn>,
+    weak: WeakWrites,
     /// The group that it waits for.
     pub(crate) pause: Option<Pause>,
     pub(crate) flushes: Flushes,
+    /// What it took when its core last looked.
+    pub(crate) memory: usize,
     /// When the sweeper has to look here, in milliseconds of the commit clock; `None` if nothing is to
     /// expire.
     pub(crate) expires_next: Option<u64>,
@@ -62,9 +64,10 @@ impl Vshard {
             ready: BTreeMap::new(),
             once: idempotency::Windows::default(),
             applied: floors.into_iter().max().flatten(),
-            weak: None,
+            weak: WeakWrites::default(),
             pause: None,
             flushes: Flushes::default(),
+            memory: 0,
             // Not known before the first look.
             expires_next: Some(0),
         }
@@ -118,8 +121,8 @@ impl Vshard {
     }
 
     /// Notes that a record is acknowledged before it is durable.
-    pub(crate) fn note_weak(&mut self, lsn: Lsn) {
-        self.weak = self.weak.max(Some(lsn));
+    pub(crate) fn note_weak(&mut self, lsn: Lsn, durable: Option<Lsn>, now: Duration) {
+        self.weak.note(lsn, durable, now);
     }
 
     /// When everything that is applied here may be shown.

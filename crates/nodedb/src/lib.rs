@@ -11,6 +11,7 @@ mod delete_where;
 mod directory;
 mod document;
 mod error;
+mod explain;
 mod export;
 mod identity;
 mod import;
@@ -57,7 +58,7 @@ pub use verify::{Checked, Problem, VerifyReport, verify_archive, verify_database
 
 pub use nodedb_cold::VerifyLevel;
 pub use nodedb_crdt::loro;
-pub use nodedb_document::{Direction, KeyRange};
+pub use nodedb_document::{Direction, KeyRange, plan::Explain};
 pub use nodedb_engine::{CollectionKind, Metric};
 pub use nodedb_types::{DatabaseId, Durability, ErrorKind, Lsn, Name, Version};
 pub use nodedb_wal::{

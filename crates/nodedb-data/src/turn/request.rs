@@ -26,9 +26,9 @@ impl Core {
                 self.merge(caller, key(collection, document), update, durability);
             }
             Op::Get { collection, key: document, consistency } => {
-                let durable = self.shared.wal.durable();
+                let turn = (self.shared.wal.durable(), self.now());
                 let key = key(collection, document);
-                self.read(caller, |vshard| vshard.get(&key, consistency, durable));
+                self.read(caller, |vshard| vshard.get(&key, consistency, turn));
             }
             Op::Scan(scan) => self.read(caller, |vshard| vshard.scan(tenant, &scan)),
             Op::Search(search) => self.read(caller, |vshard| vshard.search(tenant, &search)),
