@@ -53,7 +53,7 @@ impl Vshard {
             mode: if filter.is_some() { SearchMode::Filtered } else { SearchMode::Auto },
         };
         let mut rows = BTreeMap::new();
-        let mut accept = |key: &[u8]| {
+        let mut accept = |key: &[u8]| -> Result<bool, DocumentError> {
             let place = Place { tenant, collection: search.collection, key };
             // Also of a key that is known to match: it may have expired, and its text is the answer.
             let row = self.engines.documents.get(&place, ReadAt::Latest)?;
