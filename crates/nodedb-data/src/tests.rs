@@ -17,4 +17,5 @@ mod kill;
 mod once;
 mod reads;
 mod start;
+mod vectors;
 mod world;

@@ -277,12 +277,13 @@ impl Rebuilding {
 }
 
 /// Runs a rebuild to its end.
-pub(crate) fn finish(engine: &mut VectorEngine, mut rebuild: nodedb_vector::Rebuild) {
-    let number = rebuild.number();
+pub(crate) fn finish(engine: &mut VectorEngine, begun: nodedb_vector::Rebuild) {
+    let number = begun.number();
+    let mut rest = begun;
     loop {
-        match rebuild.step() {
-            Ok(RebuildStep::More(more)) => rebuild = more,
-            Ok(RebuildStep::Done(made)) => return engine.end_rebuild(made),
+        match rest.step() {
+            Ok(RebuildStep::More(more)) => rest = more,
+            Ok(RebuildStep::Done(rebuilt)) => return engine.end_rebuild(rebuilt),
             Err(_) => return engine.give_up_rebuild(number),
         }
     }
