@@ -116,7 +116,8 @@ impl Subject for Vectors {
                     collection: CollectionId::new(99),
                     key,
                     update: Bytes::new(),
-                    earlier: nodedb_engine::CrdtRows::default(),
+                    slot: 0,
+                    rows: nodedb_engine::CrdtRows::default(),
                 },
                 _ => {
                     collections[place] = next;
