@@ -1,6 +1,6 @@
 //! Live documents that were used lately.
 
-use crate::CrdtDocument;
+use crate::LiveDocument;
 use bytes::Bytes;
 use nodedb_types::{CollectionId, Lsn, TenantId};
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ pub struct CrdtCache {
 
 #[derive(Debug)]
 struct Entry {
-    document: CrdtDocument,
+    document: LiveDocument,
     used: u64,
     bytes: usize,
     /// Last record that changed it.
@@ -55,7 +55,7 @@ impl CrdtCache {
     }
 
     /// A document, which counts as used now.
-    pub fn get(&mut self, key: &CrdtKey) -> Option<&mut CrdtDocument> {
+    pub fn get(&mut self, key: &CrdtKey) -> Option<&mut LiveDocument> {
         let entry = self.documents.get_mut(key)?;
         self.uses.remove(&entry.used);
         self.tick += 1;
@@ -65,7 +65,7 @@ impl CrdtCache {
     }
 
     /// Puts a document in, in the place of one of that key, and lets the least recently used go.
-    pub fn insert(&mut self, key: CrdtKey, document: CrdtDocument) {
+    pub fn insert(&mut self, key: CrdtKey, document: LiveDocument) {
         self.evict(&key);
         self.tick += 1;
         let entry =
@@ -155,6 +155,7 @@ impl CrdtCache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::CrdtLimits;
 
     fn key(name: &'static str) -> CrdtKey {
         CrdtKey {
@@ -172,12 +173,12 @@ mod tests {
     #[test]
     fn the_least_recently_used_goes_first() {
         let mut cache = CrdtCache::new(2, usize::MAX);
-        cache.insert(key("a"), CrdtDocument::new());
-        cache.insert(key("b"), CrdtDocument::new());
+        cache.insert(key("a"), LiveDocument::new());
+        cache.insert(key("b"), LiveDocument::new());
         assert!(cache.get(&key("a")).is_some());
-        cache.insert(key("c"), CrdtDocument::new());
+        cache.insert(key("c"), LiveDocument::new());
         assert_eq!(held(&cache), ["a", "c"]);
-        cache.insert(key("c"), CrdtDocument::new());
+        cache.insert(key("c"), LiveDocument::new());
         assert_eq!((cache.len(), cache.uses.len()), (2, 2));
         cache.evict_collection(CollectionId::new(u32::from(b'a')));
         assert_eq!(held(&cache), ["c"]);
@@ -187,15 +188,16 @@ mod tests {
 
     #[test]
     fn growth_counts_and_a_single_large_document_stays() {
-        let one = CrdtDocument::new().estimated_bytes();
+        let one = LiveDocument::new().estimated_bytes();
         let mut cache = CrdtCache::new(10, 2 * one + 100);
-        cache.insert(key("a"), CrdtDocument::new());
-        cache.insert(key("b"), CrdtDocument::new());
+        cache.insert(key("a"), LiveDocument::new());
+        cache.insert(key("b"), LiveDocument::new());
         assert_eq!(cache.len(), 2);
         let document = cache.get(&key("b")).expect("held");
         let text = "x".repeat(500);
-        let update = document.edit(1, |doc| doc.get_text("t").insert(0, &text));
-        document.import(&update.expect("an edit")).expect("an import");
+        let update = document.document().edit(1, |doc| doc.get_text("t").insert(0, &text));
+        let update = update.expect("an edit").into();
+        document.import(&update, &CrdtLimits::default()).expect("an import");
         cache.changed(&key("b"), Lsn::FIRST);
         assert_eq!(held(&cache), ["b"]);
         assert!(cache.estimated_bytes() > one);
@@ -205,10 +207,10 @@ mod tests {
     fn poison_evicts_what_lies_above_durable() {
         let mut cache = CrdtCache::new(10, usize::MAX);
         for (name, lsn) in [("a", 5), ("b", 6), ("c", 7)] {
-            cache.insert(key(name), CrdtDocument::new());
+            cache.insert(key(name), LiveDocument::new());
             cache.changed(&key(name), Lsn::from_u64(lsn).expect("not 0"));
         }
-        cache.insert(key("d"), CrdtDocument::new());
+        cache.insert(key("d"), LiveDocument::new());
         cache.evict_since(Lsn::from_u64(6));
         assert_eq!(held(&cache), ["a", "b", "d"]);
         cache.evict_since(None);

@@ -1,18 +1,20 @@
 //! A live CRDT document.
 
-use crate::{CrdtError, json::to_json, version};
-use loro::{ExportMode, ImportStatus, LoroDoc, LoroResult, VersionVector};
-use nodedb_types::limits;
+use crate::{
+    Begin, CrdtError, CrdtLimits,
+    inspect::{Inspected, inspect},
+    json::to_json,
+    version,
+};
+use bytes::Bytes;
+use loro::{ExportMode, ImportBlobMetadata, ImportStatus, LoroDoc, LoroResult, VersionVector};
 use std::{
+    any::Any,
     fmt,
     mem::ManuallyDrop,
-    ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::atomic::{AtomicBool, Ordering},
 };
-
-/// Bytes of an update's header that loro writes as zeros and that its checksum leaves out.
-const UNCHECKED: Range<usize> = 4..16;
 
 /// A live CRDT document with its whole history.
 pub struct CrdtDocument {
@@ -20,99 +22,129 @@ pub struct CrdtDocument {
     doc: Option<LoroDoc>,
     /// Set once loro has panicked inside of it: its locks and invariants are not trusted any more.
     dead: AtomicBool,
+    /// Operations of its history.
+    ops: u64,
     /// Bytes imported so far.
     bytes: usize,
 }
 
 /// What an import did.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Imported {
     /// Whether it brought anything new.
     pub changed: bool,
+    /// Where what it brought begins.
+    pub begin: Begin,
+    /// What to store in the place of the bytes that were imported, if they should not be: the history
+    /// of a snapshot without its state, which nobody has checked against it.
+    pub stored: Option<Bytes>,
 }
 
 impl CrdtDocument {
     /// An empty document.
     pub fn new() -> Self {
-        Self { doc: Some(LoroDoc::new()), dead: AtomicBool::new(false), bytes: 0 }
+        Self { doc: Some(LoroDoc::new()), dead: AtomicBool::new(false), ops: 0, bytes: 0 }
     }
 
-    /// Builds a document from its stored rows: a snapshot, then updates in the order of the log.
+    /// Builds a document from snapshots and updates that were exported or imported before, in that
+    /// order.
     ///
     /// # Errors
     /// [`CrdtError::Corrupt`] names the row that is damaged or lacks what it builds on.
     /// [`CrdtError::Panicked`] if loro did.
-    pub fn load(
-        snapshot: Option<&[u8]>,
-        updates: impl Iterator<Item = impl AsRef<[u8]>>,
-    ) -> Result<Self, CrdtError> {
+    pub fn load(rows: impl Iterator<Item = impl AsRef<[u8]>>) -> Result<Self, CrdtError> {
         let mut document = Self::new();
-        if let Some(snapshot) = snapshot {
-            document.import(snapshot).map_err(|error| corrupt("snapshot".to_owned(), error))?;
-        }
-        for (number, update) in updates.enumerate() {
-            document
-                .import(update.as_ref())
-                .map_err(|error| corrupt(format!("update {number}"), error))?;
+        for (number, row) in (0..).zip(rows) {
+            document.import_row(number, row.as_ref())?;
         }
         Ok(document)
+    }
+
+    /// Imports a stored row. A snapshot keeps its state: it was made from the history here.
+    pub(crate) fn import_row(&mut self, slot: u8, row: &[u8]) -> Result<Imported, CrdtError> {
+        self.import_checked(row).map_err(|error| {
+            if matches!(error, CrdtError::Panicked { .. }) {
+                return error;
+            }
+            CrdtError::Corrupt { part: format!("row {slot}"), message: error.to_string() }
+        })
+    }
+
+    /// Merges an update or a snapshot of another replica, within the default limits. Importing it
+    /// again changes nothing.
+    ///
+    /// # Errors
+    /// As [`CrdtDocument::import_within`].
+    pub fn import(&mut self, update: &[u8]) -> Result<Imported, CrdtError> {
+        self.import_within(update, &CrdtLimits::default())
     }
 
     /// Merges an update or a snapshot of another replica. Importing it again changes nothing.
     ///
     /// # Errors
-    /// [`CrdtError::TooLarge`], [`CrdtError::InvalidUpdate`] and [`CrdtError::MissingDependencies`]
-    /// leave the document as it was; after [`CrdtError::Panicked`] it is dead.
-    pub fn import(&mut self, update: &[u8]) -> Result<Imported, CrdtError> {
-        if update.len() > limits::VALUE_BYTES_MAX {
-            return Err(CrdtError::TooLarge {
-                bytes: update.len(),
-                limit: limits::VALUE_BYTES_MAX,
-            });
-        }
-        if update.get(UNCHECKED).is_some_and(|bytes| bytes != [0; 12]) {
-            return Err(CrdtError::InvalidUpdate {
-                message: "its header is damaged or of an outdated encoding".to_owned(),
-            });
-        }
-        let tried = self.guarded("importing", |doc| Attempt::new(doc, update))?;
-        match tried.result {
-            Ok(ImportStatus { pending: None, .. }) if tried.shallow => {
-                self.restore(&tried.frontiers)?;
-                Err(CrdtError::InvalidUpdate {
-                    message: "a shallow snapshot lacks the history that others build on".to_owned(),
-                })
-            }
-            Ok(ImportStatus { pending: None, .. }) => {
-                self.bytes += if tried.changed { update.len() } else { 0 };
-                Ok(Imported { changed: tried.changed })
-            }
-            Ok(ImportStatus { pending: Some(pending), .. }) => {
-                let start = tried.start.iter().flat_map(loro::Frontiers::iter);
-                let missing = version::missing(&tried.version, &pending, start);
-                self.restore(&tried.frontiers)?;
-                Err(CrdtError::MissingDependencies { missing })
-            }
-            Err(error) => {
-                // Without a readable header nothing was touched; a fork would cost for nothing.
-                if tried.start.is_some() {
-                    self.restore(&tried.frontiers)?;
-                }
-                Err(CrdtError::InvalidUpdate { message: error.to_string() })
+    /// [`CrdtError::TooLarge`], [`CrdtError::TooManyOps`], [`CrdtError::InvalidUpdate`] and
+    /// [`CrdtError::MissingDependencies`] leave the document as it was; after
+    /// [`CrdtError::Panicked`] it is dead.
+    pub fn import_within(
+        &mut self,
+        update: &[u8],
+        limits: &CrdtLimits,
+    ) -> Result<Imported, CrdtError> {
+        let version = self.guarded("reading", LoroDoc::oplog_vv)?;
+        match inspect(update, &version, limits)? {
+            Inspected::Updates => self.import_checked(update),
+            Inspected::Snapshot { history } => {
+                let imported = self.import_checked(&history)?;
+                Ok(Imported { stored: Some(history.into()), ..imported })
             }
         }
     }
 
-    /// Goes back to an earlier state of this document, without what waits for dependencies.
-    fn restore(&mut self, frontiers: &loro::Frontiers) -> Result<(), CrdtError> {
-        let fork = self.guarded("going back", |doc| {
-            if frontiers.is_empty() { Ok(LoroDoc::new()) } else { doc.fork_at(frontiers) }
-        })?;
-        let Ok(fork) = fork else {
-            self.dead.store(true, Ordering::Relaxed);
-            return Err(CrdtError::Panicked { action: "going back" });
+    /// Imports what may be trusted not to exhaust memory.
+    fn import_checked(&mut self, update: &[u8]) -> Result<Imported, CrdtError> {
+        let tried = self.guarded("importing", |doc| Attempt::new(doc, update))?;
+        let status = match tried.result {
+            Ok(status) => status,
+            Err(error) => {
+                self.restore(&tried.version)?;
+                return Err(CrdtError::InvalidUpdate { message: error.to_string() });
+            }
         };
-        self.doc = Some(fork);
+        let Some(pending) = status.pending else {
+            let changed = !status.success.is_empty();
+            self.ops += version::count(&status.success);
+            self.bytes += if changed { update.len() } else { 0 };
+            let begin = Begin::of(&status.success);
+            return Ok(Imported { changed, begin, stored: None });
+        };
+        self.restore(&tried.version)?;
+        // Only here, since it decodes the whole update.
+        let start = LoroDoc::decode_import_blob_meta(update, true).ok();
+        let start = start.map(|meta| meta.start_frontiers);
+        let start = start.iter().flat_map(loro::Frontiers::iter);
+        let missing = version::missing(&tried.version, &pending, start);
+        Err(CrdtError::MissingDependencies { missing })
+    }
+
+    /// Goes back to an earlier version of this document, without what waits for dependencies. By its
+    /// operations: a fork would keep the empty root containers that a refused update names.
+    fn restore(&mut self, version: &VersionVector) -> Result<(), CrdtError> {
+        let built = self.guarded("going back", |doc| {
+            let built = LoroDoc::new();
+            let history = doc.export(ExportMode::updates_till(version));
+            let history = history.map_err(|error| error.to_string())?;
+            if !version.is_empty() {
+                built.import(&history).map_err(|error| error.to_string())?;
+            }
+            Ok(built)
+        })?;
+        match built {
+            Ok(built) => self.doc = Some(built),
+            Err(message) => {
+                self.dead.store(true, Ordering::Relaxed);
+                return Err(CrdtError::Panicked { action: "going back", message });
+            }
+        }
         Ok(())
     }
 
@@ -124,12 +156,28 @@ impl CrdtDocument {
         self.guarded("reading", |doc| to_json(&doc.get_deep_value()))
     }
 
-    /// State and full history, for a fast load.
+    /// State and full history, for a fast load; the history alone if its state does not load again.
+    /// Loro takes some values from a hostile update that it cannot read from its own snapshot, so what
+    /// is to replace other rows is loaded and compared first.
     ///
     /// # Errors
-    /// [`CrdtError::Panicked`].
+    /// [`CrdtError::Corrupt`] if neither loads to the same value, [`CrdtError::Panicked`].
     pub fn snapshot(&self) -> Result<Vec<u8>, CrdtError> {
-        self.export(&ExportMode::Snapshot)
+        let value = self.value_json()?;
+        let loads = |blob: &Vec<u8>| {
+            let loaded = Self::load([blob].into_iter());
+            loaded.and_then(|loaded| loaded.value_json()).is_ok_and(|loaded| loaded == value)
+        };
+        let snapshot = self.export(&ExportMode::Snapshot)?;
+        if loads(&snapshot) {
+            return Ok(snapshot);
+        }
+        let history = self.export_all()?;
+        if loads(&history) {
+            return Ok(history);
+        }
+        let message = "what it exports does not load to the same value".to_owned();
+        Err(CrdtError::Corrupt { part: "history".to_owned(), message })
     }
 
     /// Full history without state, which any replica can merge.
@@ -147,6 +195,26 @@ impl CrdtDocument {
     pub fn export_since(&self, version: &[u8]) -> Result<Vec<u8>, CrdtError> {
         let version = version::decode(version)?;
         self.export(&ExportMode::updates(&version))
+    }
+
+    /// What was imported since some news began, and all after it.
+    ///
+    /// # Errors
+    /// [`CrdtError::Corrupt`] if it cannot be read again, [`CrdtError::Panicked`].
+    pub(crate) fn export_from(&self, begin: &Begin) -> Result<Vec<u8>, CrdtError> {
+        let version = self.guarded("reading", LoroDoc::oplog_vv)?;
+        let update = self.export(&ExportMode::updates(&begin.before(version.clone())))?;
+        let read = catch_unwind(|| LoroDoc::decode_import_blob_meta(&update, true));
+        let whole = |meta: &ImportBlobMetadata| {
+            let mut ends = meta.partial_end_vv.iter();
+            begin.is_start_of(&meta.partial_start_vv)
+                && ends.all(|(peer, end)| version.get(peer) == Some(end))
+        };
+        if read.is_ok_and(|meta| meta.as_ref().is_ok_and(whole)) {
+            return Ok(update);
+        }
+        let message = "what it exports does not read as it was".to_owned();
+        Err(CrdtError::Corrupt { part: "history".to_owned(), message })
     }
 
     /// The version vector, as [`CrdtDocument::export_since`] takes it.
@@ -201,13 +269,15 @@ impl CrdtDocument {
         action: &'static str,
         call: impl FnOnce(&LoroDoc) -> T,
     ) -> Result<T, CrdtError> {
-        let panicked = CrdtError::Panicked { action };
+        let panicked = |message| CrdtError::Panicked { action, message };
         let doc = self.doc.as_ref().filter(|_| !self.dead.load(Ordering::Relaxed));
-        let Some(doc) = doc else { return Err(panicked) };
+        let Some(doc) = doc else {
+            return Err(panicked("it failed before".to_owned()));
+        };
         // Whatever state a panic leaves behind is never looked at again, see `dead`.
-        catch_unwind(AssertUnwindSafe(|| call(doc))).map_err(|_panic| {
+        catch_unwind(AssertUnwindSafe(|| call(doc))).map_err(|panic| {
             self.dead.store(true, Ordering::Relaxed);
-            panicked
+            panicked(message_of(&*panic))
         })
     }
 }
@@ -215,43 +285,21 @@ impl CrdtDocument {
 /// An import that was tried on the document itself, with what is needed to take it back.
 struct Attempt {
     result: LoroResult<ImportStatus>,
-    changed: bool,
-    /// Whether the document lost its history to a snapshot without one.
-    shallow: bool,
     version: VersionVector,
-    frontiers: loro::Frontiers,
-    /// What the update builds on; only looked for when the import did not go through, and `None` if
-    /// even its header cannot be read.
-    start: Option<loro::Frontiers>,
 }
 
 impl Attempt {
     fn new(doc: &LoroDoc, update: &[u8]) -> Self {
         let version = doc.oplog_vv();
-        let frontiers = doc.oplog_frontiers();
-        let result = doc.import(update);
-        let complete = matches!(result, Ok(ImportStatus { pending: None, .. }));
-        let meta = LoroDoc::decode_import_blob_meta(update, true).ok();
-        if complete && meta.as_ref().is_some_and(|meta| meta.mode.is_snapshot()) {
-            // A snapshot is decoded on first use. What cannot be read must fail before it is logged.
-            drop(doc.get_deep_value());
-        }
-        Self {
-            changed: doc.oplog_vv() != version,
-            shallow: doc.is_shallow(),
-            start: meta.map(|meta| meta.start_frontiers),
-            result,
-            version,
-            frontiers,
-        }
+        Self { result: doc.import(update), version }
     }
 }
 
-fn corrupt(part: String, error: CrdtError) -> CrdtError {
-    if matches!(error, CrdtError::Panicked { .. }) {
-        return error;
-    }
-    CrdtError::Corrupt { part, message: error.to_string() }
+/// What a panic said.
+fn message_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("no message").chars().take(200).collect()
 }
 
 impl Default for CrdtDocument {

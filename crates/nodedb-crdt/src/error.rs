@@ -14,6 +14,28 @@ pub enum CrdtError {
         /// The limit.
         limit: usize,
     },
+    /// An update has more operations than one import may take. The document is unchanged.
+    #[error("the update has {ops} operations, {limit} are the limit: send it in parts")]
+    TooManyOps {
+        /// How many it has.
+        ops: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The document would take more room than it may. It is unchanged.
+    #[error("the document would take {bytes} bytes, {limit} are the limit: begin another one")]
+    DocumentTooLarge {
+        /// What its rows would take.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// An update made loro fail before and was kept aside. The document is unchanged.
+    #[error("update {digest:032x} made the document fail before: it is not tried again")]
+    Quarantined {
+        /// XXH3-128 of the update.
+        digest: u128,
+    },
     /// An update is damaged or none at all. The document is unchanged.
     #[error("the update cannot be imported: {message}; export it again")]
     InvalidUpdate {
@@ -41,25 +63,34 @@ pub enum CrdtError {
     /// Stored rows of the document are damaged or do not belong together.
     #[error("the stored {part} of the document is damaged: {message}; restore from the archive")]
     Corrupt {
-        /// "snapshot" or "update 3", counted from 0.
+        /// Such as "row 3", by its slot.
         part: String,
         /// How it shows.
         message: String,
     },
     /// The library failed in the middle of its work, now or in an earlier call. The document in memory
     /// is not used any more; what is stored is as it was.
-    #[error("the document failed while {action}: load it again")]
+    #[error("the document failed while {action} ({message}): load it again")]
     Panicked {
         /// What was tried, such as "importing".
         action: &'static str,
+        /// What the library said, cut to 200 characters.
+        message: String,
     },
 }
 
 impl CrdtError {
+    pub(crate) fn invalid(message: &str) -> Self {
+        Self::InvalidUpdate { message: message.to_owned() }
+    }
+
     /// How a caller reacts to it.
     pub const fn kind(&self) -> ErrorKind {
         match self {
             Self::TooLarge { .. }
+            | Self::TooManyOps { .. }
+            | Self::DocumentTooLarge { .. }
+            | Self::Quarantined { .. }
             | Self::InvalidUpdate { .. }
             | Self::InvalidVersion { .. }
             | Self::InvalidEdit { .. } => ErrorKind::InvalidInput,

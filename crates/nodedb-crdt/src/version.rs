@@ -1,7 +1,7 @@
 //! Version vectors as bytes and as text.
 
 use crate::CrdtError;
-use loro::{VersionRange, VersionVector};
+use loro::{PeerID, VersionRange, VersionVector};
 use nodedb_types::{from_hex, to_hex};
 use std::collections::BTreeMap;
 
@@ -30,6 +30,53 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<VersionVector, CrdtError> {
     version.filter(|version| version.iter().all(|(_, counter)| *counter >= 0)).ok_or_else(|| {
         CrdtError::InvalidVersion { version: to_hex(bytes.get(..40).unwrap_or(bytes)) }
     })
+}
+
+/// How many operations a range has.
+pub(crate) fn count(range: &VersionRange) -> u64 {
+    let lengths = range.iter().map(|(_, (from, to))| u64::try_from(to - from).unwrap_or(0));
+    lengths.sum()
+}
+
+/// Where some news begin: of each peer that they are of, the first operation.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Begin(Vec<(PeerID, i32)>);
+
+impl Begin {
+    pub(crate) fn of(news: &VersionRange) -> Self {
+        Self(news.iter().map(|(peer, (from, _))| (*peer, *from)).collect())
+    }
+
+    /// Begins no later than other news.
+    pub(crate) fn lower(&mut self, other: &Self) {
+        for (peer, from) in &other.0 {
+            match self.0.iter_mut().find(|(known, _)| known == peer) {
+                Some((_, first)) => *first = (*first).min(*from),
+                None => self.0.push((*peer, *from)),
+            }
+        }
+    }
+
+    /// What a document had before, that has `version` with the news.
+    pub(crate) fn before(&self, mut version: VersionVector) -> VersionVector {
+        for (peer, from) in &self.0 {
+            match *from {
+                0 => drop(version.remove(peer)),
+                from => drop(version.insert(*peer, from)),
+            }
+        }
+        version
+    }
+
+    /// Whether some updates begin just there.
+    pub(crate) fn is_start_of(&self, start: &VersionVector) -> bool {
+        self.0.len() == start.len()
+            && self.0.iter().all(|(peer, from)| start.get(peer) == Some(from))
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.0.capacity() * size_of::<(PeerID, i32)>()
+    }
 }
 
 /// Names the operations that an update builds on and `known` lacks.

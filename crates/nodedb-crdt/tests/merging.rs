@@ -39,8 +39,8 @@ fn two_replicas_merge_to_the_same_text_in_either_order() {
         doc.get_map("m").insert("who", "right")
     });
     let (left, right) = (left.expect("an edit"), right.expect("an edit"));
-    let forth = CrdtDocument::load(None, [&start, &left, &right].into_iter());
-    let back = CrdtDocument::load(None, [&start, &right, &left].into_iter());
+    let forth = CrdtDocument::load([&start, &left, &right].into_iter());
+    let back = CrdtDocument::load([&start, &right, &left].into_iter());
     let forth = forth.expect("loads").value_json().expect("a value");
     assert_eq!(forth, back.expect("loads").value_json().expect("a value"));
     assert_eq!(forth, r#"{"m":{"who":"right"},"t":"left shared right"}"#);
@@ -56,7 +56,7 @@ fn importing_again_changes_nothing() {
     let snapshot = document.snapshot().expect("a snapshot");
     assert!(!document.import(&snapshot).expect("known").changed);
     assert_eq!(state(&document), before);
-    let loaded = CrdtDocument::load(Some(&snapshot), updates.iter()).expect("loads");
+    let loaded = CrdtDocument::load([&snapshot].into_iter().chain(&updates)).expect("loads");
     assert_eq!(state(&loaded).0, before.0);
 }
 
@@ -64,7 +64,7 @@ fn importing_again_changes_nothing() {
 fn missing_dependencies_are_refused_by_name_and_change_nothing() {
     let (_, [first, second, third]) = history();
     for known in [&NONE[..], &[&first]] {
-        let mut replica = CrdtDocument::load(None, known.iter()).expect("loads");
+        let mut replica = CrdtDocument::load(known.iter()).expect("loads");
         let before = state(&replica);
         let lacking = if known.is_empty() { &second } else { &third };
         let error = replica.import(lacking).expect_err("builds on what is missing");
@@ -113,7 +113,7 @@ fn a_half_importable_update_is_refused_whole() {
 fn damaged_blobs_are_refused_and_change_nothing() {
     let (document, updates) = history();
     let snapshot = document.snapshot().expect("a snapshot");
-    let mut replica = CrdtDocument::load(None, updates.iter().take(1)).expect("loads");
+    let mut replica = CrdtDocument::load(updates.iter().take(1)).expect("loads");
     let before = state(&replica);
     for blob in [&snapshot, &updates[1]] {
         for cut in 0..blob.len() {
@@ -137,12 +137,12 @@ fn damaged_rows_are_corruption_by_name() {
     let mut snapshot = document.snapshot().expect("a snapshot");
     let last = snapshot.len() - 1;
     snapshot[last] ^= 1;
-    let error = CrdtDocument::load(Some(&snapshot), NONE.into_iter()).expect_err("flipped");
-    assert!(matches!(&error, CrdtError::Corrupt { part, .. } if part == "snapshot"));
+    let error = CrdtDocument::load([&snapshot].into_iter()).expect_err("flipped");
+    assert!(matches!(&error, CrdtError::Corrupt { part, .. } if part == "row 0"));
     assert_eq!(error.kind(), ErrorKind::Corrupt);
-    let error = CrdtDocument::load(None, [&first, &third, &second].into_iter());
+    let error = CrdtDocument::load([&first, &third, &second].into_iter());
     let error = error.expect_err("a row is missing");
-    assert!(matches!(error, CrdtError::Corrupt { part, .. } if part == "update 1"));
+    assert!(matches!(error, CrdtError::Corrupt { part, .. } if part == "row 1"));
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn limits_and_shallow_snapshots() {
 #[test]
 fn versions_travel_as_text_and_select_what_is_new() {
     let (document, [first, ..]) = history();
-    let mut replica = CrdtDocument::load(None, [&first].into_iter()).expect("loads");
+    let mut replica = CrdtDocument::load([&first].into_iter()).expect("loads");
     let text = version_to_hex(&replica.version().expect("a version"));
     let version = version_from_hex(&text).expect("a version");
     let news = document.export_since(&version).expect("a history");
@@ -196,11 +196,12 @@ fn a_refused_edit_changes_nothing() {
 fn a_panic_ends_the_document_not_the_process() {
     let (mut document, updates) = history();
     let error = document.edit(5, |_| panic!("in the library"));
-    assert_eq!(error, Err(CrdtError::Panicked { action: "editing" }));
+    let message = "in the library".to_owned();
+    assert_eq!(error, Err(CrdtError::Panicked { action: "editing", message }));
     assert!(matches!(document.value_json(), Err(CrdtError::Panicked { .. })));
     assert!(matches!(document.import(&updates[0]), Err(CrdtError::Panicked { .. })));
     drop(document);
-    CrdtDocument::load(None, updates.iter()).expect("the rows are as they were");
+    CrdtDocument::load(updates.iter()).expect("the rows are as they were");
 }
 
 proptest! {
@@ -215,7 +216,7 @@ proptest! {
             let editor = &mut peers[usize::try_from(*peer).expect("small")];
             updates.push(insert(editor, peer + 1, text));
         }
-        let expected = CrdtDocument::load(None, updates.iter()).expect("loads");
+        let expected = CrdtDocument::load(updates.iter()).expect("loads");
         // Peers never saw each other, so any order that keeps each peer's own is complete; retrying
         // the refused ones completes every other.
         let at = order.index(updates.len());

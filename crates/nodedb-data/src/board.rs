@@ -1,15 +1,19 @@
 //! What is known of every vshard's floors, without asking its core.
 
 use crate::VshardFloors;
+use nodedb_crdt::Quarantined;
 use nodedb_engine::{Dirty, EngineKind, Floor};
 use nodedb_types::VshardId;
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 
 /// One slot per vshard, written by its core. A silent, slow or dead core is counted at its last proof
 /// instead of being left out.
 #[derive(Debug)]
 pub(crate) struct Board {
     slots: Box<[Mutex<VshardFloors>]>,
+    /// CRDT updates that made the library fail, by vshard.
+    quarantine: Mutex<BTreeMap<VshardId, Vec<Quarantined>>>,
 }
 
 impl Board {
@@ -23,7 +27,7 @@ impl Board {
                 failure: None,
             })
         };
-        Self { slots: (0..vshards).map(slot).collect() }
+        Self { slots: (0..vshards).map(slot).collect(), quarantine: Mutex::default() }
     }
 
     fn slot(&self, vshard: VshardId) -> &Mutex<VshardFloors> {
@@ -50,6 +54,17 @@ impl Board {
     /// Why the vshard does not flush; `None` once it does.
     pub(crate) fn set_failure(&self, vshard: VshardId, failure: Option<String>) {
         self.slot(vshard).lock().failure = failure;
+    }
+
+    /// What the vshard keeps aside.
+    pub(crate) fn set_quarantine(&self, vshard: VshardId, held: Vec<Quarantined>) {
+        self.quarantine.lock().insert(vshard, held);
+    }
+
+    /// What the vshards keep aside, ascending.
+    pub(crate) fn quarantine(&self) -> Vec<(VshardId, Quarantined)> {
+        let held = self.quarantine.lock();
+        held.iter().flat_map(|(id, held)| held.iter().map(|one| (*id, one.clone()))).collect()
     }
 
     /// What is known of one vshard.

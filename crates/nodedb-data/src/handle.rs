@@ -8,6 +8,7 @@ use crate::{
     task::Task,
 };
 use nodedb_bridge::{Priority, Request, SendError, Ticket};
+use nodedb_crdt::Quarantined;
 use nodedb_engine::{Catalog, Snapshot, Snapshots};
 use nodedb_types::{Lsn, TenantId, VshardId};
 use nodedb_wal::WaitError;
@@ -123,6 +124,12 @@ impl DataHandle {
             }
             Err(_) => Err(DataError::Closed),
         }
+    }
+
+    /// CRDT updates that made the library fail and are not tried again, by vshard, the oldest first.
+    /// They are kept in memory only.
+    pub fn quarantine(&self) -> Vec<(VshardId, Quarantined)> {
+        self.shared.board.quarantine()
     }
 
     /// What is known of every vshard's floors, ascending, also of silent ones: the board keeps the

@@ -90,6 +90,7 @@ mod weak;
 pub use error::DataError;
 pub use handle::DataHandle;
 pub use nodedb_bridge::{Priority, Ticket, TicketError};
+pub use nodedb_crdt::{CrdtLimits, Quarantined};
 pub use once::{ISSUED_AHEAD_MS_MAX, IdempotencyKey};
 pub use op::{Change, Consistency, Expect, Group, Op, Part, Scan, Search, Write};
 pub use options::DataOptions;

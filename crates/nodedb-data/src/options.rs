@@ -2,6 +2,8 @@
 
 use crate::DataError;
 use nodedb_bridge::BridgeOptions;
+use nodedb_crdt::CrdtLimits;
+use nodedb_types::limits::VALUE_BYTES_MAX;
 use std::time::Duration;
 
 /// What the owner of a data plane may choose. Nothing on disk depends on it.
@@ -34,6 +36,10 @@ pub struct DataOptions {
     pub maintenance_patience: Duration,
     /// Live CRDT documents that a vshard keeps in memory. Default 256.
     pub crdt_documents_max: usize,
+    /// Memory that they may take, about; a single larger one is kept, alone. Default 64 MiB.
+    pub crdt_bytes_max: usize,
+    /// How large CRDT updates and documents may be.
+    pub crdt_limits: CrdtLimits,
     /// Farthest that the wall clock may go forward at once, or while the database is closed, before the
     /// sweeper halts instead of deleting what has expired by it. Default 30 days.
     pub clock_jump_max: Duration,
@@ -64,6 +70,8 @@ impl Default for DataOptions {
             durable_wait: Duration::from_secs(30),
             maintenance_patience: Duration::from_secs(10),
             crdt_documents_max: 256,
+            crdt_bytes_max: 64 << 20,
+            crdt_limits: CrdtLimits::default(),
             clock_jump_max: Duration::from_hours(24 * 30),
             io_bytes_per_second: None,
             idempotency_age: Duration::from_hours(24),
@@ -106,6 +114,13 @@ impl DataOptions {
         if self.crdt_documents_max == 0 {
             return refuse("crdt_documents_max must be at least 1");
         }
+        let limits = &self.crdt_limits;
+        if !(1..=VALUE_BYTES_MAX).contains(&limits.update_bytes_max)
+            || !(1..=VALUE_BYTES_MAX).contains(&limits.document_bytes_max)
+            || limits.update_ops_max == 0
+        {
+            return refuse("crdt_limits must be at least 1, and those of bytes at most 16 MiB");
+        }
         if self.bridge.capacity == 0 || self.bridge.foreground_run == 0 {
             return refuse("the bridge's capacity and foreground_run must be at least 1");
         }
@@ -123,7 +138,7 @@ mod tests {
     #[test]
     fn the_defaults_are_valid_and_each_limit_is_checked() {
         assert!(DataOptions::default().validate().is_ok());
-        let breaks: [fn(&mut DataOptions); 14] = [
+        let breaks: [fn(&mut DataOptions); 17] = [
             |options| options.cores = 0,
             |options| options.cores = 1025,
             |options| options.memtable_bytes_max = options.memtable_bytes - 1,
@@ -134,6 +149,9 @@ mod tests {
             |options| options.maintenance_patience = Duration::ZERO,
             |options| options.parked_answers_max = 0,
             |options| options.parked_bytes_max = 0,
+            |options| options.crdt_limits.update_bytes_max = VALUE_BYTES_MAX + 1,
+            |options| options.crdt_limits.document_bytes_max = 0,
+            |options| options.crdt_limits.update_ops_max = 0,
             |options| options.idempotency_age = Duration::ZERO,
             |options| options.idempotency_keys_max = 0,
             |options| options.bridge.tenant_in_flight = 0,

@@ -2,6 +2,7 @@
 
 use crate::DataError;
 use bytes::Bytes;
+use nodedb_crdt::Quarantined;
 use nodedb_document::{Statistics, plan::Explain};
 use nodedb_engine::{Dirty, EngineKind, Floor};
 use nodedb_types::{Lsn, LsnRange, Stamp, VshardId};
@@ -175,4 +176,8 @@ pub struct VshardStatus {
     pub applied: Option<Lsn>,
     /// Live CRDT documents in memory.
     pub crdt_documents: usize,
+    /// About how much memory they take.
+    pub crdt_bytes: usize,
+    /// CRDT updates that made the library fail and are not tried again, the oldest first.
+    pub quarantine: Vec<Quarantined>,
 }

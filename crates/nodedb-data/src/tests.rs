@@ -4,6 +4,19 @@
     reason = "a test fails on every outcome but the one it expects"
 )]
 
+use nodedb_crdt::{CrdtError, LiveDocument};
+
+/// The update that makes the library panic in the middle of its work.
+pub(crate) const PLANTED: &[u8] = b"a planted panic";
+
+/// Panics inside of the document, as the library would, if the update says so.
+pub(crate) fn planted_panic(document: &LiveDocument, update: &[u8]) -> Result<(), CrdtError> {
+    if update != PLANTED {
+        return Ok(());
+    }
+    document.document().edit(1, |_| panic!("planted")).map(drop)
+}
+
 mod asks;
 mod bounds;
 mod copies;

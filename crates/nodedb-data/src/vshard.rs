@@ -18,13 +18,10 @@ use crate::{
     DataError, DataOptions, VshardStatus, engines::Engines, flushes::Flushes, pause::Pause,
     release::Until, weak::WeakWrites,
 };
-use nodedb_crdt::{CrdtCache, CrdtKey};
+use nodedb_crdt::{CrdtCache, CrdtKey, CrdtLimits, Quarantine};
 use nodedb_engine::{CatalogChange, Collection, EngineKind, Redo};
 use nodedb_types::{CollectionId, IndexId, Lsn, Stamp, TenantId, VshardId};
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
-
-/// Memory that the live CRDT documents of a vshard may take, about.
-const CRDT_BYTES_MAX: usize = 64 << 20;
 
 /// One vshard: its engines and what is only in memory. Owned by one core.
 #[derive(Debug)]
@@ -33,8 +30,9 @@ pub(crate) struct Vshard {
     pub(crate) dir: PathBuf,
     pub(crate) engines: Engines,
     pub(crate) crdt: CrdtCache,
-    /// Bytes of the stored rows of the documents in `crdt`, as far as they are known.
-    crdt_rows: BTreeMap<CrdtKey, crdt::RowBytes>,
+    crdt_limits: CrdtLimits,
+    /// CRDT updates that made the library fail.
+    quarantine: Quarantine,
     /// Field indexes that became complete since it was opened, and by which record: an older snapshot
     /// does not see all of their entries.
     ready: BTreeMap<IndexId, Lsn>,
@@ -62,8 +60,9 @@ impl Vshard {
             id,
             dir,
             engines,
-            crdt: CrdtCache::new(options.crdt_documents_max, CRDT_BYTES_MAX),
-            crdt_rows: BTreeMap::new(),
+            crdt: CrdtCache::new(options.crdt_documents_max, options.crdt_bytes_max),
+            crdt_limits: options.crdt_limits,
+            quarantine: Quarantine::default(),
             ready: BTreeMap::new(),
             once: idempotency::Windows::default(),
             applied,
@@ -104,7 +103,6 @@ impl Vshard {
             Redo::Catalog(CatalogChange::DropCollection { id, .. }) => {
                 self.statistics.forget(*id);
                 self.crdt.evict_collection(*id);
-                self.crdt_rows.retain(|key, _| key.collection != *id);
             }
             Redo::Put { expires: Some(time), .. } => {
                 self.expires_next = Some(self.expires_next.map_or(*time, |next| next.min(*time)));
@@ -149,6 +147,12 @@ impl Vshard {
 
     /// How it is, beside what the board knows.
     pub(crate) fn status(&self, floors: crate::VshardFloors) -> VshardStatus {
-        VshardStatus { floors, applied: self.applied, crdt_documents: self.crdt.len() }
+        VshardStatus {
+            floors,
+            applied: self.applied,
+            crdt_documents: self.crdt.len(),
+            crdt_bytes: self.crdt.estimated_bytes(),
+            quarantine: self.quarantine.list(),
+        }
     }
 }

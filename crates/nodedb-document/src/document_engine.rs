@@ -161,9 +161,9 @@ impl DocumentEngine {
         self.write(place.data(), stamp, Some(head.into()));
     }
 
-    fn delete_updates(&mut self, place: &Place<'_>, stamp: Stamp, updates: &[Lsn]) {
-        for lsn in updates {
-            self.write(place.crdt_update(*lsn), stamp, None);
+    fn delete_slots(&mut self, place: &Place<'_>, stamp: Stamp, slots: impl Iterator<Item = u8>) {
+        for slot in slots {
+            self.write(place.crdt(slot), stamp, None);
         }
     }
 
@@ -221,23 +221,17 @@ impl DocumentEngine {
                 self.write(place.data(), at, None);
                 self.write_fields(place, at, fields);
                 if let Some(rows) = crdt {
-                    if rows.snapshot {
-                        self.write(place.crdt_snapshot(), at, None);
-                    }
-                    self.delete_updates(place, at, &rows.updates);
+                    self.delete_slots(place, at, 0..rows.used);
                 }
             }
-            Redo::CrdtMerge { update, earlier, .. } => {
-                self.write(place.crdt_update(at.lsn), at, Some(update.clone()));
-                let mut rows = earlier.clone();
-                rows.updates.push(at.lsn);
-                self.write_head(place, at, &rows);
+            Redo::CrdtMerge { slot, update, rows, .. } => {
+                self.write(place.crdt(*slot), at, Some(update.clone()));
+                self.write_head(place, at, rows);
             }
-            Redo::CrdtSnapshot { snapshot, replaced, .. } => {
-                self.write(place.crdt_snapshot(), at, Some(snapshot.clone()));
-                self.delete_updates(place, at, &replaced.updates);
-                let rows = CrdtRows { snapshot: true, updates: Vec::new() };
-                self.write_head(place, at, &rows);
+            Redo::CrdtSnapshot { slot, snapshot, rows, freed, .. } => {
+                self.delete_slots(place, at, freed.iter().copied());
+                self.write(place.crdt(*slot), at, Some(snapshot.clone()));
+                self.write_head(place, at, rows);
             }
             Redo::IndexRows { .. } | Redo::Idempotency(_) | Redo::Catalog(_) => {}
         }

@@ -59,8 +59,8 @@ impl DocumentEngine {
         Ok(Some((head.stamp, rows)))
     }
 
-    /// The snapshot and the updates that make up a CRDT document, as `rows` lists them. Read both at
-    /// the same position.
+    /// The snapshot and updates that make up a CRDT document, as `rows` lists them. Read both at the
+    /// same position.
     ///
     /// # Errors
     /// As [`DocumentEngine::get`]; a listed row that is missing is damage.
@@ -69,19 +69,13 @@ impl DocumentEngine {
         place: &Place<'_>,
         rows: &CrdtRows,
         at: ReadAt,
-    ) -> Result<(Option<Bytes>, Vec<Bytes>), DocumentError> {
-        let blob = |row: &[u8], what: String| {
-            let missing = || DocumentError::from(self.tables.corrupt(what));
-            self.row(row, at)?.map(|row| row.value).ok_or_else(missing)
+    ) -> Result<Vec<Bytes>, DocumentError> {
+        let blob = |slot: &u8| {
+            let missing = || self.tables.corrupt(format!("crdt row {slot} is missing"));
+            let row = self.row(&place.crdt(*slot), at)?;
+            row.map(|row| row.value).ok_or_else(|| missing().into())
         };
-        let snapshot = rows
-            .snapshot
-            .then(|| blob(&place.crdt_snapshot(), "a snapshot row is missing".to_owned()));
-        let updates = rows
-            .updates
-            .iter()
-            .map(|lsn| blob(&place.crdt_update(*lsn), format!("update row {lsn} is missing")));
-        Ok((snapshot.transpose()?, updates.collect::<Result<_, _>>()?))
+        rows.slots.iter().map(blob).collect()
     }
 
     /// Newest layer first: the first that knows the row by then decides.

@@ -5,7 +5,7 @@ use crate::{
     row_range::{Edge, RowRange},
 };
 use bytes::Bytes;
-use nodedb_types::{CollectionId, IndexId, Lsn, TenantId};
+use nodedb_types::{CollectionId, IndexId, TenantId};
 
 /// The key of the floor row. Every other key starts with the eight bytes of a tenant, of which this is
 /// a proper prefix of the smallest, so it sorts before all of them and equals none.
@@ -15,8 +15,7 @@ pub(crate) const FLOOR_KEY: &[u8] = &[0];
 pub(crate) const HEAD_BYTES: usize = 8 + 4 + 1;
 
 const DATA: u8 = 1;
-const CRDT_SNAPSHOT: u8 = 2;
-const CRDT_UPDATE: u8 = 3;
+const CRDT: u8 = 2;
 const FIELD: u8 = 5;
 
 /// Bytes in front of the value of a field index: head, index.
@@ -48,22 +47,15 @@ impl Place<'_> {
         row.into()
     }
 
-    /// The row of a CRDT document's snapshot.
-    pub(crate) fn crdt_snapshot(&self) -> Bytes {
-        let mut row = head(self.tenant, self.collection, CRDT_SNAPSHOT, self.key.len());
-        row.extend_from_slice(self.key);
-        row.into()
-    }
-
-    /// The row of one update of a CRDT document.
+    /// A row of a CRDT document: a snapshot or updates.
     #[expect(clippy::expect_used, reason = "keys are checked against 1 KiB before they are logged")]
-    pub(crate) fn crdt_update(&self, lsn: Lsn) -> Bytes {
+    pub(crate) fn crdt(&self, slot: u8) -> Bytes {
         let length = u16::try_from(self.key.len()).expect("keys are at most 1 KiB long");
-        let mut row = head(self.tenant, self.collection, CRDT_UPDATE, self.key.len() + 10);
-        // The length in front keeps the updates of `a` apart from those of a key that starts with `a`.
+        let mut row = head(self.tenant, self.collection, CRDT, self.key.len() + 3);
+        // The length in front keeps the rows of `a` apart from those of a key that starts with `a`.
         row.extend_from_slice(&length.to_be_bytes());
         row.extend_from_slice(self.key);
-        row.extend_from_slice(&lsn.get().to_be_bytes());
+        row.push(slot);
         row.into()
     }
 }
@@ -114,7 +106,7 @@ pub(crate) fn data_prefix(
 /// All rows of the documents of a collection, whatever they consist of, and nothing of its indexes.
 pub(crate) fn collection_rows(tenant: TenantId, collection: CollectionId) -> RowRange {
     let from = Edge::before(head(tenant, collection, DATA, 0));
-    let end = Edge::before(head(tenant, collection, CRDT_UPDATE + 1, 0));
+    let end = Edge::before(head(tenant, collection, CRDT + 1, 0));
     RowRange::prefix(Bytes::new()).starting(from).ending(end)
 }
 
@@ -209,10 +201,9 @@ mod tests {
     }
 
     #[test]
-    fn updates_of_one_key_are_contiguous() {
-        let (low, high) = (Lsn::FIRST, Lsn::FIRST.advance(300));
-        let short = [place(1, 1, b"a").crdt_update(low), place(1, 1, b"a").crdt_update(high)];
-        let long = place(1, 1, b"a\0").crdt_update(low);
+    fn crdt_rows_of_one_key_are_contiguous() {
+        let short = [place(1, 1, b"a").crdt(0), place(1, 1, b"a").crdt(255)];
+        let long = place(1, 1, b"a\0").crdt(0);
         assert!(short[0] < short[1] && short[1] < long);
     }
 

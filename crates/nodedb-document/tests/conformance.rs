@@ -21,7 +21,7 @@ use std::{
     path::Path,
     sync::Arc,
 };
-use world::{TestLog, lsn};
+use world::TestLog;
 
 /// Plain documents in collection 1, CRDT documents in 2, and 3 is dropped once.
 const COLLECTIONS: [CollectionId; 3] =
@@ -67,9 +67,7 @@ impl Subject for Documents {
                 if collection == CRDT {
                     let rows = engine.crdt_rows(&place, ReadAt::Latest).expect("readable");
                     let (_, rows) = rows.expect("scanned");
-                    let (snapshot, updates) =
-                        engine.crdt_blobs(&place, &rows, ReadAt::Latest).expect("whole");
-                    blobs = snapshot.into_iter().chain(updates).collect();
+                    blobs = engine.crdt_blobs(&place, &rows, ReadAt::Latest).expect("whole");
                 }
                 let at = stored.stamp.lsn;
                 writeln!(out, "{collection} {key:?} {at} {blobs:?}").expect("memory");
@@ -108,9 +106,12 @@ impl Subject for Documents {
                     *last = at;
                     blobs.push(update.clone());
                 }
-                Redo::CrdtSnapshot { collection, key, snapshot, .. } => {
+                Redo::CrdtSnapshot { collection, key, snapshot, rows: left, .. } => {
                     let row = (*collection, key.clone());
-                    rows.insert(row, (at, vec![snapshot.clone()]));
+                    let (last, blobs) = rows.entry(row).or_insert((at, Vec::new()));
+                    *last = at;
+                    blobs.truncate(left.slots.len() - 1);
+                    blobs.push(snapshot.clone());
                 }
                 Redo::Catalog(CatalogChange::DropCollection { id, .. }) => {
                     dropped.insert(*id);
@@ -147,6 +148,14 @@ impl Subject for Documents {
             .map(|number| Record::new(number, redo(&mut crdt, chance, number, count as u64)))
             .collect()
     }
+}
+
+/// The lowest slot that the document does not use at the moment.
+fn take_slot(rows: &mut CrdtRows) -> u8 {
+    let slot = (0..=u8::MAX).find(|slot| !rows.slots.contains(slot)).expect("a free slot");
+    rows.slots.push(slot);
+    rows.used = rows.used.max(slot + 1);
+    slot
 }
 
 fn redo(crdt: &mut BTreeMap<u32, CrdtRows>, chance: &mut Chance, number: u64, count: u64) -> Redo {
@@ -186,18 +195,19 @@ fn redo(crdt: &mut BTreeMap<u32, CrdtRows>, chance: &mut Chance, number: u64, co
         },
         2 | 3 => {
             let rows = crdt.entry(which).or_default();
-            let earlier = rows.clone();
-            rows.updates.push(lsn(number));
-            Redo::CrdtMerge { collection: CRDT, key, update: blob, earlier }
+            let slot = take_slot(rows);
+            Redo::CrdtMerge { collection: CRDT, key, slot, update: blob, rows: rows.clone() }
         }
         4 if crdt.contains_key(&which) => {
-            let rows = CrdtRows { snapshot: true, updates: Vec::new() };
-            Redo::CrdtSnapshot {
-                collection: CRDT,
-                key,
-                snapshot: blob,
-                replaced: crdt.insert(which, rows).unwrap_or_default(),
-            }
+            // All of them by a snapshot, or the latest by one update that packs them.
+            let rows = crdt.get_mut(&which).expect("just seen");
+            let count = u32::try_from(rows.slots.len()).expect("few");
+            let kept = usize::try_from(chance.below(count)).expect("small");
+            let mut freed: Vec<_> = rows.slots.drain(kept..).collect();
+            let slot = take_slot(rows);
+            freed.retain(|freed| *freed != slot && chance.below(2) == 0);
+            let (snapshot, rows) = (blob, rows.clone());
+            Redo::CrdtSnapshot { collection: CRDT, key, slot, snapshot, rows, freed }
         }
         _ => Redo::Put {
             collection: plain,

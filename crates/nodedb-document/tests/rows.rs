@@ -76,21 +76,16 @@ fn pages_follow_each_other_without_gap_or_repetition() {
     assert_eq!(count("z", None), 0);
 }
 
-fn merge(
-    engine: &mut DocumentEngine,
-    at: u64,
-    update: &'static str,
-    earlier: &CrdtRows,
-) -> CrdtRows {
+fn merge(engine: &mut DocumentEngine, at: u64, update: &'static str, slots: &[u8]) -> CrdtRows {
+    let rows = CrdtRows { slots: slots.to_vec(), used: 4 };
     let redo = Redo::CrdtMerge {
         collection: NOTES,
         key: Bytes::from_static(b"doc"),
+        slot: *slots.last().expect("the one of the update"),
         update: Bytes::from_static(update.as_bytes()),
-        earlier: earlier.clone(),
+        rows: rows.clone(),
     };
     engine.apply(stamp(at), TENANT, &redo);
-    let mut rows = earlier.clone();
-    rows.updates.push(lsn(at));
     rows
 }
 
@@ -98,35 +93,35 @@ fn merge(
 fn a_crdt_document_is_its_rows_in_order() {
     for bench in [Bench::new(), Bench::plain()] {
         let mut engine = bench.create();
-        let none = CrdtRows::default();
-        let one = merge(&mut engine, 1, "u1", &none);
+        merge(&mut engine, 1, "u1", &[0]);
         bench.flush(&mut engine, 1);
-        let two = merge(&mut engine, 2, "u2", &one);
+        let two = merge(&mut engine, 2, "u2", &[0, 1]);
         let rows = engine.crdt_rows(&place("doc"), LATEST).expect("readable");
         assert_eq!(rows, Some((stamp(2), two.clone())));
         let blobs = engine.crdt_blobs(&place("doc"), &two, LATEST).expect("readable");
-        assert_eq!(blobs, (None, vec![Bytes::from("u1"), Bytes::from("u2")]));
+        assert_eq!(blobs, ["u1", "u2"]);
 
         let redo = Redo::CrdtSnapshot {
             collection: NOTES,
             key: Bytes::from_static(b"doc"),
+            slot: 2,
             snapshot: Bytes::from_static(b"s"),
-            replaced: two.clone(),
+            rows: CrdtRows { slots: vec![2], used: 4 },
+            freed: vec![1],
         };
         engine.apply(stamp(3), TENANT, &redo);
         bench.flush(&mut engine, 3);
-        let rows = CrdtRows { snapshot: true, updates: Vec::new() };
-        let three = merge(&mut engine, 4, "u4", &rows);
-        let blobs = engine.crdt_blobs(&place("doc"), &three, LATEST).expect("readable");
-        assert_eq!(blobs, (Some(Bytes::from("s")), vec![Bytes::from("u4")]));
-        let gone = engine.crdt_blobs(&place("doc"), &two, LATEST).expect_err("replaced");
+        let gone = engine.crdt_blobs(&place("doc"), &two, LATEST).expect_err("freed");
         assert_eq!(gone.kind(), ErrorKind::Corrupt);
+        let three = merge(&mut engine, 4, "u4", &[2, 0]);
+        let blobs = engine.crdt_blobs(&place("doc"), &three, LATEST).expect("readable");
+        assert_eq!(blobs, ["s", "u4"], "a slot is written again once it was packed");
 
         let redo = Redo::Delete {
             collection: NOTES,
             key: Bytes::from_static(b"doc"),
             vectors: Vec::new(),
-            crdt: Some(three),
+            crdt: Some(three.clone()),
             fields: Vec::new(),
         };
         engine.apply(stamp(5), TENANT, &redo);
@@ -134,12 +129,11 @@ fn a_crdt_document_is_its_rows_in_order() {
         drop(engine);
         let engine = bench.load().expect("loaded");
         assert_eq!(engine.crdt_rows(&place("doc"), LATEST).expect("readable"), None);
-        let blobs = engine.crdt_blobs(&place("doc"), &rows, LATEST);
-        assert_eq!(blobs.expect_err("deleted").kind(), ErrorKind::Corrupt);
-        assert_eq!(
-            engine.crdt_blobs(&place("doc"), &none, LATEST).expect("nothing"),
-            (None, vec![])
-        );
+        for slot in three.slots {
+            let rows = CrdtRows { slots: vec![slot], used: 4 };
+            let blobs = engine.crdt_blobs(&place("doc"), &rows, LATEST);
+            assert_eq!(blobs.expect_err("deleted").kind(), ErrorKind::Corrupt);
+        }
     }
 }
 

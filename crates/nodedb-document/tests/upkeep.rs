@@ -68,19 +68,21 @@ fn statistics_count_what_a_reader_of_the_snapshot_sees() {
 fn a_crdt_document_counts_once_with_all_of_its_bytes() {
     let bench = Bench::new();
     let mut engine = bench.create();
-    let mut earlier = CrdtRows::default();
-    for at in 1..=3 {
+    let mut rows = CrdtRows::default();
+    for slot in 0..3 {
+        rows.slots.push(slot);
+        rows.used = slot + 1;
         let redo = Redo::CrdtMerge {
             collection: NOTES,
             key: Bytes::from_static(b"doc"),
             update: Bytes::from_static(b"0123456789"),
-            earlier: earlier.clone(),
+            slot,
+            rows: rows.clone(),
         };
-        engine.apply(stamp(at), TENANT, &redo);
-        earlier.updates.push(lsn(at));
+        engine.apply(stamp(u64::from(slot) + 1), TENANT, &redo);
     }
     let (found, _) = tally(&engine, 3, 0);
-    let list = 1 + 4 + 3 * 8;
+    let list = 1 + 1 + 3;
     let expected = Statistics { documents: 1, key_bytes: 3, value_bytes: 30 + list };
     assert_eq!(found.statistics, expected);
 }

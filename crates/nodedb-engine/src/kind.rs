@@ -48,7 +48,7 @@ pub enum RecordKind {
     Delete,
     /// A CRDT update merged.
     CrdtMerge,
-    /// A CRDT document's updates replaced by a snapshot of them.
+    /// Rows of a CRDT document replaced by one with the same history.
     CrdtSnapshot,
     /// A change of the catalog.
     Catalog,

@@ -2,7 +2,7 @@
 
 use crate::{CatalogChange, RecordKind};
 use bytes::Bytes;
-use nodedb_types::{ByteReader, CollectionId, DecodeError, IndexId, Lsn, put_bytes};
+use nodedb_types::{ByteReader, CollectionId, DecodeError, IndexId, put_bytes};
 
 /// One change, with resulting values and ids only. Applying it twice changes nothing.
 ///
@@ -43,21 +43,28 @@ pub enum Redo {
         collection: CollectionId,
         /// Which document.
         key: Bytes,
+        /// The row that takes the update.
+        slot: u8,
         /// The update as received.
         update: Bytes,
-        /// The rows that make up the document so far, without this one.
-        earlier: CrdtRows,
+        /// The rows that make up the document from now on, with this one.
+        rows: CrdtRows,
     },
-    /// The rows of a CRDT document are replaced by one snapshot of the same state.
+    /// Rows of a CRDT document are replaced by one with the same history: a full snapshot in the place
+    /// of all of them, or one update in the place of the latest.
     CrdtSnapshot {
         /// Where.
         collection: CollectionId,
         /// Which document.
         key: Bytes,
-        /// Full-history snapshot.
+        /// The row that takes it.
+        slot: u8,
+        /// What the replaced rows come to.
         snapshot: Bytes,
-        /// The rows that it replaces.
-        replaced: CrdtRows,
+        /// The rows that make up the document from now on, with this one.
+        rows: CrdtRows,
+        /// Replaced rows that are removed at once; smaller ones stay until they are written again.
+        freed: Vec<u8>,
     },
     /// Entries of documents that were there before their index was (protocol rule P12). They are logged
     /// in the turn in which the documents were read, so each is of its document's newest version.
@@ -131,23 +138,25 @@ pub struct VectorChange {
     pub vector: Option<Vec<f32>>,
 }
 
-/// The stored rows of a CRDT document.
+/// The stored rows of a CRDT document. A row is a numbered slot that is written again once its content
+/// has been packed into another, so a document never has more than 255.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct CrdtRows {
-    /// Whether there is a snapshot row.
-    pub snapshot: bool,
-    /// The positions whose updates are stored, ascending.
-    pub updates: Vec<Lsn>,
+    /// The slots that make up the document, in the order in which they are imported.
+    pub slots: Vec<u8>,
+    /// Every slot below this one may have been written since the document began.
+    pub used: u8,
 }
 
 impl CrdtRows {
     /// Appends the bytes of this list.
+    ///
+    /// # Panics
+    /// If it names a slot twice, or one that is not below `used`.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        out.push(u8::from(self.snapshot));
-        put_count(out, self.updates.len());
-        for lsn in &self.updates {
-            out.extend_from_slice(&lsn.get().to_le_bytes());
-        }
+        assert!(self.is_sound(), "every listed slot was written once");
+        out.push(self.used);
+        put_slots(out, &self.slots);
     }
 
     /// Reads what [`CrdtRows::encode`] wrote.
@@ -155,11 +164,20 @@ impl CrdtRows {
     /// # Errors
     /// [`DecodeError`] for anything else.
     pub fn decode(reader: &mut ByteReader<'_>) -> Result<Self, DecodeError> {
-        let snapshot = flag(reader, "crdt snapshot flag")?;
-        let count = count(reader, "crdt update count", 8)?;
-        let updates =
-            (0..count).map(|_| reader.lsn("crdt update lsn")).collect::<Result<_, _>>()?;
-        Ok(Self { snapshot, updates })
+        let used = reader.u8("crdt slots used")?;
+        let rows = Self { slots: slots(reader, "crdt slots")?, used };
+        if rows.is_sound() {
+            return Ok(rows);
+        }
+        Err(DecodeError::OutOfRange { field: "crdt slots", value: u64::from(used) })
+    }
+
+    /// Whether the list names no slot twice and none beyond the used ones.
+    fn is_sound(&self) -> bool {
+        let mut seen = [false; 256];
+        self.slots.iter().all(|slot| {
+            *slot < self.used && !std::mem::replace(&mut seen[usize::from(*slot)], true)
+        })
     }
 }
 
@@ -213,11 +231,18 @@ impl Redo {
                     rows.encode(&mut out);
                 }
             }
-            Self::CrdtMerge { collection, key, update: blob, earlier: rows }
-            | Self::CrdtSnapshot { collection, key, snapshot: blob, replaced: rows } => {
+            Self::CrdtMerge { collection, key, slot, update, rows } => {
                 put_head(&mut out, *collection, key);
-                put_bytes(&mut out, blob);
+                out.push(*slot);
+                put_bytes(&mut out, update);
                 rows.encode(&mut out);
+            }
+            Self::CrdtSnapshot { collection, key, slot, snapshot, rows, freed } => {
+                put_head(&mut out, *collection, key);
+                out.push(*slot);
+                put_bytes(&mut out, snapshot);
+                rows.encode(&mut out);
+                put_slots(&mut out, freed);
             }
             Self::IndexRows { collection, index, rows } => {
                 out.extend_from_slice(&collection.get().to_le_bytes());
@@ -255,14 +280,18 @@ impl Redo {
             RecordKind::Delete => delete(&mut reader)?,
             RecordKind::CrdtMerge => {
                 let (collection, key) = head(&mut reader)?;
+                let slot = reader.u8("crdt slot")?;
                 let update = blob(&mut reader, "crdt update")?;
-                Self::CrdtMerge { collection, key, update, earlier: CrdtRows::decode(&mut reader)? }
+                let rows = CrdtRows::decode(&mut reader)?;
+                Self::CrdtMerge { collection, key, slot, update, rows }
             }
             RecordKind::CrdtSnapshot => {
                 let (collection, key) = head(&mut reader)?;
+                let slot = reader.u8("crdt slot")?;
                 let snapshot = blob(&mut reader, "crdt snapshot")?;
-                let replaced = CrdtRows::decode(&mut reader)?;
-                Self::CrdtSnapshot { collection, key, snapshot, replaced }
+                let rows = CrdtRows::decode(&mut reader)?;
+                let freed = slots(&mut reader, "freed crdt slots")?;
+                Self::CrdtSnapshot { collection, key, slot, snapshot, rows, freed }
             }
             RecordKind::IndexRows => {
                 let collection = CollectionId::new(reader.u32("collection id")?);
@@ -296,6 +325,17 @@ fn put_head(out: &mut Vec<u8>, collection: CollectionId, key: &[u8]) {
 pub(crate) fn put_count(out: &mut Vec<u8>, count: usize) {
     let count = u32::try_from(count).expect("lists are shorter than 2^32");
     out.extend_from_slice(&count.to_le_bytes());
+}
+
+#[expect(clippy::expect_used, reason = "slots are numbered with a byte and listed once")]
+fn put_slots(out: &mut Vec<u8>, slots: &[u8]) {
+    out.push(u8::try_from(slots.len()).expect("there are at most 255 slots"));
+    out.extend_from_slice(slots);
+}
+
+fn slots(reader: &mut ByteReader<'_>, field: &'static str) -> Result<Vec<u8>, DecodeError> {
+    let count = usize::from(reader.u8(field)?);
+    reader.take(field, count).map(<[u8]>::to_vec)
 }
 
 impl Idempotency {

@@ -100,7 +100,7 @@ impl Collection {
     ) -> Result<Merged, Error> {
         let key = Bytes::copy_from_slice(key.as_ref());
         let known = self.exported(&key, None)?;
-        let document = CrdtDocument::load(None, known.iter())?;
+        let document = CrdtDocument::load(known.iter())?;
         // A peer of its own for each edit: a reused one with a rolled-back counter would corrupt
         // convergence.
         let mut peer = [0; 8];

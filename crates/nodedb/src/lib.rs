@@ -52,7 +52,9 @@ pub use restore::{
 };
 pub use restore_point::RestorePoint;
 pub use scan::Scan;
-pub use status::{ArchiveStatus, EngineStatus, Health, HoldStatus, Status, VshardStatus};
+pub use status::{
+    ArchiveStatus, EngineStatus, Health, HoldStatus, QuarantinedUpdate, Status, VshardStatus,
+};
 pub use tenant::{CollectionInfo, IndexInfo, Tenant};
 pub use verify::{Checked, Problem, VerifyReport, verify_archive, verify_database};
 

@@ -2,7 +2,7 @@
 
 use crate::{Database, Error, database::Inner};
 use nodedb_engine::EngineKind;
-use nodedb_types::{Lsn, VshardId};
+use nodedb_types::{CollectionId, Lsn, VshardId};
 use nodedb_wal::LogHealth;
 
 /// Whether a database does all that it should.
@@ -108,6 +108,28 @@ pub struct VshardStatus {
     pub failure: Option<String>,
     /// Its engines.
     pub engines: Vec<EngineStatus>,
+    /// CRDT updates that made the library fail: they were not merged and are not tried again until the
+    /// database is reopened. The oldest first.
+    pub quarantine: Vec<QuarantinedUpdate>,
+}
+
+/// A CRDT update that made the library fail.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct QuarantinedUpdate {
+    /// The collection of the document.
+    pub collection: CollectionId,
+    /// The key of the document.
+    pub key: Vec<u8>,
+    /// XXH3-128 of the update.
+    pub digest: u128,
+    /// The size of the update.
+    pub bytes: u64,
+    /// What the library said.
+    pub reason: String,
+    /// When it came, in milliseconds since 1970.
+    pub unix_ms: u64,
+    /// The update itself, to be looked into; `None` once newer ones took its room.
+    pub update: Option<Vec<u8>>,
 }
 
 /// The state of an engine.
@@ -151,6 +173,18 @@ impl Database {
     }
 }
 
+fn quarantined(held: &nodedb_data::Quarantined) -> QuarantinedUpdate {
+    QuarantinedUpdate {
+        collection: held.key.collection,
+        key: held.key.key.to_vec(),
+        digest: held.digest,
+        bytes: held.bytes as u64,
+        reason: held.reason.clone(),
+        unix_ms: held.unix_ms,
+        update: held.update.as_ref().map(|update| update.to_vec()),
+    }
+}
+
 impl Inner {
     fn health(&self) -> Health {
         let mut reasons = Vec::new();
@@ -166,6 +200,11 @@ impl Inner {
             if let Some(failure) = vshard.failure {
                 reasons.push(format!("vshard {} cannot be flushed: {failure}", vshard.vshard));
             }
+        }
+        let quarantine = self.data.quarantine().len();
+        if quarantine > 0 {
+            reasons
+                .push(format!("{quarantine} CRDT updates made the library fail, see the vshards"));
         }
         let fault = self.archive.as_ref().and_then(|archive| archive.position.fault());
         if let Some(fault) = fault {
@@ -220,6 +259,7 @@ impl Inner {
     }
 
     fn vshard_status(&self) -> Vec<VshardStatus> {
+        let held = self.data.quarantine();
         let status = |known: nodedb_data::VshardFloors| VshardStatus {
             vshard: known.vshard,
             dirty_bytes: known.dirty.map_or(0, |dirty| dirty.bytes as u64),
@@ -232,6 +272,11 @@ impl Inner {
                     own: floor.own(),
                     effective: floor.effective(),
                 })
+                .collect(),
+            quarantine: held
+                .iter()
+                .filter(|(vshard, _)| *vshard == known.vshard)
+                .map(|(_, held)| quarantined(held))
                 .collect(),
         };
         self.data.floors().into_iter().map(status).collect()

@@ -3,8 +3,8 @@
 use super::world::{DRAWINGS, NOTES, World, at, delete, get, options, put, text, value, vshard};
 use crate::{Consistency, DataError, Exported, Merged, Op, Outcome, Scan, Write};
 use bytes::Bytes;
-use nodedb_crdt::CrdtDocument;
-use nodedb_engine::RecordKind;
+use nodedb_crdt::{CrdtDocument, CrdtError, CrdtLimits};
+use nodedb_engine::{RecordKind, Redo};
 use nodedb_types::{CollectionId, Durability, ErrorKind};
 use nodedb_wal::ReadLimit;
 
@@ -59,7 +59,7 @@ fn merges_are_read_exported_and_survive_a_kill() {
     let since = export(&world, Some(known)).expect("it is there");
     assert_eq!(Some(since.stamp), stamp);
     let all = export(&world, None).expect("it is there").update;
-    let copy = CrdtDocument::load(None, [&*all].into_iter()).expect("loads");
+    let copy = CrdtDocument::load([&*all].into_iter()).expect("loads");
     assert_eq!(copy.value_json().expect("json"), r#"{"t":"ba"}"#);
     let world = world.kill(1);
     assert_eq!(json(&world).as_deref(), Some(r#"{"t":"ba"}"#));
@@ -91,21 +91,39 @@ fn an_update_that_lacks_what_it_builds_on_is_refused_and_not_logged() {
     assert_eq!(json(&world).as_deref(), Some(r#"{"t":"ba"}"#));
 }
 
+/// Records that replace rows, and how many rows the document has in the end.
+fn packs(world: &World) -> (usize, usize) {
+    let mut reader = world.wal.reader(world.wal.oldest(), ReadLimit::Durable).expect("a reader");
+    let (mut packs, mut rows) = (0, 0);
+    while let Some(batch) = reader.next_batch().expect("reads") {
+        for record in batch.records() {
+            let Some(kind) = RecordKind::from_code(record.kind) else { continue };
+            if kind == RecordKind::CrdtSnapshot || kind == RecordKind::CrdtMerge {
+                match Redo::decode(kind, &record.payload).expect("sound") {
+                    Redo::CrdtMerge { rows: now, .. } => rows = now.slots.len(),
+                    Redo::CrdtSnapshot { rows: now, .. } => {
+                        packs += 1;
+                        rows = now.slots.len();
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+    }
+    (packs, rows)
+}
+
 #[test]
-fn many_updates_become_a_snapshot_that_replays() {
+fn many_updates_are_packed_and_replay() {
     let world = World::new(1, options(1));
     let mut mine = CrdtDocument::new();
-    for _ in 0..150 {
+    for _ in 0..650 {
         let update = edit(&mut mine, "x");
         merge(&world, update);
     }
-    let mut reader = world.wal.reader(world.wal.oldest(), ReadLimit::Durable).expect("a reader");
-    let mut snapshots = 0;
-    while let Some(batch) = reader.next_batch().expect("reads") {
-        let code = RecordKind::CrdtSnapshot.code();
-        snapshots += batch.records().filter(|record| record.kind == code).count();
-    }
-    assert_eq!(snapshots, 2, "at every 64 rows");
+    let (packs, rows) = packs(&world);
+    assert!((9..=10).contains(&packs), "at every 64 rows: {packs}");
+    assert!(rows < 80, "{rows} rows");
     let expected = mine.value_json().expect("json");
     assert_eq!(json(&world).as_ref(), Some(&expected));
     let world = world.kill(1);
@@ -113,6 +131,66 @@ fn many_updates_become_a_snapshot_that_replays() {
     world.flush(0).expect("flushed");
     let world = world.kill(1);
     assert_eq!(json(&world).as_ref(), Some(&expected));
+}
+
+#[test]
+fn an_update_that_makes_the_library_fail_is_kept_aside_and_not_tried_again() {
+    let world = World::new(1, options(1));
+    let mut mine = CrdtDocument::new();
+    merge(&world, edit(&mut mine, "a"));
+    let appended = world.wal.appended();
+    let planted = Bytes::from_static(super::PLANTED);
+    let error = world.ask(vshard(0), merge_op(planted.clone())).expect_err("it panics");
+    assert!(matches!(error, DataError::Crdt(CrdtError::Panicked { .. })), "{error}");
+    assert_eq!(json(&world).as_deref(), Some(r#"{"t":"a"}"#), "built again from its rows");
+    let error = world.ask(vshard(0), merge_op(planted)).expect_err("it is known");
+    let DataError::Crdt(CrdtError::Quarantined { digest }) = error else { panic!("{error}") };
+    assert_eq!(world.wal.appended(), appended, "nothing of it was logged");
+    let status = world.status(0);
+    let [held] = &status.quarantine[..] else { panic!("one: {:?}", status.quarantine) };
+    assert_eq!(
+        (held.digest, &*held.key.key, held.bytes),
+        (digest, &b"d"[..], super::PLANTED.len())
+    );
+    assert_eq!(held.reason, "planted");
+    assert_eq!(held.update.as_deref(), Some(super::PLANTED));
+    assert_eq!(world.data.quarantine(), [(vshard(0), held.clone())]);
+    merge(&world, edit(&mut mine, "b"));
+    assert_eq!(json(&world).as_deref(), Some(r#"{"t":"ba"}"#));
+    let world = world.kill(1);
+    assert_eq!(json(&world).as_deref(), Some(r#"{"t":"ba"}"#));
+    assert_eq!(world.status(0).quarantine, []);
+}
+
+#[test]
+fn limits_are_refused_by_name_and_change_nothing() {
+    let crdt_limits =
+        CrdtLimits { update_bytes_max: 300, update_ops_max: 50, document_bytes_max: 400 };
+    let world = World::new(1, crate::DataOptions { crdt_limits, ..options(1) });
+    let refused = |update: Bytes| match world.ask(vshard(0), merge_op(update)) {
+        Err(DataError::Crdt(error)) => error,
+        other => panic!("{other:?}"),
+    };
+    let mut mine = CrdtDocument::new();
+    let ops = edit(&mut mine, &"x".repeat(51));
+    let ops = refused(ops);
+    assert_eq!(ops, CrdtError::TooManyOps { ops: 51, limit: 50 });
+    assert_eq!(ops.kind(), ErrorKind::InvalidInput);
+    let bytes = refused(vec![0; 301].into());
+    assert_eq!(bytes, CrdtError::TooLarge { bytes: 301, limit: 300 });
+    let mut mine = CrdtDocument::new();
+    let full = loop {
+        let update = edit(&mut mine, &"x".repeat(50));
+        match world.ask(vshard(0), merge_op(update)) {
+            Ok(_) => {}
+            Err(DataError::Crdt(error)) => break error,
+            Err(other) => panic!("{other}"),
+        }
+    };
+    assert!(matches!(full, CrdtError::DocumentTooLarge { limit: 400, .. }), "{full}");
+    let before = json(&world);
+    let world = world.kill(1);
+    assert_eq!(json(&world), before);
 }
 
 #[test]

@@ -25,7 +25,7 @@ impl Core {
         match op {
             Op::Write(write) => self.write(caller, write),
             Op::CrdtMerge { collection, key: document, update, durability } => {
-                self.merge(caller, key(collection, document), update, durability);
+                self.merge(caller, key(collection, document), &update, durability);
             }
             Op::Get { collection, key: document, consistency } => {
                 let turn = (self.shared.wal.durable(), self.now());

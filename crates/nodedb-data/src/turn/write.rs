@@ -2,10 +2,11 @@
 
 use crate::{DataError, Merged, Outcome, Write, Written, core::Core, release::Until, task::Caller};
 use bytes::Bytes;
-use nodedb_crdt::CrdtKey;
+use nodedb_crdt::{CrdtError, CrdtKey};
 use nodedb_engine::Redo;
 use nodedb_types::{Durability, LsnRange, Stamp};
 use nodedb_wal::{AppendClass, Record};
+use std::time::Duration;
 
 impl Core {
     pub(crate) fn write(&mut self, caller: Caller, write: Write) {
@@ -40,20 +41,28 @@ impl Core {
         &mut self,
         caller: Caller,
         key: CrdtKey,
-        update: Bytes,
+        update: &Bytes,
         durability: Durability,
     ) {
         let limit = self.shared.wal.group_bytes_max();
         if let Err(error) = self.admit_write() {
             return self.fail(caller.vshard, caller.reply, error);
         }
+        let now = Duration::from_millis(self.shared.env.clock.unix_ms());
         let Some(vshard) = self.vshards.get_mut(&caller.vshard) else {
             return self.fail_unknown(caller);
         };
-        let merge = vshard.admit(&self.options).and_then(|()| vshard.merge(key, update, limit));
+        let merge =
+            vshard.admit(&self.options).and_then(|()| vshard.merge(key, update, limit, now));
         let merge = match merge {
             Ok(merge) => merge,
-            Err(error) => return self.fail(caller.vshard, caller.reply, error),
+            Err(error) => {
+                if matches!(error, DataError::Crdt(CrdtError::Panicked { .. })) {
+                    let held = vshard.quarantined();
+                    self.shared.board.set_quarantine(caller.vshard, held);
+                }
+                return self.fail(caller.vshard, caller.reply, error);
+            }
         };
         if merge.redos.is_empty() {
             let nothing = Outcome::Merged(Merged { stamp: None, changed: false });
@@ -67,6 +76,7 @@ impl Core {
         match logged {
             Ok(stamp) => {
                 vshard.merged(&merge);
+                // Also of the record that packs rows, if there is one: it is the state's last change.
                 let outcome = Outcome::Merged(Merged { stamp: Some(stamp), changed: true });
                 let until = Until::acknowledged(durability, stamp.lsn);
                 self.acknowledge(caller.reply, outcome, until);

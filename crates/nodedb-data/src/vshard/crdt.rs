@@ -6,78 +6,67 @@ use super::{
 };
 use crate::{DataError, Exported, Outcome, Row};
 use bytes::Bytes;
-use nodedb_crdt::{CrdtDocument, CrdtKey};
+use nodedb_crdt::{CrdtDocument, CrdtError, CrdtKey, LiveDocument, Quarantined, StoredRow};
 use nodedb_document::{Place, ReadAt};
 use nodedb_engine::{CollectionKind, CrdtRows, Redo};
-use nodedb_types::limits;
+use nodedb_types::{Stamp, limits};
+use std::time::Duration;
 
-/// Update rows of a document at which they are replaced by a snapshot.
-const UPDATES_MAX: usize = 64;
-/// Bytes of update rows at which they are, if that is more than half of the snapshot.
-const UPDATE_BYTES_MAX: usize = 64 << 10;
-
-/// Bytes of a document's stored rows.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct RowBytes {
-    snapshot: usize,
-    updates: usize,
-}
+/// What a record of a row takes beside its key and blob, at most.
+const RECORD_SLACK: usize = 1024;
 
 /// A merge that went well on the live document and is not logged yet.
 #[derive(Debug)]
 pub(crate) struct Merge {
     pub(crate) key: CrdtKey,
-    /// What to log; empty if the document had everything already.
+    /// What to log, as one group; empty if the document had everything already.
     pub(crate) redos: Vec<Redo>,
-    /// The rows' bytes after it.
-    bytes: RowBytes,
 }
 
 impl Vshard {
     /// Tries an update on the live document. If the redo is then not logged, the caller must call
     /// [`Vshard::forget_document`]: the live one is ahead of the log.
     ///
-    /// `redo_bytes_max` is what the log takes at once; a compaction that does not fit is left for
-    /// later.
+    /// `redo_bytes_max` is what the log takes at once; packing that does not fit is left for later.
+    /// `now` is the time since 1970.
     pub(crate) fn merge(
         &mut self,
         key: CrdtKey,
-        update: Bytes,
+        update: &Bytes,
         redo_bytes_max: usize,
+        now: Duration,
     ) -> Result<Merge, DataError> {
         self.check_crdt(&key, "merges")?;
-        let rows = self.rows(&key)?.map(|(_, rows)| rows).unwrap_or_default();
-        self.bring_to_life(&key, &rows)?;
-        let mut bytes = self.row_bytes(&key, &rows)?;
-        let full = rows.updates.len() >= UPDATES_MAX
-            || bytes.updates > UPDATE_BYTES_MAX.max(bytes.snapshot / 2);
-        let imported = self.import(&key, &update, full)?;
-        let Some(imported) = imported else {
-            return Ok(Merge { key, redos: Vec::new(), bytes });
-        };
-        let slack = 4096 + key.key.len() * 2 + rows.updates.len() * 8;
-        let room = redo_bytes_max.saturating_sub(update.len() + slack);
-        let fits = |snapshot: &Vec<u8>| snapshot.len() <= room.min(limits::VALUE_BYTES_MAX);
-        let mut redos = Vec::new();
-        let mut earlier = rows;
-        if let Some(snapshot) = imported.snapshot.filter(fits) {
-            bytes = RowBytes { snapshot: snapshot.len(), updates: 0 };
-            redos.push(Redo::CrdtSnapshot {
-                collection: key.collection,
-                key: key.key.clone(),
-                snapshot: snapshot.into(),
-                replaced: earlier,
-            });
-            earlier = CrdtRows { snapshot: true, updates: Vec::new() };
+        if let Some(digest) = self.quarantine.holds(&key, update) {
+            return Err(CrdtError::Quarantined { digest }.into());
         }
-        bytes.updates += update.len();
-        redos.push(Redo::CrdtMerge {
-            collection: key.collection,
-            key: key.key.clone(),
-            update,
-            earlier,
-        });
-        Ok(Merge { key, redos, bytes })
+        let limits = self.crdt_limits;
+        let document = self.bring_to_life(&key)?;
+        let row = match import(document, update, &limits) {
+            Ok(Some(row)) => row,
+            Ok(None) => return Ok(Merge { key, redos: Vec::new() }),
+            Err(error) => {
+                if let CrdtError::Panicked { message, .. } = &error {
+                    // The next use builds it from its rows, which know nothing of the update.
+                    self.forget_document(&key);
+                    self.quarantine.add(key, update.clone(), message.clone(), now);
+                }
+                return Err(error.into());
+            }
+        };
+        let taken = row.blob.len() + 2 * (key.key.len() + RECORD_SLACK);
+        let room = redo_bytes_max.saturating_sub(taken).min(limits::VALUE_BYTES_MAX);
+        match document.pack(room) {
+            Ok(pack) => {
+                let pack = pack.map(|row| packed(&key, row));
+                let redos = [merged(&key, row)].into_iter().chain(pack).collect();
+                Ok(Merge { key, redos })
+            }
+            Err(error) => {
+                self.forget_document(&key);
+                Err(error.into())
+            }
+        }
     }
 
     /// Takes note that a merge was logged and applied.
@@ -85,23 +74,21 @@ impl Vshard {
         if let Some(applied) = self.applied {
             self.crdt.changed(&merge.key, applied);
         }
-        if self.crdt_rows.len() > 4 * self.crdt.len().max(64) {
-            // Mostly of documents that are not live any more; what is missing is counted again.
-            self.crdt_rows.clear();
-        }
-        self.crdt_rows.insert(merge.key.clone(), merge.bytes);
+    }
+
+    /// The updates that made the library fail, the oldest first.
+    pub(crate) fn quarantined(&self) -> Vec<Quarantined> {
+        self.quarantine.list()
     }
 
     /// Lets a live document go; the next use builds it from its rows.
     pub(crate) fn forget_document(&mut self, key: &CrdtKey) {
         self.crdt.evict(key);
-        self.crdt_rows.remove(key);
     }
 
     /// Lets every live document go that holds what a poisoned log may lose.
     pub(crate) fn forget_undurable(&mut self, durable: Option<nodedb_types::Lsn>) {
         self.crdt.evict_since(durable);
-        self.crdt_rows.clear();
     }
 
     /// What a replica lacks. Rests on everything applied here.
@@ -111,24 +98,25 @@ impl Vshard {
         since: Option<&[u8]>,
     ) -> Result<Ready, DataError> {
         self.check_crdt(key, "exports")?;
-        let Some((stamp, rows)) = self.rows(key)? else {
+        let Some((stamp, _)) = self.rows(key)? else {
             return Ok((Outcome::Exported(None), self.all_durable()));
         };
-        let document = self.bring_to_life(key, &rows)?;
-        let update = match since {
-            None => document.export_all()?,
-            Some(version) => document.export_since(version)?,
-        };
-        let exported = Exported { stamp, update: update.into(), version: document.version()? };
+        let exported = self.read_document(key, |document| {
+            let update = match since {
+                None => document.export_all()?,
+                Some(version) => document.export_since(version)?,
+            };
+            Ok(Exported { stamp, update: update.into(), version: document.version()? })
+        })?;
         Ok((Outcome::Exported(Some(exported)), self.all_durable()))
     }
 
     /// The JSON value of a document.
     pub(super) fn crdt_value(&mut self, key: &CrdtKey) -> Result<Option<Row>, DataError> {
-        let Some((stamp, rows)) = self.rows(key)? else {
+        let Some((stamp, _)) = self.rows(key)? else {
             return Ok(None);
         };
-        let value = self.bring_to_life(key, &rows)?.value_json()?.into();
+        let value = self.read_document(key, CrdtDocument::value_json)?.into();
         Ok(Some(Row { key: key.key.clone(), stamp, value }))
     }
 
@@ -143,9 +131,8 @@ impl Vshard {
         let Some((_, rows)) = documents.crdt_rows(place, at).map_err(&failed)? else {
             return Ok(None);
         };
-        let (snapshot, updates) = documents.crdt_blobs(place, &rows, at).map_err(&failed)?;
-        let updates = updates.iter().map(|update| &**update);
-        Ok(Some(CrdtDocument::load(snapshot.as_deref(), updates)?))
+        let blobs = documents.crdt_blobs(place, &rows, at).map_err(&failed)?;
+        Ok(Some(CrdtDocument::load(blobs.iter())?))
     }
 
     fn check_crdt(&self, key: &CrdtKey, operation: &'static str) -> Result<(), DataError> {
@@ -157,73 +144,67 @@ impl Vshard {
         Err(DataError::WrongKind { kind, operation })
     }
 
-    fn rows(&self, key: &CrdtKey) -> Result<Option<(nodedb_types::Stamp, CrdtRows)>, DataError> {
+    fn rows(&self, key: &CrdtKey) -> Result<Option<(Stamp, CrdtRows)>, DataError> {
         let rows = self.engines.documents.crdt_rows(&place(key), ReadAt::Latest);
         rows.map_err(DataError::document(self.id))
     }
 
-    /// The live document, built from its rows if it is not in memory.
-    fn bring_to_life(
+    /// Reads a live document. One that loro fails on is built from its rows at the next use.
+    fn read_document<T>(
         &mut self,
         key: &CrdtKey,
-        rows: &CrdtRows,
-    ) -> Result<&mut CrdtDocument, DataError> {
+        read: impl FnOnce(&CrdtDocument) -> Result<T, CrdtError>,
+    ) -> Result<T, DataError> {
+        let answer = read(self.bring_to_life(key)?.document());
+        if matches!(answer, Err(CrdtError::Panicked { .. })) {
+            self.forget_document(key);
+        }
+        Ok(answer?)
+    }
+
+    /// The live document, built from its rows if it is not in memory; an empty one if there are none.
+    fn bring_to_life(&mut self, key: &CrdtKey) -> Result<&mut LiveDocument, DataError> {
         if self.crdt.get(key).is_none() {
-            let (snapshot, updates) = self.blobs(key, rows)?;
-            let updates = updates.iter().map(|update| &**update);
-            let document = CrdtDocument::load(snapshot.as_deref(), updates)?;
-            self.crdt.insert(key.clone(), document);
+            let rows = self.rows(key)?.map(|(_, rows)| rows).unwrap_or_default();
+            let blobs = self.engines.documents.crdt_blobs(&place(key), &rows, ReadAt::Latest);
+            let blobs = blobs.map_err(DataError::document(self.id))?;
+            let rows = LiveDocument::load(rows.used, rows.slots.into_iter().zip(blobs))?;
+            self.crdt.insert(key.clone(), rows);
         }
-        let lost = nodedb_crdt::CrdtError::Panicked { action: "loading" };
+        let message = "it is not in memory".to_owned();
+        let lost = CrdtError::Panicked { action: "loading", message };
         self.crdt.get(key).ok_or(DataError::Crdt(lost))
-    }
-
-    fn blobs(
-        &self,
-        key: &CrdtKey,
-        rows: &CrdtRows,
-    ) -> Result<(Option<Bytes>, Vec<Bytes>), DataError> {
-        let documents = &self.engines.documents;
-        let blobs = documents.crdt_blobs(&place(key), rows, ReadAt::Latest);
-        blobs.map_err(DataError::document(self.id))
-    }
-
-    fn row_bytes(&self, key: &CrdtKey, rows: &CrdtRows) -> Result<RowBytes, DataError> {
-        if let Some(known) = self.crdt_rows.get(key) {
-            return Ok(*known);
-        }
-        let (snapshot, updates) = self.blobs(key, rows)?;
-        Ok(RowBytes {
-            snapshot: snapshot.map_or(0, |snapshot| snapshot.len()),
-            updates: updates.iter().map(Bytes::len).sum(),
-        })
-    }
-
-    /// Imports into the live document. `None` if that changed nothing.
-    fn import(
-        &mut self,
-        key: &CrdtKey,
-        update: &[u8],
-        full: bool,
-    ) -> Result<Option<Import>, DataError> {
-        let Some(document) = self.crdt.get(key) else {
-            return Ok(None);
-        };
-        // Before the import: the snapshot replaces exactly the rows that are there, and the update
-        // stays a record of its own for whoever follows the log.
-        let snapshot = if full { Some(document.snapshot()?) } else { None };
-        match document.import(update) {
-            Ok(imported) => Ok(imported.changed.then_some(Import { snapshot })),
-            Err(error) => {
-                // It may have failed for good; the next use builds it anew.
-                self.forget_document(key);
-                Err(error.into())
-            }
-        }
     }
 }
 
-/// What an import leaves for the log.
-struct Import {
-    snapshot: Option<Vec<u8>>,
+fn import(
+    document: &mut LiveDocument,
+    update: &Bytes,
+    limits: &nodedb_crdt::CrdtLimits,
+) -> Result<Option<StoredRow>, CrdtError> {
+    #[cfg(test)]
+    crate::tests::planted_panic(document, update)?;
+    document.import(update, limits)
+}
+
+fn merged(key: &CrdtKey, row: StoredRow) -> Redo {
+    assert!(row.freed.is_empty(), "an import replaces nothing");
+    Redo::CrdtMerge {
+        collection: key.collection,
+        key: key.key.clone(),
+        slot: row.slot,
+        update: row.blob,
+        rows: CrdtRows { slots: row.slots, used: row.used },
+    }
+}
+
+fn packed(key: &CrdtKey, row: StoredRow) -> Redo {
+    Redo::CrdtSnapshot {
+        collection: key.collection,
+        key: key.key.clone(),
+        slot: row.slot,
+        snapshot: row.blob,
+        rows: CrdtRows { slots: row.slots, used: row.used },
+        freed: row.freed,
+    }
 }

@@ -13,7 +13,7 @@ fn samples() -> Vec<Redo> {
 fn writes() -> Vec<Redo> {
     let collection = CollectionId::new(3);
     let key = Bytes::from_static(b"a key");
-    let rows = CrdtRows { snapshot: true, updates: vec![Lsn::FIRST, Lsn::FIRST.advance(8)] };
+    let rows = CrdtRows { slots: vec![4, 0, 2], used: 6 };
     let vector = Some(vec![0.5, -1.0, f32::MIN_POSITIVE]);
     vec![
         Redo::Put {
@@ -65,14 +65,17 @@ fn writes() -> Vec<Redo> {
         Redo::CrdtMerge {
             collection,
             key: key.clone(),
+            slot: 0,
             update: Bytes::from_static(b"update"),
-            earlier: CrdtRows::default(),
+            rows: CrdtRows { slots: vec![0], used: 1 },
         },
         Redo::CrdtSnapshot {
             collection,
             key,
+            slot: 2,
             snapshot: Bytes::from_static(b"snapshot"),
-            replaced: rows,
+            rows,
+            freed: vec![5, 1],
         },
     ]
 }
@@ -145,6 +148,18 @@ fn flipped_bits_never_panic() {
             drop(Redo::decode(redo.kind(), &damaged));
         }
     }
+}
+
+#[test]
+fn a_slot_that_is_listed_twice_or_was_never_written_is_refused() {
+    for bytes in [[3, 2, 1, 1], [3, 2, 0, 3]] {
+        let error = CrdtRows::decode(&mut ByteReader::new(&bytes)).expect_err("no such list");
+        assert!(matches!(error, DecodeError::OutOfRange { field: "crdt slots", .. }), "{error}");
+    }
+    let all = CrdtRows { slots: (0..255).collect(), used: 255 };
+    let mut bytes = Vec::new();
+    all.encode(&mut bytes);
+    assert_eq!(CrdtRows::decode(&mut ByteReader::new(&bytes)), Ok(all));
 }
 
 #[test]

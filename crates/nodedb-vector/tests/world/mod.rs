@@ -170,7 +170,8 @@ impl Makers {
                 collection: CollectionId::new(99),
                 key: key(),
                 update: Bytes::new(),
-                earlier: nodedb_engine::CrdtRows::default(),
+                slot: 0,
+                rows: nodedb_engine::CrdtRows::default(),
             },
             43..46 => self.change_second(place, chance),
             46 => Redo::Catalog(CatalogChange::DropIndex {

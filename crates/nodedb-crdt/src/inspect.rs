@@ -1,0 +1,120 @@
+//! What an update says about itself, before loro sees it.
+
+use crate::{CrdtError, CrdtLimits, block::BlockHead, history, reader::Reader};
+use loro::VersionVector;
+use xxhash_rust::xxh32::xxh32;
+
+/// Bytes in front of the part that the checksum covers.
+const UNCHECKED_BYTES: usize = 20;
+/// The seed of loro's checksums.
+const SEED: u32 = u32::from_le_bytes(*b"LORO");
+const SNAPSHOT: u16 = 3;
+const UPDATES: u16 = 4;
+
+/// What may be imported.
+#[derive(Debug)]
+pub(crate) enum Inspected {
+    /// The bytes as they are.
+    Updates,
+    /// The history of a snapshot, as an update. Its state is left out: a document takes its state from
+    /// its history alone, so a snapshot that lies about it has no effect.
+    Snapshot {
+        /// What to import.
+        history: Vec<u8>,
+    },
+}
+
+/// Checks an update or snapshot of another replica against the limits, and that it goes on from
+/// `known`. Reads only what tells how much an import would allocate and do.
+pub(crate) fn inspect(
+    bytes: &[u8],
+    known: &VersionVector,
+    limits: &CrdtLimits,
+) -> Result<Inspected, CrdtError> {
+    limits.check_update(bytes.len())?;
+    let mut reader = Reader::new(bytes);
+    if reader.take(4)? != b"loro" {
+        return Err(CrdtError::invalid("it is no update of loro"));
+    }
+    // Zeros in the encodings that are still written.
+    if reader.take(12)? != [0; 12] {
+        return Err(CrdtError::invalid("its header is damaged or of an outdated encoding"));
+    }
+    let checksum = reader.u32_le()?;
+    if xxh32(bytes.get(UNCHECKED_BYTES..).unwrap_or_default(), SEED) != checksum {
+        return Err(CrdtError::invalid("its checksum does not match"));
+    }
+    let mode = reader.array::<2>().map(u16::from_be_bytes)?;
+    match mode {
+        UPDATES => {
+            check_blocks(reader, known, limits)?;
+            Ok(Inspected::Updates)
+        }
+        SNAPSHOT => {
+            let history = history::of_snapshot(reader, limits)?;
+            limits.check_update(history.len())?;
+            check_blocks(Reader::new(body(&history)), known, limits)?;
+            Ok(Inspected::Snapshot { history })
+        }
+        _ => Err(CrdtError::invalid("it is of an outdated or unknown encoding")),
+    }
+}
+
+fn body(update: &[u8]) -> &[u8] {
+    update.get(UNCHECKED_BYTES + 2..).unwrap_or_default()
+}
+
+/// The bytes of an update with these blocks, each with its length in front.
+pub(crate) fn update_of(blocks: &[u8]) -> Vec<u8> {
+    let mut update = Vec::with_capacity(UNCHECKED_BYTES + 2 + blocks.len());
+    update.extend_from_slice(b"loro");
+    update.extend_from_slice(&[0; 16]);
+    update.extend_from_slice(&UPDATES.to_be_bytes());
+    update.extend_from_slice(blocks);
+    let checksum = xxh32(update.get(UNCHECKED_BYTES..).unwrap_or_default(), SEED);
+    if let Some(field) = update.get_mut(UNCHECKED_BYTES - 4..UNCHECKED_BYTES) {
+        field.copy_from_slice(&checksum.to_le_bytes());
+    }
+    update
+}
+
+fn check_blocks(
+    mut reader: Reader<'_>,
+    known: &VersionVector,
+    limits: &CrdtLimits,
+) -> Result<(), CrdtError> {
+    let mut ops = 0_u64;
+    let mut heads = Vec::new();
+    while !reader.is_empty() {
+        let block = reader.blob()?;
+        let head = BlockHead::read(block)?;
+        ops = ops.saturating_add(u64::from(head.ops));
+        limits.check_ops(ops)?;
+        heads.push(head);
+    }
+    match missing(&mut heads, known) {
+        missing if missing.is_empty() => Ok(()),
+        missing => Err(CrdtError::MissingDependencies { missing: missing.join(", ") }),
+    }
+}
+
+/// The operations between what is known of a peer and what the update has of it. What it builds on of
+/// other peers, loro finds out.
+fn missing(heads: &mut [BlockHead], known: &VersionVector) -> Vec<String> {
+    heads.sort_unstable_by_key(|head| (head.peer, head.start));
+    let mut missing = Vec::new();
+    let mut last = None;
+    for head in heads {
+        let before = match last {
+            Some((peer, end)) if peer == head.peer => end,
+            _ => {
+                known.get(&head.peer).copied().and_then(|end| u32::try_from(end).ok()).unwrap_or(0)
+            }
+        };
+        if head.start > before {
+            missing.push(format!("{}: {before}..{}", head.peer, head.start));
+        }
+        last = Some((head.peer, before.max(head.start.saturating_add(head.ops))));
+    }
+    missing
+}
