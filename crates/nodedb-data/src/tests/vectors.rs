@@ -12,15 +12,18 @@ fn key(row: u16) -> String {
     format!("{row:05}")
 }
 
+/// A grid whose points differ also in the few digits that a graph keeps.
 fn point(row: u16) -> Vec<f32> {
-    vec![f32::from(row), 1.0]
+    vec![f32::from(row % 71), f32::from(row / 71)]
 }
 
-fn nearest(world: &World, row: u16) -> Vec<Hit> {
+const FAR: [f32; 2] = [150.0, 150.0];
+
+fn nearest(world: &World, vector: &[f32]) -> Vec<Hit> {
     let search = Search {
         collection: NOTES,
         index: FIELD,
-        vector: point(row),
+        vector: vector.to_vec(),
         metric: Metric::L2,
         k: 3,
         filter: None,
@@ -33,12 +36,12 @@ fn nearest(world: &World, row: u16) -> Vec<Hit> {
 
 fn assert_found(world: &World) {
     for row in [0, 99, 2500, 4999] {
-        let hits = nearest(world, row);
+        let hits = nearest(world, &point(row));
         let keys: Vec<_> = hits.iter().map(|hit| hit.key.to_vec()).collect();
         // Row 99 was deleted.
         assert_eq!(keys.contains(&key(row).into_bytes()), row != 99, "{row}: {keys:?}");
     }
-    assert_eq!(nearest(world, 9000)[0].key, key(100).into_bytes());
+    assert_eq!(nearest(world, &FAR)[0].key, key(100).into_bytes());
 }
 
 /// How many segments the vshard has on disk.
@@ -59,7 +62,9 @@ fn a_full_head_is_sealed_beside_writes_and_found_after_a_kill() {
     }
     // One that dies and one that moves, perhaps while the segment is made.
     world.ask(vshard(0), Op::Write(delete(&key(99)))).expect("deleted");
-    world.ask(vshard(0), Op::Write(put_vector(&key(100), "{}", Some(point(9000))))).expect("moved");
+    world
+        .ask(vshard(0), Op::Write(put_vector(&key(100), "{}", Some(FAR.to_vec()))))
+        .expect("moved");
     // Turns pass while the maintenance thread works; each answer is a turn.
     let deadline = world.deadline();
     while segments(&world) == 0 {
