@@ -149,10 +149,10 @@ pub struct CrdtRows {
 }
 
 impl CrdtRows {
-    /// Appends the bytes of this list.
+    /// Appends the bytes of this list, which names no slot twice and none that is not below `used`.
     ///
     /// # Panics
-    /// If it names a slot twice, or one that is not below `used`.
+    /// If it does.
     pub fn encode(&self, out: &mut Vec<u8>) {
         assert!(self.is_sound(), "every listed slot was written once");
         out.push(self.used);
@@ -166,10 +166,8 @@ impl CrdtRows {
     pub fn decode(reader: &mut ByteReader<'_>) -> Result<Self, DecodeError> {
         let used = reader.u8("crdt slots used")?;
         let rows = Self { slots: slots(reader, "crdt slots")?, used };
-        if rows.is_sound() {
-            return Ok(rows);
-        }
-        Err(DecodeError::OutOfRange { field: "crdt slots", value: u64::from(used) })
+        let unsound = DecodeError::OutOfRange { field: "crdt slots", value: u64::from(used) };
+        if rows.is_sound() { Ok(rows) } else { Err(unsound) }
     }
 
     /// Whether the list names no slot twice and none beyond the used ones.

@@ -5,6 +5,7 @@
 mod archive;
 mod checkpoint;
 mod crdt;
+mod crdt_trace;
 mod documents;
 mod hostile;
 mod lifecycle;
