@@ -61,6 +61,7 @@ mod clock_watch;
 mod core;
 mod durable_log;
 mod engines;
+mod entries;
 mod error;
 mod flushes;
 mod group;
@@ -85,14 +86,17 @@ mod threads;
 mod turn;
 mod vshard;
 
+pub use entries::{Entries, EntryError};
 pub use error::DataError;
 pub use handle::DataHandle;
 pub use nodedb_bridge::{Priority, Ticket, TicketError};
 pub use once::{ISSUED_AHEAD_MS_MAX, IdempotencyKey};
-pub use op::{Change, Consistency, Expect, Group, Op, Part, Scan, Search, Write};
+pub use op::{
+    BuildSlice, Change, Consistency, Effort, Expect, Group, Op, Part, Scan, Search, Write,
+};
 pub use options::DataOptions;
 pub use outcome::{
-    Answer, Exported, GroupWritten, Hit, Image, Merged, Outcome, Page, Row, VshardFloors,
+    Answer, Built, Exported, GroupWritten, Hit, Image, Merged, Outcome, Page, Row, VshardFloors,
     VshardStatus, Written,
 };
 pub use plane::{DataPlane, Proven, Recovery, Replayed};

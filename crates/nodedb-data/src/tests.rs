@@ -5,6 +5,7 @@
 )]
 
 mod asks;
+mod build;
 mod copies;
 mod crdt;
 mod durability;

@@ -1,5 +1,6 @@
 //! What a core does in a turn, by kind of request.
 
+mod build;
 mod burial;
 mod count;
 mod flush;

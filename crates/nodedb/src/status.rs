@@ -162,7 +162,7 @@ impl Inner {
         if log == LogHealth::SpaceLow {
             reasons.push("the disk has no room for more log".to_owned());
         }
-        for vshard in self.data.floors() {
+        for vshard in self.sender.data.floors() {
             if let Some(failure) = vshard.failure {
                 reasons.push(format!("vshard {} cannot be flushed: {failure}", vshard.vshard));
             }
@@ -172,7 +172,7 @@ impl Inner {
             let state = if fault.stopped { "stopped" } else { "failing" };
             reasons.push(format!("archiving is {state}: {}", fault.message));
         }
-        reasons.extend(self.data.expiry_halted());
+        reasons.extend(self.sender.data.expiry_halted());
         reasons.extend(self.tasks.failed().iter().map(ToString::to_string));
         if reasons.is_empty() { Health::Ok } else { Health::Degraded { reasons } }
     }
@@ -234,7 +234,7 @@ impl Inner {
                 })
                 .collect(),
         };
-        self.data.floors().into_iter().map(status).collect()
+        self.sender.data.floors().into_iter().map(status).collect()
     }
 
     /// Bytes of the segments that hold records from `lsn` on.

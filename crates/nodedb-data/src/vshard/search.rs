@@ -1,9 +1,10 @@
 //! Nearest-neighbour search.
 
 use super::Vshard;
-use crate::{DataError, Hit, Outcome, Search, release::Until};
+use crate::{DataError, Effort, Hit, Outcome, Search, release::Until};
 use bytes::Bytes;
 use nodedb_document::{Place, ReadAt, Stored};
+use nodedb_engine::IndexState;
 use nodedb_types::TenantId;
 use nodedb_vector::{Query, SearchMode};
 use std::collections::BTreeMap;
@@ -28,13 +29,23 @@ impl Vshard {
                 index: search.index,
             });
         }
+        if index.is_some_and(|index| index.state == IndexState::Building) {
+            return Err(DataError::IndexBuilding { index: search.index });
+        }
         let query = Query {
             index: search.index,
             vector: &search.vector,
             metric: search.metric,
             k: search.k,
-            ef: None,
-            mode: if search.filter.is_some() { SearchMode::Filtered } else { SearchMode::Auto },
+            ef: match search.effort {
+                Effort::Candidates(candidates) => Some(candidates),
+                Effort::Usual | Effort::Exact => None,
+            },
+            mode: match (search.effort, &search.filter) {
+                (Effort::Exact, _) => SearchMode::Exact,
+                (Effort::Usual | Effort::Candidates(_), Some(_)) => SearchMode::Filtered,
+                (Effort::Usual | Effort::Candidates(_), None) => SearchMode::Auto,
+            },
         };
         let mut rows = BTreeMap::new();
         let found = self.engines.vectors.nearest(&query, &mut |key| {

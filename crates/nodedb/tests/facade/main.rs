@@ -7,6 +7,8 @@ mod checkpoint;
 mod crdt;
 mod documents;
 mod hostile;
+mod indexes;
 mod lifecycle;
 mod log_tools;
+mod tenants;
 mod world;
