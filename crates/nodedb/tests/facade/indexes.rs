@@ -187,7 +187,9 @@ impl Writers {
                 let second = json(number % 1000 + 1);
                 self.notes.put_raw(&key, second.as_bytes(), options).expect("put");
             } else {
-                answers.into_iter().for_each(|answer| drop(answer.expect("put")));
+                for answer in answers {
+                    let _written = answer.expect("put");
+                }
             }
             let value = self.notes.get(&key).expect("read").expect("there");
             let value: serde_json::Value = value.parse().expect("JSON");

@@ -3,7 +3,8 @@
 use crate::world::World;
 use nodedb::{
     BatchOp, CheckpointRequest, Collection, CollectionKind, Database, Document, Error, ErrorKind,
-    Metric, NewCollection, NewIndex, ScanOptions, SearchOptions, Tenant, WriteOptions,
+    Metric, NewCollection, NewIndex, OpenOptions, ScanOptions, SearchOptions, Tenant, TenantLimits,
+    WriteOptions,
 };
 use nodedb_testkit::SeededRandom;
 use std::collections::BTreeMap;
@@ -236,5 +237,30 @@ fn a_cursor_of_another_tenants_collection_is_refused() -> Result<(), Error> {
     let (own, _) = cursor(Some("acme"))?;
     let scan = own.scan(ScanOptions { cursor: foreign, ..ScanOptions::default() });
     assert_eq!(scan.expect_err("another's").kind(), ErrorKind::InvalidInput);
+    Ok(())
+}
+
+#[test]
+fn a_tenant_has_no_more_than_its_limits() -> Result<(), Error> {
+    let world = World::new();
+    let tenant_limits = TenantLimits { in_flight: 1, collections: 1 };
+    let options = OpenOptions { tenant_limits, ..World::options(Some(World::small())) };
+    let database = Database::open_with(world.dir(), options)?;
+    for tenant in TENANTS {
+        let tenant = database.tenant(tenant)?;
+        tenant.create_collection(NewCollection::named("c").with_partitions(1))?;
+        let refused = tenant.create_collection(NewCollection::named("d")).expect_err("the second");
+        assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+        tenant.drop_collection("c")?;
+        tenant.create_collection(NewCollection::named("d").with_partitions(1))?;
+        let documents = tenant.collection("d")?;
+        for number in 0..20 {
+            documents.put("k", &number)?;
+        }
+        assert_eq!(documents.get("k")?.expect("there").text()?, "19");
+    }
+    let none = TenantLimits { in_flight: 0, ..TenantLimits::default() };
+    let options = OpenOptions { tenant_limits: none, ..OpenOptions::default() };
+    assert_eq!(options.validate().expect_err("nobody could ask").kind(), ErrorKind::InvalidInput);
     Ok(())
 }
