@@ -7,6 +7,8 @@ use xshell::{Shell, cmd};
 
 /// The bench of the log, a target of its own.
 const LOG: &str = "wal";
+/// The bench of the cores, likewise.
+const CORES: &str = "cores";
 /// Groups that one target runs: its first word names one.
 const GROUPS: [&str; 5] = ["bridge", "document", "vector", "crdt", "facade"];
 const GROUPS_TARGET: &str = "groups";
@@ -65,7 +67,8 @@ impl Plan {
             }
         }
         let group = plan.subsystem.as_deref();
-        let has_cases = group.is_some_and(|name| name == LOG || GROUPS.contains(&name));
+        let has_cases =
+            group.is_some_and(|name| name == LOG || name == CORES || GROUPS.contains(&name));
         if !has_cases && (plan.json || !plan.cases.is_empty()) {
             bail!("--json and cases belong to `cargo xtask bench {LOG}|{}`", GROUPS.join("|"));
         }

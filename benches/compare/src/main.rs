@@ -1,4 +1,5 @@
-//! The log's bench, with its peers as more contenders: `cargo xtask bench wal --peers`.
+//! The benches of the log and of the facade, with peers as more contenders:
+//! `cargo xtask bench wal|facade --peers`.
 //!
 //! Every peer stores the same records of 256 bytes, in the mode in which an answer means that a power
 //! cut takes nothing, and is tuned as its users would for this work. What it claims to have stored is
@@ -13,7 +14,7 @@ mod redb_table;
 mod sqlite_table;
 
 use anyhow::Result;
-use nodedb_bench::{Arguments, wal};
+use nodedb_bench::{Arguments, run_group, wal};
 
 const PEERS: [&dyn wal::Subject; 5] = [
     &okaywal_entries::Okaywal,
@@ -23,8 +24,20 @@ const PEERS: [&dyn wal::Subject; 5] = [
     &sqlite_table::Sqlite,
 ];
 
+/// Those that are databases.
+const DATABASES: [&dyn wal::Subject; 3] =
+    [&redb_table::Redb, &fjall_keyspace::Fjall, &sqlite_table::Sqlite];
+
+/// The word for the bench of the log; others are groups.
+const LOG: &str = "wal";
+
 fn main() -> Result<()> {
-    wal::run(&Arguments::from_env()?, &PEERS)
+    let mut arguments = Arguments::from_env()?;
+    // The log also asks this of itself, in a process of its own, without naming anything.
+    if arguments.take(LOG) || arguments.recover.is_some() {
+        return wal::run(&arguments, &PEERS);
+    }
+    run_group(&arguments, &DATABASES)
 }
 
 #[cfg(test)]

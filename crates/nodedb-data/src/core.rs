@@ -37,6 +37,8 @@ pub(crate) struct Core {
     pub(crate) touched: BTreeSet<VshardId>,
     pub(crate) counts: VecDeque<CountRun>,
     pub(crate) sweep: Sweep,
+    /// What all vshards take, as of the last turn that touched each.
+    pub(crate) memory: usize,
     pub(crate) closing: bool,
     /// Whether the live documents were dropped that a poisoned log may lose.
     pub(crate) forgotten: bool,
@@ -136,6 +138,7 @@ impl Core {
     /// all the log is asked, once, for what the whole turn has logged and parked.
     fn end_turn(&mut self) {
         self.take_done();
+        self.maintenance.relieve(self.now());
         self.expire();
         self.resume_ended();
         self.count_on();
@@ -146,7 +149,9 @@ impl Core {
         }
         for vshard in std::mem::take(&mut self.touched) {
             self.drive_flushes(vshard);
+            self.weigh(vshard);
         }
+        self.relieve_memory();
         self.asks.ask();
     }
 
@@ -160,6 +165,7 @@ impl Core {
             .filter_map(|id| self.vshards.get(id)?.pause.as_ref())
             .map(crate::pause::Pause::next_due)
             .chain(self.sweep.due().filter(|_| !self.closing))
+            .chain(self.maintenance.next_look(self.now()))
             .min()
     }
 
@@ -210,9 +216,10 @@ impl Core {
 
     /// Notes a weak acknowledgement before it can be seen.
     pub(crate) fn note_weak(&mut self, vshard: VshardId, lsn: Lsn) {
-        self.shared.note_weak(lsn);
+        let (durable, now) = (self.shared.wal.durable(), self.now());
+        self.shared.note_weak(self.id, lsn, (durable, now));
         if let Some(vshard) = self.vshards.get_mut(&vshard) {
-            vshard.note_weak(lsn);
+            vshard.note_weak(lsn, durable, now);
         }
     }
 

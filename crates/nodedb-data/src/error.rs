@@ -64,6 +64,17 @@ pub enum DataError {
         /// How many bytes.
         bytes: usize,
     },
+    /// The vshards of a core take as much memory as they may; nothing was done.
+    #[error("core {core} holds {bytes} bytes in memory: try again later")]
+    MemoryFull {
+        /// Which core.
+        core: CoreId,
+        /// How many bytes.
+        bytes: usize,
+    },
+    /// Too many answers of this core wait for the log; nothing was done.
+    #[error("too many answers wait for the log to become durable: try again later")]
+    ParkedFull,
     /// The log takes nothing at the moment; nothing was done.
     #[error("the log is busy: try again later")]
     LogBusy,
@@ -303,6 +314,8 @@ impl DataError {
             | Self::PausedFull { .. }
             | Self::MemtableFull { .. }
             | Self::IndexBuilding { .. }
+            | Self::MemoryFull { .. }
+            | Self::ParkedFull
             | Self::LogBusy => ErrorKind::Busy,
             Self::LogFull => ErrorKind::NoSpace,
             Self::Poisoned { .. } | Self::OutcomeUnknown { .. } => ErrorKind::Poisoned,

@@ -72,6 +72,11 @@ impl Flushes {
         }
     }
 
+    /// Whether a flush is under way.
+    pub(crate) fn is_running(&self) -> bool {
+        !self.running.is_empty()
+    }
+
     /// Whether any engine has failed.
     pub(crate) fn has_failed(&self) -> bool {
         !self.failed.is_empty()

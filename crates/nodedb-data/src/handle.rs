@@ -1,7 +1,7 @@
 //! The handle through which requests reach the cores.
 
 use crate::{
-    Answer, Change, DataError, Group, Op, VshardFloors,
+    Answer, Change, Consistency, DataError, Group, Op, VshardFloors,
     group::{GroupPart, GroupVisit, Place},
     once::Once,
     shared::Shared,
@@ -142,8 +142,30 @@ impl DataHandle {
     /// # Errors
     /// [`DataError::TimedOut`], [`DataError::Poisoned`] or [`DataError::Closed`]; nothing was done.
     pub fn snapshot_for_scan(&self, deadline: Duration) -> Result<Option<Snapshot>, DataError> {
+        self.snapshot_at(Consistency::Strong, deadline)
+    }
+
+    /// The same at another consistency: `Eventual` waits for nothing and holds what is durable now;
+    /// `BoundedStaleness` does so while everything acknowledged below `Sync` in any vshard and not yet
+    /// durable is younger than its bound.
+    ///
+    /// # Errors
+    /// As [`DataHandle::snapshot_for_scan`].
+    pub fn snapshot_at(
+        &self,
+        consistency: Consistency,
+        deadline: Duration,
+    ) -> Result<Option<Snapshot>, DataError> {
         let wal = &self.shared.wal;
-        if let Some(target) = self.shared.weak_acked()
+        let now = self.shared.env.clock.now();
+        let waits = match consistency {
+            Consistency::Strong => true,
+            Consistency::Eventual => false,
+            Consistency::BoundedStaleness(bound) => {
+                self.shared.weak_age(wal.durable(), now).is_some_and(|age| age >= bound)
+            }
+        };
+        if let Some(target) = self.shared.weak_acked().filter(|_| waits)
             && wal.durable() < Some(target)
         {
             wal.request_sync(target);

@@ -59,6 +59,7 @@ mod asks;
 mod board;
 mod clock_watch;
 mod core;
+mod desk;
 mod durable_log;
 mod engines;
 mod entries;
@@ -85,6 +86,7 @@ mod tests;
 mod threads;
 mod turn;
 mod vshard;
+mod weak;
 
 pub use entries::{Entries, EntryError};
 pub use error::DataError;

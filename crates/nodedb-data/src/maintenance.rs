@@ -1,117 +1,105 @@
-//! The thread that does a core's slow work: flushes, merges, images.
+//! The threads that do a core's slow work: flushes, merges, images.
+//!
+//! One thread is enough, and one at a time is what the disk likes best. But a vshard whose disk hangs must
+//! not hold up the flushes of the others for ever: a job that waits while every thread has been at its own
+//! for too long gets a new one. Who was replaced so ends after its job.
 
 use crate::{
     Answer, DataError,
-    engines::{FrozenEngine, PersistedEngine},
+    desk::{Desk, Done, FailedRebuild, IMAGES_MAX, Job},
+    engines::FrozenEngine,
     image::{FileState, ImageJob},
     task::Task,
 };
 use nodedb_bridge::{Bridge, Reply};
-use nodedb_document::{TableMaintenance, TableSnapshot};
-use nodedb_engine::{DurableLog, EngineError, EngineKind};
-use nodedb_env::{Env, Files, Thread};
+use nodedb_document::TableMaintenance;
+use nodedb_engine::{DurableLog, EngineError, EngineKind, IoBudget};
+use nodedb_env::{Clock, Env, Files, Thread};
 use nodedb_types::{CoreId, VshardId};
-use nodedb_vector::{Rebuild, RebuildStep, Rebuilt, VectorGarbage};
-use parking_lot::{Condvar, Mutex};
+use nodedb_vector::{Rebuild, RebuildStep, VectorGarbage};
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
-/// Images of a core that may wait.
-const IMAGES_MAX: usize = 64;
-
-/// Something to do. A vshard has at most one flush per engine, one merge of tables, two rebuilds and
-/// the memory of as many flushes here, so the queue is bounded by what a core can hand out.
-#[derive(Debug)]
-pub(crate) enum Job {
-    Persist(VshardId, FrozenEngine),
-    Compact(VshardId, TableMaintenance),
-    /// A vector segment in the making. It is done step by step; what else waits goes in between.
-    Rebuild(VshardId, Rebuild),
-    /// Memory to be given back.
-    Free(VectorGarbage),
-    Image(ImageJob),
-}
-
-/// Something done, for the core to install.
-#[derive(Debug)]
-pub(crate) enum Done {
-    Persisted(VshardId, EngineKind, Result<PersistedEngine, EngineError>),
-    Compacted(VshardId, Result<Option<TableSnapshot>, EngineError>),
-    Rebuilt(VshardId, Result<Box<Rebuilt>, FailedRebuild>),
-}
-
-/// A rebuild that came to nothing.
-#[derive(Debug)]
-pub(crate) struct FailedRebuild {
-    pub(crate) number: u64,
-    pub(crate) error: EngineError,
-}
-
-/// A core's side of its maintenance thread.
+/// A core's side of its maintenance threads.
 #[derive(Debug)]
 pub(crate) struct Maintenance {
-    shared: Arc<Desk>,
-    thread: Option<Box<dyn Thread>>,
+    env: Env,
+    worker: Worker,
+    budget: Arc<IoBudget>,
+    /// One, and one more for each job that hangs.
+    threads: Vec<Box<dyn Thread>>,
+    /// When another thread may be tried again after the system gave none.
+    not_before: Duration,
 }
 
-#[derive(Debug, Default)]
-struct Desk {
-    jobs: Mutex<Jobs>,
-    waiting: Condvar,
-    done: Mutex<Vec<Done>>,
-}
-
-#[derive(Debug, Default)]
-struct Jobs {
-    queue: VecDeque<Job>,
-    images: usize,
-    closed: bool,
-}
-
-/// The thread's own side.
+/// A thread's own side.
+#[derive(Clone, Debug)]
 struct Worker {
     desk: Arc<Desk>,
     core: CoreId,
     bridge: Bridge<Task, Answer>,
     log: Arc<dyn DurableLog>,
     files: Arc<dyn Files>,
-    states: BTreeMap<VshardId, FileState>,
+    clock: Arc<dyn Clock>,
+    /// How long a job may take before another thread goes on without it.
+    patience: Duration,
 }
 
-/// What a maintenance thread is made of.
+/// What maintenance is made of.
 pub(crate) struct MaintenanceParts {
     pub(crate) core: CoreId,
     pub(crate) bridge: Bridge<Task, Answer>,
     pub(crate) log: Arc<dyn DurableLog>,
+    pub(crate) budget: Arc<IoBudget>,
     /// What the files of each vshard prove at the start.
     pub(crate) states: BTreeMap<VshardId, FileState>,
+    pub(crate) patience: Duration,
 }
 
 impl Maintenance {
-    /// Starts the thread.
+    /// Starts the first thread.
     pub(crate) fn start(env: &Env, parts: MaintenanceParts) -> Result<Self, DataError> {
-        let shared = Arc::new(Desk::default());
         let worker = Worker {
-            desk: Arc::clone(&shared),
+            desk: Arc::new(Desk::new(parts.states)),
             core: parts.core,
             bridge: parts.bridge,
             log: parts.log,
             files: Arc::clone(&env.files),
-            states: parts.states,
+            clock: Arc::clone(&env.clock),
+            patience: parts.patience,
         };
-        let name = format!("nodedb-maint-{}", parts.core);
-        let thread = env.threads.spawn(&name, Box::new(move || worker.run()));
-        let thread = thread.map_err(DataError::io("starting thread", Path::new(&name)))?;
-        Ok(Self { shared, thread: Some(thread) })
+        let mut maintenance = Self {
+            env: env.clone(),
+            worker,
+            budget: parts.budget,
+            threads: Vec::new(),
+            not_before: Duration::ZERO,
+        };
+        maintenance.spawn()?;
+        Ok(maintenance)
+    }
+
+    fn spawn(&mut self) -> Result<(), DataError> {
+        let worker = self.worker.clone();
+        let name = format!("nodedb-maint-{}", worker.core);
+        // Counted before it runs: it may be replaced before this returns.
+        worker.desk.jobs.lock().threads += 1;
+        let thread = self.env.threads.spawn(&name, Box::new(move || worker.run()));
+        if thread.is_err() {
+            self.worker.desk.jobs.lock().threads -= 1;
+        }
+        self.threads.push(thread.map_err(DataError::io("starting thread", Path::new(&name)))?);
+        Ok(())
     }
 
     /// Hands a frozen engine over.
     pub(crate) fn persist(&self, vshard: VshardId, frozen: FrozenEngine) {
-        self.push(Job::Persist(vshard, frozen));
+        self.push(Job::Persist(vshard, frozen, self.budget.hurry()));
     }
 
     /// Hands tables over that may be worth merging.
@@ -121,14 +109,14 @@ impl Maintenance {
 
     /// Asks for an image; gives the reply back if too many wait.
     pub(crate) fn image(&self, image: ImageJob) -> Result<(), Reply<Answer>> {
-        let mut jobs = self.shared.jobs.lock();
+        let mut jobs = self.worker.desk.jobs.lock();
         if jobs.images >= IMAGES_MAX || jobs.closed {
             return Err(image.reply);
         }
         jobs.images += 1;
-        jobs.queue.push_back(Job::Image(image));
+        jobs.push(Job::Image(image));
         drop(jobs);
-        self.shared.waiting.notify_one();
+        self.worker.desk.waiting.notify_one();
         Ok(())
     }
 
@@ -138,41 +126,65 @@ impl Maintenance {
     }
 
     /// Hands memory over to be freed.
-    pub(crate) fn free(&self, garbage: VectorGarbage) {
-        self.push(Job::Free(garbage));
+    pub(crate) fn free(&self, vshard: VshardId, garbage: VectorGarbage) {
+        self.push(Job::Free(vshard, garbage));
     }
 
     fn push(&self, job: Job) {
-        self.shared.jobs.lock().queue.push_back(job);
-        self.shared.waiting.notify_one();
+        self.worker.desk.jobs.lock().push(job);
+        self.worker.desk.waiting.notify_one();
     }
 
     /// What was done since the last call.
     pub(crate) fn take_done(&self) -> Vec<Done> {
-        std::mem::take(&mut *self.shared.done.lock())
+        std::mem::take(&mut *self.worker.desk.done.lock())
     }
 
     /// Whether no image waits or is being made.
     pub(crate) fn has_no_images(&self) -> bool {
-        self.shared.jobs.lock().images == 0
+        self.worker.desk.jobs.lock().images == 0
     }
 
-    /// Ends the thread after the job it is at and joins it. What waits is dropped; nothing of it is
+    /// When [`Maintenance::relieve`] should look again; `None` while nothing waits.
+    pub(crate) fn next_look(&self, now: Duration) -> Option<Duration> {
+        let jobs = self.worker.desk.jobs.lock();
+        let due = jobs.relief_due(now, self.worker.patience);
+        due.map(|due| due.max(self.not_before))
+    }
+
+    /// Starts another thread if a job waits behind others that hang. There are never more threads than
+    /// vshards with a job under way, and one.
+    pub(crate) fn relieve(&mut self, now: Duration) {
+        let (ended, running) = self.threads.drain(..).partition(|thread| thread.is_finished());
+        self.threads = running;
+        join(ended);
+        if self.next_look(now).is_some_and(|due| due <= now) {
+            tracing::warn!(core_id = %self.worker.core, "maintenance hangs: starting another thread");
+            if let Err(error) = self.spawn() {
+                tracing::error!(core_id = %self.worker.core, %error, "no thread for maintenance");
+                self.not_before = now.saturating_add(self.worker.patience);
+            }
+        }
+    }
+
+    /// Ends the threads after the jobs they are at and joins them. What waits is dropped; nothing of it is
     /// needed after a reopen.
     pub(crate) fn stop(&mut self) {
-        let mut jobs = self.shared.jobs.lock();
-        jobs.closed = true;
-        let dropped = std::mem::take(&mut jobs.queue);
-        drop(jobs);
-        self.shared.waiting.notify_one();
+        let _hurry = self.budget.hurry();
+        let dropped = self.worker.desk.jobs.lock().close();
+        self.worker.desk.waiting.notify_all();
         for job in dropped {
             if let Job::Image(image) = job {
                 image.reply.send(Err(DataError::Closed));
             }
         }
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
+        join(std::mem::take(&mut self.threads));
+    }
+}
+
+fn join(threads: Vec<Box<dyn Thread>>) {
+    for thread in threads {
+        if thread.join().is_err() {
             tracing::error!("a maintenance thread panicked");
         }
     }
@@ -185,32 +197,42 @@ impl Drop for Maintenance {
 }
 
 impl Worker {
-    fn run(mut self) {
+    fn run(self) {
         while let Some(job) = self.next() {
+            let (vshard, image) = (job.vshard(), matches!(job, Job::Image(_)));
             let done = match job {
-                Job::Persist(vshard, frozen) => self.persist(vshard, frozen),
+                Job::Persist(vshard, frozen, hurry) => {
+                    drop(hurry);
+                    Some(self.persist(vshard, frozen))
+                }
                 Job::Compact(vshard, tables) => {
                     let result = caught(EngineKind::Documents, || tables.compact());
-                    Done::Compacted(vshard, result)
+                    Some(Done::Compacted(vshard, result))
                 }
-                Job::Rebuild(vshard, rebuild) => match self.rebuild(vshard, rebuild) {
-                    Some(done) => done,
-                    None => continue,
-                },
-                Job::Free(garbage) => {
+                Job::Rebuild(vshard, rebuild) => self.rebuild(vshard, rebuild),
+                Job::Free(_, garbage) => {
                     drop(garbage);
-                    continue;
+                    None
                 }
                 Job::Image(image) => {
                     self.image(image);
-                    self.desk.jobs.lock().images -= 1;
-                    // A core that is closing waits for its images.
-                    self.bridge.wake(self.core);
-                    continue;
+                    None
                 }
             };
-            self.desk.done.lock().push(done);
+            self.desk.done.lock().extend(done);
+            let mut jobs = self.desk.jobs.lock();
+            jobs.images -= usize::from(image);
+            let took = jobs.end(vshard, self.clock.now());
+            let replaced = took >= self.patience && jobs.threads > 1;
+            jobs.threads -= usize::from(replaced);
+            drop(jobs);
+            // A job of this vshard may have waited for this one, with all other threads asleep.
+            self.desk.waiting.notify_one();
+            // Also after an image: a core that is closing waits for its images.
             self.bridge.wake(self.core);
+            if replaced {
+                return;
+            }
         }
     }
 
@@ -220,24 +242,28 @@ impl Worker {
             if jobs.closed {
                 return None;
             }
-            if let Some(job) = jobs.take() {
+            if let Some(job) = jobs.begin(self.clock.now()) {
                 return Some(job);
             }
             self.desk.waiting.wait(&mut jobs);
         }
     }
 
-    fn persist(&mut self, vshard: VshardId, frozen: FrozenEngine) -> Done {
+    fn persist(&self, vshard: VshardId, frozen: FrozenEngine) -> Done {
         let kind = frozen.kind();
-        if let Some(state) = self.states.get_mut(&vshard) {
-            state.attempt(frozen.watermark());
-        }
+        self.note(vshard, |state| state.attempt(frozen.watermark()));
         let log = Arc::clone(&self.log);
         let result = caught(kind, || frozen.persist(&*log));
-        if let (Ok(persisted), Some(state)) = (&result, self.states.get_mut(&vshard)) {
-            state.prove(kind, persisted.flushed().floor());
+        if let Ok(persisted) = &result {
+            self.note(vshard, |state| state.prove(kind, persisted.flushed().floor()));
         }
         Done::Persisted(vshard, kind, result)
+    }
+
+    fn note(&self, vshard: VshardId, change: impl FnOnce(&mut FileState)) {
+        if let Some(state) = self.desk.jobs.lock().state(vshard) {
+            change(state);
+        }
     }
 
     /// Does one step. What is not done waits behind everything else.
@@ -247,34 +273,28 @@ impl Worker {
             Ok(RebuildStep::More(rebuild)) => {
                 let mut jobs = self.desk.jobs.lock();
                 if !jobs.closed {
-                    jobs.queue.push_back(Job::Rebuild(vshard, rebuild));
+                    jobs.push(Job::Rebuild(vshard, rebuild));
                 }
                 None
             }
-            Ok(RebuildStep::Done(rebuilt)) => Some(Done::Rebuilt(vshard, Ok(rebuilt))),
+            Ok(RebuildStep::Done(segment)) => Some(Done::Rebuilt(vshard, Ok(segment))),
             Err(error) => Some(Done::Rebuilt(vshard, Err(FailedRebuild { number, error }))),
         }
     }
 
     fn image(&self, image: ImageJob) {
-        match self.states.get(&image.vshard) {
+        // The job has the vshard to itself, so this is the state of its files until it is done.
+        let state = self.desk.jobs.lock().state(image.vshard).copied();
+        match state {
             // A panic drops the reply, which is a typed error for the caller.
             Some(state) => {
-                let run = AssertUnwindSafe(|| image.run(&*self.files, state));
+                let run = AssertUnwindSafe(|| image.run(&*self.files, &state));
                 if catch_unwind(run).is_err() {
                     tracing::error!("an image panicked");
                 }
             }
             None => image.reply.send(Err(DataError::Closed)),
         }
-    }
-}
-
-impl Jobs {
-    /// The next job: a flush if there is one, since writes and the log wait for it.
-    fn take(&mut self) -> Option<Job> {
-        let flush = self.queue.iter().position(|job| matches!(job, Job::Persist(..)));
-        self.queue.remove(flush.unwrap_or(0))
     }
 }
 

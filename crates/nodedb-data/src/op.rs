@@ -5,7 +5,7 @@ use bytes::Bytes;
 use nodedb_document::{Direction, Filter, KeyRange, index::FieldValue};
 use nodedb_engine::{CatalogChange, Metric, VectorChange};
 use nodedb_types::{CollectionId, Durability, IndexId, Lsn, Stamp, VshardId};
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 /// A request to one vshard.
 #[derive(Clone, Debug)]
@@ -25,6 +25,14 @@ pub enum Op {
     /// One page of the rows with a prefix and within a range, in the order of their keys, as of a
     /// snapshot.
     Scan(Scan),
+    /// How much a collection holds in this vshard, as of a snapshot. Counted in slices, and at once
+    /// where nothing has changed since the last time.
+    Statistics {
+        /// Where.
+        collection: CollectionId,
+        /// As of which record; the caller holds the snapshot open.
+        snapshot: Lsn,
+    },
     /// How a filter over a collection is answered in this vshard.
     Explain {
         /// Where.
@@ -87,7 +95,13 @@ pub enum Consistency {
     /// Sees everything that was acknowledged before it was asked, and nothing that can be lost.
     #[default]
     Strong,
-    /// Sees what is applied now, at once. A crash may take it back.
+    /// Sees nothing that can be lost, and misses nothing that was acknowledged longer ago than this. Of
+    /// documents it is answered at once, from what is durable, while every write that was acknowledged
+    /// below `Sync` in that vshard and is not durable is younger; otherwise as `Strong`. Writes at `Sync`
+    /// are never missing. Indexes of vectors and live CRDT documents keep no older state: they answer as
+    /// `Strong`.
+    BoundedStaleness(Duration),
+    /// Sees what is applied now, at once. A crash may take it back. A scan sees what is durable now.
     Eventual,
 }
 

@@ -10,21 +10,37 @@ pub struct DataOptions {
     /// Threads that own the vshards, 1 to 1024; more than there are vshards would idle, so that
     /// many are started at most. Default 2.
     pub cores: u16,
-    /// Unflushed bytes of a vshard at which it flushes by itself. Default 16 MiB.
+    /// Unflushed bytes of an engine of a vshard at which it is flushed by itself. Default 16 MiB.
     pub memtable_bytes: usize,
     /// Unflushed bytes of a vshard, frozen ones included, at which writes meet `Busy`. Default 64 MiB.
     pub memtable_bytes_max: usize,
+    /// Memory that the unflushed bytes, the live CRDT documents and the parked answers of a core may take, at
+    /// least `memtable_bytes`; beyond it writes meet `Busy`. From half of it on the largest memtable is
+    /// flushed first. Default 512 MiB.
+    pub memory_bytes_max: usize,
     /// Requests that may wait for a vshard while a group visits it; beyond it `Busy`. Default 256.
     pub paused_requests_max: usize,
     /// Requests that a core serves before it looks at its timers and finished flushes. Default 64.
     pub turn_requests_max: usize,
+    /// Answers of a core that may wait for the log, at least 1; beyond it writes, and reads that would have
+    /// to wait as well, meet `Busy`. Default 65,536.
+    pub parked_answers_max: usize,
+    /// Bytes that those answers may take, at least 1. Default 64 MiB.
+    pub parked_bytes_max: usize,
     /// Longest time that a flush waits for the log to become durable. Default 30 s.
     pub durable_wait: Duration,
+    /// How long a flush or merge may hang before the other vshards of its core get another thread for
+    /// theirs. Default 10 s.
+    pub maintenance_patience: Duration,
     /// Live CRDT documents that a vshard keeps in memory. Default 256.
     pub crdt_documents_max: usize,
     /// Farthest that the wall clock may go forward at once, or while the database is closed, before the
     /// sweeper halts instead of deleting what has expired by it. Default 30 days.
     pub clock_jump_max: Duration,
+    /// Bytes per second that flushes and merges of all cores together may write while nobody waits for
+    /// them; `None` for no limit. Default none: a limit below what is written for long makes flushes
+    /// late, which callers wait for.
+    pub io_bytes_per_second: Option<u64>,
     /// How long an idempotency key is remembered after it was issued. Default 24 hours.
     pub idempotency_age: Duration,
     /// Idempotency keys that a vshard remembers of each tenant, at least 1; more push out the oldest.
@@ -40,11 +56,16 @@ impl Default for DataOptions {
             cores: 2,
             memtable_bytes: 16 << 20,
             memtable_bytes_max: 64 << 20,
+            memory_bytes_max: 512 << 20,
             paused_requests_max: 256,
             turn_requests_max: 64,
+            parked_answers_max: 65_536,
+            parked_bytes_max: 64 << 20,
             durable_wait: Duration::from_secs(30),
+            maintenance_patience: Duration::from_secs(10),
             crdt_documents_max: 256,
             clock_jump_max: Duration::from_hours(24 * 30),
+            io_bytes_per_second: None,
             idempotency_age: Duration::from_hours(24),
             idempotency_keys_max: 10_000,
             bridge: BridgeOptions::default(),
@@ -67,6 +88,15 @@ impl DataOptions {
         }
         if self.paused_requests_max == 0 || self.turn_requests_max == 0 {
             return refuse("paused_requests_max and turn_requests_max must be at least 1");
+        }
+        if self.maintenance_patience.is_zero() {
+            return refuse("maintenance_patience must be longer than nothing");
+        }
+        if self.memory_bytes_max < self.memtable_bytes {
+            return refuse("memory_bytes_max must be at least memtable_bytes");
+        }
+        if self.parked_answers_max == 0 || self.parked_bytes_max == 0 {
+            return refuse("parked_answers_max and parked_bytes_max must be at least 1");
         }
         if self.idempotency_age.is_zero() || self.idempotency_keys_max == 0 {
             return refuse(
@@ -93,13 +123,17 @@ mod tests {
     #[test]
     fn the_defaults_are_valid_and_each_limit_is_checked() {
         assert!(DataOptions::default().validate().is_ok());
-        let breaks: [fn(&mut DataOptions); 10] = [
+        let breaks: [fn(&mut DataOptions); 14] = [
             |options| options.cores = 0,
             |options| options.cores = 1025,
             |options| options.memtable_bytes_max = options.memtable_bytes - 1,
             |options| options.paused_requests_max = 0,
             |options| options.turn_requests_max = 0,
             |options| options.crdt_documents_max = 0,
+            |options| options.memory_bytes_max = options.memtable_bytes - 1,
+            |options| options.maintenance_patience = Duration::ZERO,
+            |options| options.parked_answers_max = 0,
+            |options| options.parked_bytes_max = 0,
             |options| options.idempotency_age = Duration::ZERO,
             |options| options.idempotency_keys_max = 0,
             |options| options.bridge.tenant_in_flight = 0,

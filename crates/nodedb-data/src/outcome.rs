@@ -2,7 +2,7 @@
 
 use crate::DataError;
 use bytes::Bytes;
-use nodedb_document::plan::Explain;
+use nodedb_document::{Statistics, plan::Explain};
 use nodedb_engine::{Dirty, EngineKind, Floor};
 use nodedb_types::{Lsn, LsnRange, Stamp, VshardId};
 use std::path::PathBuf;
@@ -22,6 +22,8 @@ pub enum Outcome {
     GroupWritten(GroupWritten),
     /// Of a scan.
     Page(Page),
+    /// Of statistics.
+    Statistics(Statistics),
     /// Of a count: rows.
     Count(u64),
     /// Of an explanation.
@@ -40,6 +42,37 @@ pub enum Outcome {
     Image(Image),
     /// Of a status request.
     Status(VshardStatus),
+}
+
+/// What an outcome takes besides its rows' bytes, about.
+const OVERHEAD: usize = 128;
+
+impl Outcome {
+    /// About how much memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let row = |row: &Row| OVERHEAD + row.key.len() + row.value.len();
+        OVERHEAD
+            + match self {
+                Self::Value(value) => value.as_ref().map_or(0, row),
+                Self::Page(page) => page.rows.iter().map(row).sum(),
+                Self::Hits(hits) => {
+                    hits.iter().map(|hit| OVERHEAD + hit.key.len() + hit.value.len()).sum()
+                }
+                Self::Exported(exported) => {
+                    exported.as_ref().map_or(0, |it| it.update.len() + it.version.len())
+                }
+                Self::GroupWritten(group) => group.writes.len() * size_of::<Written>(),
+                Self::Written(_)
+                | Self::Explained(_)
+                | Self::Count(_)
+                | Self::Built(_)
+                | Self::Statistics(_)
+                | Self::Merged(_)
+                | Self::Flushed(_)
+                | Self::Image(_)
+                | Self::Status(_) => 0,
+            }
+    }
 }
 
 /// A stored row.

@@ -6,7 +6,7 @@ use crate::{
     durable_log::WalDurability,
     engines::Engines,
     published::PublishedCatalog,
-    release::ReleaseQueue,
+    release::{ParkedLimits, ReleaseQueue},
     seed::{CoreSeed, Ready},
     shared::{Listener, Shared},
     threads::{Threads, Waiting},
@@ -14,10 +14,11 @@ use crate::{
 };
 use nodedb_bridge::Bridge;
 use nodedb_document::Ports;
-use nodedb_engine::{DurableLog, EngineKind, Floor, Snapshots};
+use nodedb_engine::{DurableLog, EngineKind, Floor, IoBudget, Snapshots};
 use nodedb_env::Env;
 use nodedb_types::{CoreId, Lsn, VshardId, limits};
 use nodedb_wal::{WaitError, Wal};
+use parking_lot::Mutex;
 use std::{
     fmt,
     path::Path,
@@ -113,7 +114,11 @@ impl DataPlane {
         let snapshots = Snapshots::new(Arc::clone(&clock));
         let log: Arc<dyn DurableLog> =
             Arc::new(WalDurability { wal: wal.clone(), clock, wait: options.durable_wait });
-        let queues = listen(&wal, &bridge, cores);
+        let limits = ParkedLimits {
+            answers_max: options.parked_answers_max,
+            bytes_max: options.parked_bytes_max,
+        };
+        let queues = listen(&wal, &bridge, (cores, limits));
         let shared = Arc::new(Shared {
             env: env.clone(),
             wal,
@@ -123,10 +128,11 @@ impl DataPlane {
             board: Arc::new(Board::new(vshards)),
             snapshots: Arc::clone(&snapshots),
             catalog: Arc::new(PublishedCatalog::default()),
-            weak: 0.into(),
-            expiry_halt: parking_lot::Mutex::default(),
+            weak: (0..cores).map(|_| Mutex::default()).collect(),
+            expiry_halt: Mutex::default(),
         });
-        let ports = Ports::new(env, snapshots, log);
+        let budget = IoBudget::new(Arc::clone(&env.clock), options.io_bytes_per_second);
+        let ports = Ports { budget, ..Ports::new(env, snapshots, log) };
         let (recovery, options) = (Arc::new(recovery), Arc::new(options));
         let (ready, outcomes) = mpsc::sync_channel(usize::from(cores));
         let mut plane = Self { shared: Arc::clone(&shared), threads: Threads::new() };
@@ -204,9 +210,9 @@ impl fmt::Debug for DataPlane {
 fn listen(
     wal: &Wal,
     bridge: &Bridge<crate::task::Task, crate::Answer>,
-    cores: u16,
+    (cores, limits): (u16, ParkedLimits),
 ) -> Vec<Arc<ReleaseQueue>> {
-    let queues: Vec<_> = (0..cores).map(|_| Arc::<ReleaseQueue>::default()).collect();
+    let queues: Vec<_> = (0..cores).map(|_| Arc::new(ReleaseQueue::new(limits))).collect();
     wal.set_listener(Arc::new(Listener { queues: queues.clone().into(), bridge: bridge.clone() }));
     // After the listener is set: what becomes durable in between is told to it.
     for queue in &queues {

@@ -70,6 +70,10 @@ impl Parked {
         Self { reply, answer: Ok(outcome), stakes: Stakes::Write, publish: None }
     }
 
+    fn bytes(&self) -> usize {
+        self.answer.as_ref().map_or(0, Outcome::bytes)
+    }
+
     fn release(self) {
         if let Some(publish) = self.publish {
             publish.publish();
@@ -90,16 +94,25 @@ impl Parked {
 ///
 /// The core parks, the log's flusher releases on its own thread, so that a sync wakes the callers and
 /// not the core. Answers are sent outside the mutex.
-#[derive(Default)]
 pub(crate) struct ReleaseQueue {
     state: Mutex<State>,
+    limits: ParkedLimits,
     /// Whether `State::poison` is set, for a core that looks at every turn.
     poisoned: AtomicBool,
+}
+
+/// How much may wait for the log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ParkedLimits {
+    pub(crate) answers_max: usize,
+    pub(crate) bytes_max: usize,
 }
 
 #[derive(Default)]
 struct State {
     next: u64,
+    /// What the parked answers take.
+    bytes: usize,
     written: Option<Lsn>,
     durable: Option<Lsn>,
     poison: Option<Arc<str>>,
@@ -108,7 +121,28 @@ struct State {
 }
 
 impl ReleaseQueue {
-    /// Sends the answer as soon as the log is there; at once if it is.
+    pub(crate) fn new(limits: ParkedLimits) -> Self {
+        Self { state: Mutex::default(), limits, poisoned: AtomicBool::new(false) }
+    }
+
+    /// Whether the answer of another write may be parked. Asked before it is logged: after that there is
+    /// no refusing it.
+    pub(crate) fn has_room(&self) -> bool {
+        self.has_room_in(&self.state.lock())
+    }
+
+    fn has_room_in(&self, state: &State) -> bool {
+        let answers = state.on_written.len() + state.on_durable.len();
+        answers < self.limits.answers_max && state.bytes < self.limits.bytes_max
+    }
+
+    /// What the parked answers take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.state.lock().bytes
+    }
+
+    /// Sends the answer as soon as the log is there; at once if it is. An answer to a read that must wait
+    /// while too many do is refused instead: nothing was done.
     pub(crate) fn park(&self, until: Until, parked: Parked) {
         let mut state = self.state.lock();
         let (lsn, reached) = match until {
@@ -128,8 +162,13 @@ impl ReleaseQueue {
             drop(state);
             return parked.fail(&cause);
         }
+        if parked.stakes == Stakes::Read && !self.has_room_in(&state) {
+            drop(state);
+            return parked.reply.send(Err(DataError::ParkedFull));
+        }
         let key = (lsn, state.next);
         state.next += 1;
+        state.bytes = state.bytes.saturating_add(parked.bytes());
         let queue = match until {
             Until::Written(_) => &mut state.on_written,
             Until::Now | Until::Durable(_) => &mut state.on_durable,
@@ -142,6 +181,7 @@ impl ReleaseQueue {
         let mut state = self.state.lock();
         state.written = state.written.max(Some(lsn));
         let ready = take_up_to(&mut state.on_written, lsn);
+        state.free(&ready);
         drop(state);
         ready.into_values().for_each(Parked::release);
     }
@@ -151,6 +191,7 @@ impl ReleaseQueue {
         let mut state = self.state.lock();
         state.durable = state.durable.max(Some(lsn));
         let ready = take_up_to(&mut state.on_durable, lsn);
+        state.free(&ready);
         drop(state);
         ready.into_values().for_each(Parked::release);
         // What is durable is written, in whatever order the two are told.
@@ -165,6 +206,7 @@ impl ReleaseQueue {
         self.poisoned.store(true, Ordering::Release);
         let written = std::mem::take(&mut state.on_written);
         let durable = std::mem::take(&mut state.on_durable);
+        state.bytes = 0;
         drop(state);
         for parked in written.into_values().chain(durable.into_values()) {
             parked.fail(cause);
@@ -174,6 +216,14 @@ impl ReleaseQueue {
     /// Whether the log is poisoned.
     pub(crate) fn is_poisoned(&self) -> bool {
         self.poisoned.load(Ordering::Acquire)
+    }
+}
+
+impl State {
+    fn free(&mut self, released: &BTreeMap<(Lsn, u64), Parked>) {
+        let bytes: usize = released.values().map(Parked::bytes).sum();
+        assert!(bytes <= self.bytes, "what is released was parked");
+        self.bytes -= bytes;
     }
 }
 

@@ -95,7 +95,9 @@ impl CoreSeed {
             core: id,
             bridge: shared.bridge.clone(),
             log: Arc::clone(&self.ports.log),
+            budget: Arc::clone(&self.ports.budget),
             states: file_states(&vshards),
+            patience: self.options.maintenance_patience,
         };
         let sweep = Sweep::new(&shared, self.options.clock_jump_max);
         let core = Core {
@@ -111,6 +113,7 @@ impl CoreSeed {
             paused: BTreeSet::new(),
             counts: VecDeque::new(),
             sweep,
+            memory: 0,
             closing: false,
             forgotten: false,
         };

@@ -1,18 +1,19 @@
 //! What handles and cores share.
 
-use crate::{Answer, board::Board, published::PublishedCatalog, release::ReleaseQueue, task::Task};
+use crate::{
+    Answer, board::Board, published::PublishedCatalog, release::ReleaseQueue, task::Task,
+    weak::WeakWrites,
+};
 use nodedb_bridge::Bridge;
 use nodedb_engine::Snapshots;
 use nodedb_env::Env;
 use nodedb_types::{CoreId, Lsn};
 use nodedb_wal::{DurabilityListener, PoisonCause, Wal};
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use parking_lot::Mutex;
+use std::{fmt, sync::Arc, time::Duration};
+
+/// The durable position of a turn and its time.
+pub(crate) type Turn = (Option<Lsn>, Duration);
 
 /// The parts that every handle and every core reaches.
 #[derive(Debug)]
@@ -25,24 +26,33 @@ pub(crate) struct Shared {
     pub(crate) board: Arc<Board>,
     pub(crate) snapshots: Arc<Snapshots>,
     pub(crate) catalog: Arc<PublishedCatalog>,
-    /// The highest record acknowledged, or about to be, below `Sync` in any vshard; 0 for none.
-    pub(crate) weak: AtomicU64,
+    /// What each core has acknowledged, or is about to, below `Sync`.
+    pub(crate) weak: Box<[Mutex<WeakWrites>]>,
     /// Why the sweeper has halted, if it has.
-    pub(crate) expiry_halt: parking_lot::Mutex<Option<String>>,
+    pub(crate) expiry_halt: Mutex<Option<String>>,
 }
 
 impl Shared {
     /// Notes that a record may be acknowledged before it is durable. Called before the answer is
     /// parked, so whoever has seen the answer finds the mark.
-    pub(crate) fn note_weak(&self, lsn: Lsn) {
-        // Sequentially consistent: the acknowledgement happens after it, a snapshot reads it after
-        // that acknowledgement.
-        self.weak.fetch_max(lsn.get(), Ordering::SeqCst);
+    pub(crate) fn note_weak(&self, core: CoreId, lsn: Lsn, (durable, now): Turn) {
+        let weak = self.weak.get(usize::from(core.get()));
+        assert!(weak.is_some(), "core {core} exists");
+        // Under the mutex: the acknowledgement happens after it, and a snapshot that is asked for after
+        // that acknowledgement takes the mutex later.
+        if let Some(weak) = weak {
+            weak.lock().note(lsn, durable, now);
+        }
     }
 
     /// The highest record noted so.
     pub(crate) fn weak_acked(&self) -> Option<Lsn> {
-        Lsn::from_u64(self.weak.load(Ordering::SeqCst))
+        self.weak.iter().filter_map(|weak| weak.lock().highest()).max()
+    }
+
+    /// How long the oldest of them that is not durable has been acknowledged.
+    pub(crate) fn weak_age(&self, durable: Option<Lsn>, now: Duration) -> Option<Duration> {
+        self.weak.iter().filter_map(|weak| weak.lock().age(durable, now)).max()
     }
 }
 

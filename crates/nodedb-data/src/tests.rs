@@ -5,6 +5,7 @@
 )]
 
 mod asks;
+mod bounds;
 mod build;
 mod copies;
 mod crdt;
@@ -17,4 +18,5 @@ mod kill;
 mod once;
 mod reads;
 mod start;
+mod vectors;
 mod world;

@@ -1,5 +1,6 @@
 //! What a core does in a turn, by kind of request.
 
+mod admit;
 mod build;
 mod burial;
 mod count;
@@ -10,5 +11,5 @@ mod request;
 mod sweep;
 mod write;
 
-pub(crate) use count::CountRun;
+pub(crate) use count::{CountRun, CountWork};
 pub(crate) use sweep::Sweep;

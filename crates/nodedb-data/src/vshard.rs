@@ -9,6 +9,7 @@ mod read;
 mod replay;
 mod search;
 mod select;
+mod statistics;
 mod write;
 
 pub(crate) use read::Count;
@@ -16,12 +17,12 @@ pub(crate) use replay::{LoadedVshards, Replay, load_all};
 
 use crate::{
     DataError, DataOptions, VshardStatus, engines::Engines, flushes::Flushes, pause::Pause,
-    release::Until,
+    release::Until, weak::WeakWrites,
 };
 use nodedb_crdt::{CrdtCache, CrdtKey};
 use nodedb_engine::{CatalogChange, Collection, EngineKind, Redo};
 use nodedb_types::{CollectionId, IndexId, Lsn, Stamp, TenantId, VshardId};
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 /// Memory that the live CRDT documents of a vshard may take, about.
 const CRDT_BYTES_MAX: usize = 64 << 20;
@@ -42,18 +43,22 @@ pub(crate) struct Vshard {
     /// The last record of its own that it has applied, or the highest floor of its files.
     pub(crate) applied: Option<Lsn>,
     /// The last record acknowledged, or about to be, below `Sync` (protocol rule P6).
-    weak: Option<Lsn>,
+    weak: WeakWrites,
     /// The group that it waits for.
     pub(crate) pause: Option<Pause>,
     pub(crate) flushes: Flushes,
+    /// What it took when its core last looked.
+    pub(crate) memory: usize,
     /// When the sweeper has to look here, in milliseconds of the commit clock; `None` if nothing is to
     /// expire.
     pub(crate) expires_next: Option<u64>,
+    statistics: statistics::KnownStatistics,
 }
 
 impl Vshard {
     pub(crate) fn new(id: VshardId, dir: PathBuf, engines: Engines, options: &DataOptions) -> Self {
         let floors = EngineKind::ALL.map(|kind| engines.flushed(kind).floor());
+        let applied = floors.into_iter().max().flatten();
         Self {
             id,
             dir,
@@ -62,12 +67,14 @@ impl Vshard {
             crdt_rows: BTreeMap::new(),
             ready: BTreeMap::new(),
             once: idempotency::Windows::default(),
-            applied: floors.into_iter().max().flatten(),
-            weak: None,
+            applied,
+            weak: WeakWrites::default(),
             pause: None,
             flushes: Flushes::default(),
+            memory: 0,
             // Not known before the first look.
             expires_next: Some(0),
+            statistics: statistics::KnownStatistics::new(applied),
         }
     }
 
@@ -87,12 +94,16 @@ impl Vshard {
         );
         self.engines.apply(at, tenant, redo);
         self.applied = Some(at.lsn);
+        if let Some(collection) = redo.collection() {
+            self.statistics.note(collection, at.lsn);
+        }
         match redo {
             Redo::Delete { collection, key, crdt: Some(_), .. } => {
                 let key = key.clone();
                 self.forget_document(&CrdtKey { tenant, collection: *collection, key });
             }
             Redo::Catalog(CatalogChange::DropCollection { id, .. }) => {
+                self.statistics.forget(*id);
                 self.crdt.evict_collection(*id);
                 self.crdt_rows.retain(|key, _| key.collection != *id);
             }
@@ -119,8 +130,8 @@ impl Vshard {
     }
 
     /// Notes that a record is acknowledged before it is durable.
-    pub(crate) fn note_weak(&mut self, lsn: Lsn) {
-        self.weak = self.weak.max(Some(lsn));
+    pub(crate) fn note_weak(&mut self, lsn: Lsn, durable: Option<Lsn>, now: Duration) {
+        self.weak.note(lsn, durable, now);
     }
 
     /// When everything that is applied here may be shown.

@@ -96,6 +96,7 @@ mod store;
 mod stored;
 mod table_snapshot;
 mod tables;
+mod tally;
 
 pub use direction::Direction;
 pub use document_engine::DocumentEngine;
@@ -115,3 +116,4 @@ pub use table_snapshot::TableSnapshot;
 pub use tables::{
     LsmTables, PlainTables, Row, Rows, SortedTables, TableStore, TableView, Verified,
 };
+pub use tally::{Statistics, Tallied, Tally};

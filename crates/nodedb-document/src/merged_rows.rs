@@ -81,7 +81,7 @@ impl MergedRows<'_> {
         let Some((layer, key)) = self.first() else {
             let (key, row) = self.head.take()?;
             self.advance_tables();
-            return Some(self.tables.decode(&row).map(|stored| (key, Some(stored))));
+            return Some(self.tables.decode(row).map(|stored| (key, Some(stored))));
         };
         let popped = self.memtables.get_mut(layer)?.pop()?;
         for older in self.memtables.iter_mut().skip(layer + 1) {

@@ -1,7 +1,7 @@
 //! What an engine needs of the outside.
 
 use crate::{LsmTables, TableStore};
-use nodedb_engine::{DurableLog, Snapshots};
+use nodedb_engine::{DurableLog, IoBudget, Snapshots};
 use nodedb_env::{Env, Files};
 use std::sync::Arc;
 
@@ -16,16 +16,19 @@ pub struct Ports {
     pub log: Arc<dyn DurableLog>,
     /// The store of the tables, with the block cache that all vshards share.
     pub tables: Arc<dyn TableStore>,
+    /// How fast flushes and merges may write.
+    pub budget: Arc<IoBudget>,
 }
 
 impl Ports {
-    /// The ports of a real database.
+    /// The ports of a real database, with no limit to the I/O of its maintenance.
     pub fn new(env: &Env, snapshots: Arc<Snapshots>, log: Arc<dyn DurableLog>) -> Self {
         Self {
             files: Arc::clone(&env.files),
             snapshots,
             log,
             tables: Arc::new(LsmTables::default()),
+            budget: IoBudget::new(Arc::clone(&env.clock), None),
         }
     }
 }

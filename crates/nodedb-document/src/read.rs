@@ -13,8 +13,18 @@ impl DocumentEngine {
     /// [`DocumentError::SnapshotExpired`] if the position is not readable any more,
     /// [`DocumentError::Engine`] for damage or I/O.
     pub fn get(&self, place: &Place<'_>, at: ReadAt) -> Result<Option<Stored>, DocumentError> {
+        self.get_by(place, at, None)
+    }
+
+    /// As [`DocumentEngine::get`], with expiry judged by a time of the commit clock.
+    pub(crate) fn get_by(
+        &self,
+        place: &Place<'_>,
+        at: ReadAt,
+        now_ms: Option<u64>,
+    ) -> Result<Option<Stored>, DocumentError> {
         let stored = self.stored(place, at)?;
-        let mut judge = Judge::new(self.log(), None);
+        let mut judge = Judge::new(self.log(), now_ms);
         Ok(stored.filter(|stored| !judge.has_expired(stored)))
     }
 

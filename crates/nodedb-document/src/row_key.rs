@@ -1,6 +1,9 @@
 //! Keys of stored rows.
 
-use crate::index::value;
+use crate::{
+    index::value,
+    row_range::{Edge, RowRange},
+};
 use bytes::Bytes;
 use nodedb_types::{CollectionId, IndexId, Lsn, TenantId};
 
@@ -106,6 +109,18 @@ pub(crate) fn data_prefix(
     let mut row = head(tenant, collection, DATA, key_prefix.len());
     row.extend_from_slice(key_prefix);
     row
+}
+
+/// All rows of the documents of a collection, whatever they consist of, and nothing of its indexes.
+pub(crate) fn collection_rows(tenant: TenantId, collection: CollectionId) -> RowRange {
+    let from = Edge::before(head(tenant, collection, DATA, 0));
+    let end = Edge::before(head(tenant, collection, CRDT_UPDATE + 1, 0));
+    RowRange::prefix(Bytes::new()).starting(from).ending(end)
+}
+
+/// Whether a row is the one that a document has exactly one of.
+pub(crate) fn is_document(row: &[u8]) -> bool {
+    row.get(HEAD_BYTES - 1) == Some(&DATA)
 }
 
 /// What the entries of the list of times start with.

@@ -6,7 +6,7 @@ use crate::{
     row_key::{HEAD_BYTES, data_prefix},
     row_range::RowRange,
 };
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use nodedb_types::{CollectionId, TenantId};
 use std::{
     cmp::Ordering,
@@ -103,7 +103,7 @@ impl DocumentEngine {
         }
         let mut judge = Judge::new(self.log(), range.now_ms);
         for row in rows {
-            let (row, stored) = row?;
+            let (mut key, stored) = row?;
             if judge.has_expired(&stored) {
                 continue;
             }
@@ -113,8 +113,9 @@ impl DocumentEngine {
                 page.next = Some(last.clone());
                 break;
             }
-            bytes = bytes.saturating_add(row.len() - HEAD_BYTES + stored.value.len());
-            page.rows.push((row.slice(HEAD_BYTES..), stored));
+            key.advance(HEAD_BYTES);
+            bytes = bytes.saturating_add(key.len() + stored.value.len());
+            page.rows.push((key, stored));
         }
         Ok(page)
     }

@@ -10,7 +10,7 @@ use crate::{
 };
 use bytes::Bytes;
 use nodedb_engine::{
-    DurableLog, EngineError, EngineKind, Flushed, Manifest, ManifestDir, NotDurable,
+    DurableLog, EngineError, EngineKind, Flushed, IoMeter, Manifest, ManifestDir, NotDurable,
 };
 use nodedb_types::Lsn;
 use std::{
@@ -151,7 +151,7 @@ impl Store {
         let Some(tables) = &mut state.tables else {
             return Ok(None);
         };
-        if !tables.compact()? {
+        if !tables.compact(&self.ports.budget)? {
             return Ok(None);
         }
         state.generation += 1;
@@ -186,12 +186,14 @@ impl State {
             return Ok(());
         };
         let floor = FloorRow { floor: flush.watermark, dropped: flush.dropped.clone() };
+        let mut meter = IoMeter::new(Arc::clone(&ports.budget));
         let floor: Row = (Bytes::from_static(FLOOR_KEY), Some(floor.encode()));
         let rows = flush.memtable.newest().filter(|(key, _)| !flush.dropped.has(key)).map(
             |(key, version)| {
                 let value = version.value.as_ref();
                 let encode = |value| Stored::encode(version.stamp, version.expires, value);
                 let row = value.map(|value| encode(value));
+                meter.add(key.len() + row.as_ref().map_or(0, Vec::len));
                 (key.clone(), row)
             },
         );

@@ -36,7 +36,7 @@ impl TableSnapshot {
         let Some(view) = &self.view else {
             return Ok(None);
         };
-        view.get(key)?.map(|row| self.decode(&row)).transpose()
+        view.get(key)?.map(|row| self.decode(row)).transpose()
     }
 
     pub(crate) fn range(&self, bounds: Bounds<'_>, direction: Direction) -> Rows<'_> {
@@ -46,7 +46,7 @@ impl TableSnapshot {
         }
     }
 
-    pub(crate) fn decode(&self, row: &Bytes) -> Result<Stored, EngineError> {
+    pub(crate) fn decode(&self, row: Bytes) -> Result<Stored, EngineError> {
         Stored::decode(row).map_err(|error| self.corrupt(error.to_string()))
     }
 

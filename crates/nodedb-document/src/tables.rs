@@ -10,7 +10,7 @@ pub use plain::PlainTables;
 
 use crate::{Direction, Dropped};
 use bytes::Bytes;
-use nodedb_engine::EngineError;
+use nodedb_engine::{EngineError, IoBudget};
 use nodedb_env::Files;
 use std::{fmt::Debug, ops::Bound, path::Path, sync::Arc};
 
@@ -78,12 +78,13 @@ pub trait SortedTables: Debug + Send {
     /// [`EngineError::InDoubt`] after a failure that only a reopen can clear up.
     fn ingest(&mut self, rows: &mut dyn Iterator<Item = Row>) -> Result<(), EngineError>;
 
-    /// Merges tables if that is worth it. Answers whether anything changed.
+    /// Merges tables if that is worth it, no faster than the budget allows. Answers whether anything
+    /// changed.
     ///
     /// # Errors
     /// [`EngineError::Io`], [`EngineError::Corrupt`], or [`EngineError::InDoubt`] as in
     /// [`SortedTables::ingest`]; the rows are what they were.
-    fn compact(&mut self) -> Result<bool, EngineError>;
+    fn compact(&mut self, budget: &Arc<IoBudget>) -> Result<bool, EngineError>;
 
     /// What merging may leave out.
     fn set_dropped(&mut self, dropped: &Dropped);

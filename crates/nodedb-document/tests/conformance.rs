@@ -9,7 +9,7 @@ mod world;
 use bytes::Bytes;
 use nodedb_document::{DocumentEngine, Place, PlainTables, Ports, ReadAt, ScanRange};
 use nodedb_engine::{
-    CatalogChange, CrdtRows, EngineError, Idempotency, Redo, Snapshots,
+    CatalogChange, CrdtRows, EngineError, Idempotency, IoBudget, Redo, Snapshots,
     conformance::{Chance, Record, Subject, check},
 };
 use nodedb_env::{Files, RealClock};
@@ -35,11 +35,13 @@ struct Documents;
 fn ports(files: Arc<dyn Files>) -> Ports {
     let log = TestLog::new();
     log.set_durable(1 << 20);
+    let clock = Arc::new(RealClock::new());
     Ports {
         files,
-        snapshots: Snapshots::new(Arc::new(RealClock::new())),
+        snapshots: Snapshots::new(Arc::<RealClock>::clone(&clock)),
         log,
         tables: Arc::new(PlainTables),
+        budget: IoBudget::new(clock, None),
     }
 }
 

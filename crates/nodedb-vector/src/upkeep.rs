@@ -175,7 +175,8 @@ impl VectorEngine {
         !self.upkeep.rebuilt.is_empty()
     }
 
-    /// Memory to be dropped where it takes nobody's time.
+    /// Memory to be dropped where it takes nobody's time. What is not taken after a flush is dropped by
+    /// the next one.
     pub fn take_garbage(&mut self) -> Option<VectorGarbage> {
         let garbage = std::mem::take(&mut self.upkeep.garbage);
         (!garbage.is_empty()).then_some(VectorGarbage { _garbage: garbage })

@@ -323,7 +323,7 @@ fn open_segment(
 }
 
 /// Checks a directory without changing or syncing anything: the manifest, every file that it names,
-/// every row in them, and that no key lives twice. Answers the manifest.
+/// and every row in them. Answers the manifest.
 ///
 /// # Errors
 /// [`EngineError::Corrupt`], [`EngineError::UnsupportedFormat`] or [`EngineError::Io`].

@@ -6,6 +6,7 @@ use crate::{
     index::{check_kind, indexes},
 };
 use nodedb_data::{Op, Outcome};
+use nodedb_document::Statistics;
 use nodedb_engine::{
     Catalog, CatalogChange, Collection as Definition, CollectionKind, Index, IndexState,
 };
@@ -30,6 +31,10 @@ pub struct CollectionInfo {
     pub partitions: u16,
     /// How many keys it has.
     pub documents: u64,
+    /// Bytes of its keys.
+    pub key_bytes: u64,
+    /// Stored bytes of its values; of CRDT documents those of their snapshots and updates.
+    pub value_bytes: u64,
     /// Its indexes.
     pub indexes: Vec<IndexInfo>,
 }
@@ -75,35 +80,41 @@ impl Tenant {
     }
 
     fn info(&self, definition: &Definition) -> Result<CollectionInfo, Error> {
+        let statistics = self.inner().patiently(|| self.statistics(definition))?;
         Ok(CollectionInfo {
             name: definition.name.to_string(),
             kind: definition.kind,
             partitions: definition.partitions,
-            documents: self.inner().patiently(|| self.count(definition))?,
+            documents: statistics.documents,
+            key_bytes: statistics.key_bytes,
+            value_bytes: statistics.value_bytes,
             indexes: indexes(definition).map(|index| IndexInfo::of(&index)).collect(),
         })
     }
 
-    fn count(&self, definition: &Definition) -> Result<u64, Error> {
+    fn statistics(&self, definition: &Definition) -> Result<Statistics, Error> {
         let inner = self.inner();
         let deadline = inner.sender.due();
         let Some(snapshot) = inner.sender.data.snapshot_for_scan(deadline)? else {
-            return Ok(0);
+            return Ok(Statistics::default());
         };
         let (collection, lsn) = (definition.id, snapshot.lsn());
         let partitions = inner.routing.partitions(collection, definition.partitions);
-        let counts: Vec<_> = partitions
+        let parts: Vec<_> = partitions
             .map(|vshard| {
-                let op = Op::Count { collection, filter: None, snapshot: lsn };
+                let op = Op::Statistics { collection, snapshot: lsn };
                 inner.send(definition.tenant, vshard, op, |outcome| {
-                    let Outcome::Count(count) = outcome else {
-                        return Err(Error::mismatched("count"));
+                    let Outcome::Statistics(statistics) = outcome else {
+                        return Err(Error::mismatched("statistics"));
                     };
-                    Ok(count)
+                    Ok(statistics)
                 })
             })
             .collect::<Result<_, _>>()?;
-        let total = counts.into_iter().map(crate::Pending::wait).sum::<Result<u64, _>>()?;
+        let mut total = Statistics::default();
+        for part in parts {
+            total += part.wait()?;
+        }
         snapshot.check()?;
         Ok(total)
     }

@@ -37,7 +37,7 @@ struct Scanned {
 pub(super) fn run(args: &ScanArgs, context: &mut Context) -> Result<Answer, Failure> {
     let collection = context.collection(&args.collection)?;
     if let Some(filter) = args.filter.as_deref().filter(|_| args.explain) {
-        return explain(&collection.explain(filter)?);
+        return explain(&[collection.explain(filter)?]);
     }
     let mut scan = collection.scan(ScanOptions {
         prefix: args.prefix.clone().unwrap_or_default().into_bytes(),

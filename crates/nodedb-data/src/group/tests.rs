@@ -1,8 +1,12 @@
 use super::*;
 use crate::Answer;
+use crate::release::ParkedLimits;
 use nodedb_bridge::{Bridge, BridgeOptions, Priority, Received, Request, Ticket};
+use nodedb_document::Statistics;
 use nodedb_env::Env;
 use std::{thread, time::Duration};
+
+const LIMITS: ParkedLimits = ParkedLimits { answers_max: 8, bytes_max: 4096 };
 
 fn finish() -> (Finish, Ticket<Answer>) {
     let (bridge, mut inboxes) = Bridge::new(1, BridgeOptions::default(), Env::real().clock);
@@ -17,7 +21,7 @@ fn finish() -> (Finish, Ticket<Answer>) {
     let Received::Request(envelope) = inboxes.remove(0).receive(None) else {
         panic!("a request was sent");
     };
-    let parked = Parked::write(envelope.reply, Outcome::Count(1));
+    let parked = Parked::write(envelope.reply, Outcome::Statistics(Statistics::default()));
     let until = Until::Now;
     (Finish { until, parked }, ticket)
 }
@@ -51,7 +55,7 @@ fn nothing_stops_a_group_that_is_being_logged() {
     assert_eq!(state.end_commit(first, Ok(end)), cores(&[0]));
     assert_eq!(state.verdict(), Some(Verdict::Committed(first)));
     assert!(matches!(state.abort(DataError::TimedOut), Err(None)));
-    let queue = ReleaseQueue::default();
+    let queue = ReleaseQueue::new(LIMITS);
     state.applied(&queue);
     state.applied(&queue);
     assert!(ticket.wait().expect("answered").is_ok());
@@ -74,7 +78,7 @@ fn the_answer_waits_for_the_last_part() {
     state.begin_commit().expect("open");
     let (end, mut ticket) = finish();
     state.end_commit(Some(Lsn::FIRST), Ok(end));
-    let queue = ReleaseQueue::default();
+    let queue = ReleaseQueue::new(LIMITS);
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     for _ in 0..2 {
         state.applied(&queue);

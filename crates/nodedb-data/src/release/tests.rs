@@ -1,6 +1,7 @@
 use super::*;
 use crate::{Op, task::Task};
 use nodedb_bridge::{Bridge, BridgeOptions, Inbox, Priority, Received, Request, Ticket};
+use nodedb_document::Statistics;
 use nodedb_env::Env;
 use nodedb_types::{CoreId, ErrorKind, TenantId, VshardId};
 use std::{
@@ -8,6 +9,8 @@ use std::{
     task::{Context, Poll, Waker},
     time::Duration,
 };
+
+const LIMITS: ParkedLimits = ParkedLimits { answers_max: 3, bytes_max: 4096 };
 
 struct Side {
     bridge: Bridge<Task, Answer>,
@@ -23,7 +26,7 @@ impl Side {
     fn new() -> Self {
         let options = BridgeOptions::default();
         let (bridge, mut inboxes) = Bridge::new(1, options, Env::real().clock);
-        Self { bridge, inbox: inboxes.remove(0), queue: ReleaseQueue::default() }
+        Self { bridge, inbox: inboxes.remove(0), queue: ReleaseQueue::new(LIMITS) }
     }
 
     fn reply(&mut self) -> (Reply<Answer>, Ticket<Answer>) {
@@ -43,7 +46,10 @@ impl Side {
 
     fn park(&mut self, until: Until, stakes: Stakes) -> Ticket<Answer> {
         let (reply, ticket) = self.reply();
-        let parked = Parked { stakes, ..Parked::read(reply, Ok(Outcome::Count(1))) };
+        let parked = Parked {
+            stakes,
+            ..Parked::read(reply, Ok(Outcome::Statistics(Statistics::default())))
+        };
         self.queue.park(until, parked);
         ticket
     }
@@ -104,4 +110,27 @@ fn poison_fails_what_waits_and_what_would_wait_but_not_what_is_durable() {
     assert!(matches!(refused, DataError::Poisoned { .. }));
     assert_eq!((unknown.kind(), refused.kind()), (ErrorKind::Poisoned, ErrorKind::Poisoned));
     assert!(answer(&mut below).expect("answered").is_ok());
+}
+
+#[test]
+fn parked_reads_are_refused_at_the_limit_and_writes_are_told_before() {
+    let mut side = Side::new();
+    let _waiting = [5, 6, 7].map(|at| {
+        assert!(side.queue.has_room());
+        side.park(Until::Durable(lsn(at)), Stakes::Read)
+    });
+    assert!(!side.queue.has_room());
+    let mut refused = side.park(Until::Durable(lsn(8)), Stakes::Read);
+    let error = answer(&mut refused).expect("answered").expect_err("full");
+    assert!(matches!(error, DataError::ParkedFull), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Busy);
+    // One that need not wait is answered all the same.
+    let mut now = side.park(Until::Now, Stakes::Read);
+    assert!(answer(&mut now).expect("answered").is_ok());
+    // A logged write cannot be refused any more.
+    let mut write = side.park(Until::Durable(lsn(9)), Stakes::Write);
+    assert!(answer(&mut write).is_none());
+    side.queue.durable(lsn(9));
+    assert!(answer(&mut write).is_some());
+    assert!(side.queue.has_room() && side.queue.bytes() == 0);
 }

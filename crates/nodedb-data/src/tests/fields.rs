@@ -6,7 +6,7 @@ use bytes::Bytes;
 use nodedb_document::{Filter, index::field_values};
 use nodedb_engine::{CatalogChange, Collection, CollectionKind, FieldIndex, Index, IndexState};
 use nodedb_types::{CollectionId, ErrorKind, IndexId, Lsn, Name, TenantId};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 const PEOPLE: CollectionId = CollectionId::new(3);
 
@@ -317,4 +317,49 @@ fn batches_with_unique_values_equal_the_model() {
         }
         assert!(refusals > 50, "the seed makes conflicts: {refusals}");
     }
+}
+
+fn until(mut write: Write, time: u64) -> Write {
+    if let Change::Put { expires, .. } = &mut write.change {
+        *expires = Some(time);
+    }
+    write
+}
+
+/// An expired document is hidden at once, while its delete is logged when the sweeper gets to it, or not
+/// at all while the sweeper halts: until then its value must not be held against others.
+#[test]
+fn an_expired_document_holds_no_unique_value() {
+    let world = people();
+    let soon = world.data.commit_ms() + 400;
+    write(&world, until(mail("a", "x"), soon)).expect("written");
+    write(&world, until(mail("b", "y"), soon)).expect("written");
+    // A sweeper that halts at once.
+    let strict = DataOptions { clock_jump_max: Duration::ZERO, ..options(1) };
+    let world = World::open(world.die(), 1, strict, Vec::new()).expect("opens");
+    let deadline = world.deadline();
+    while !found(&world, "email >= ''").is_empty() {
+        assert!(world.env.clock.now() < deadline, "time goes on");
+    }
+    batch(&world, vec![mail("c", "x"), mail("d", "w")]).expect("written");
+    write(&world, mail("e", "y")).expect("written");
+    assert_eq!(refused(write(&world, mail("f", "x"))), "c");
+    assert_eq!(found(&world, "email >= ''"), "c d e");
+    let world = world.kill(1);
+    assert_eq!(found(&world, "email >= ''"), "c d e");
+    assert_eq!(refused(write(&world, mail("f", "y"))), "e");
+}
+
+#[test]
+fn the_delete_of_an_expired_document_takes_its_entries_along() {
+    let world = people();
+    let past = world.data.commit_ms();
+    write(&world, until(mail("a", "x"), past)).expect("written");
+    for _ in 0..2 {
+        // The sweeper goes to work at the end of a turn.
+        world.status(0);
+    }
+    assert_eq!(found(&world, "email = 'x'"), "");
+    write(&world, mail("a", "y")).expect("written");
+    assert_eq!(found(&world, "email >= ''"), "a");
 }

@@ -328,3 +328,53 @@ fn the_number_of_vshards_is_checked() {
         assert!(matches!(made, Err(DataError::InvalidRequest { .. })));
     }
 }
+
+/// The one maintenance thread of a core was inside a sync of a disk that hung, and no other vshard of that
+/// core was ever flushed again.
+#[test]
+fn a_vshard_whose_disk_hangs_holds_up_no_other() {
+    let patience = std::time::Duration::from_millis(20);
+    let world = World::new(4, DataOptions { maintenance_patience: patience, ..options(1) });
+    for id in 0..4 {
+        world.put(id, "a", "1");
+    }
+    // Two of them, so that the thread that takes over is caught as well.
+    world.faults.hold_syncs("/vshards/000");
+    let barrier = world.wal.durable().expect("durable");
+    let hung = [0, 1].map(|id| world.send(vshard(id), Op::Flush { barrier }));
+    // Reads and writes go on meanwhile, also of the vshards that hang.
+    for id in 0..4 {
+        world.put(id, "a", "2");
+        assert_eq!(world.text(id, "a").as_deref(), Some("2"));
+    }
+    world.faults.hold_syncs("/vshards/0000");
+    let floors = world.flush(3).expect("another thread flushes");
+    assert!(effective(&floors).iter().all(|floor| *floor >= Some(barrier)));
+    world.faults.release_syncs();
+    for flush in hung {
+        assert!(matches!(flush.wait().expect("an answer"), Ok(Outcome::Flushed(_))));
+    }
+    // Who was replaced has ended, and what is left works.
+    for id in 0..4 {
+        world.put(id, "a", "3");
+        world.flush(id).expect("flushed");
+    }
+    world.close();
+}
+
+/// The dirty bytes of all engines were added up, so that many vectors had the few rows beside them flushed
+/// again and again.
+#[test]
+fn an_engine_is_flushed_for_its_own_bytes() {
+    let world = World::new(1, DataOptions { memtable_bytes: 64 << 10, ..options(1) });
+    let value = "x".repeat(8 << 10);
+    for round in 0..64 {
+        world.put(0, &format!("{round}"), &value);
+    }
+    let deadline = world.deadline();
+    while own(&world.status(0).floors, EngineKind::Documents).is_none() {
+        assert!(world.env.clock.now() < deadline, "it never flushes");
+    }
+    let catalog = own(&world.status(0).floors, EngineKind::Catalog);
+    assert_eq!(catalog, None, "it has only a few bytes, and nobody asked");
+}

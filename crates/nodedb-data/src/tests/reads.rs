@@ -10,7 +10,7 @@ use crate::{
     vshard::{Count, Replay, load_all},
 };
 use bytes::Bytes;
-use nodedb_document::{Filter, Ports};
+use nodedb_document::{Filter, Ports, Statistics};
 use nodedb_engine::{Metric, Snapshots};
 use nodedb_types::{CollectionId, Durability, ErrorKind, Lsn};
 use nodedb_wal::{AppendClass, Wal};
@@ -132,6 +132,35 @@ fn a_slice_of_a_count_is_bounded_in_bytes() {
     assert!(count.rows > 0 && count.rows < rows);
     while !vshard.count(&mut count).expect("a slice") {}
     assert_eq!(count.rows, rows);
+}
+
+#[test]
+fn statistics_are_counted_as_of_their_snapshot_and_again_after_a_change() {
+    let world = World::new(1, options(1));
+    for row in 0..10 {
+        world.put(0, &format!("{row}"), "{}");
+    }
+    let snapshot = world.wal.durable().expect("durable");
+    world.put(0, "late", "{}");
+    let found = |collection, snapshot| match world
+        .ask(vshard(0), Op::Statistics { collection, snapshot })
+    {
+        Ok(Outcome::Statistics(found)) => Ok(found),
+        Ok(other) => panic!("{other:?}"),
+        Err(error) => Err(error),
+    };
+    let ten = Statistics { documents: 10, key_bytes: 10, value_bytes: 20 };
+    // Counted, then remembered.
+    for _ in 0..2 {
+        assert_eq!(found(NOTES, snapshot).expect("counted"), ten);
+    }
+    let snapshot = world.wal.durable().expect("durable");
+    for _ in 0..2 {
+        let eleven = Statistics { documents: 11, key_bytes: 14, value_bytes: 22 };
+        assert_eq!(found(NOTES, snapshot).expect("counted"), eleven);
+    }
+    let missing = found(CollectionId::new(99), snapshot).expect_err("missing");
+    assert_eq!(missing.kind(), ErrorKind::NotFound);
 }
 
 fn search(vector: Vec<f32>, filter: Option<&str>) -> Search {

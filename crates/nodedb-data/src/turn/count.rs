@@ -1,29 +1,63 @@
-//! Counts, which go on over many turns.
+//! Counts and statistics, which go on over many turns.
 
-use crate::{DataError, Outcome, core::Core, release::Until, task::Caller, vshard::Count};
+use crate::{
+    DataError, Outcome,
+    core::Core,
+    release::Until,
+    task::Caller,
+    vshard::{Count, Vshard},
+};
+use nodedb_document::Tally;
 
 /// A count under way.
 #[derive(Debug)]
 pub(crate) struct CountRun {
     pub(super) caller: Caller,
-    count: Count,
+    work: CountWork,
+}
+
+/// What is counted.
+#[derive(Debug)]
+pub(crate) enum CountWork {
+    /// The rows that a filter matches.
+    Rows(Count),
+    /// How much a collection holds.
+    Statistics(Tally),
 }
 
 /// Counts of a core that may be under way.
 const COUNTS_MAX: usize = 1024;
 
+impl CountWork {
+    /// Counts one slice. Answers the result once it is complete.
+    fn go_on(&mut self, vshard: &mut Vshard) -> Result<Option<(Outcome, Until)>, DataError> {
+        match self {
+            Self::Rows(count) => {
+                let done = vshard.count(count)?;
+                let until = Until::Durable(count.snapshot);
+                Ok(done.then_some((Outcome::Count(count.rows), until)))
+            }
+            Self::Statistics(tally) => {
+                let until = Until::Durable(tally.snapshot());
+                let tallied = vshard.tally(tally)?;
+                Ok(tallied.map(|tallied| (Outcome::Statistics(tallied.statistics), until)))
+            }
+        }
+    }
+}
+
 impl Core {
-    pub(crate) fn begin_count(&mut self, caller: Caller, count: Count) {
+    pub(crate) fn begin_count(&mut self, caller: Caller, work: CountWork) {
         if self.counts.len() >= COUNTS_MAX {
             let error = DataError::InboxFull { core: self.id };
             return caller.reply.send(Err(error));
         }
-        self.counts.push_back(CountRun { caller, count });
+        self.counts.push_back(CountRun { caller, work });
     }
 
     /// Counts one slice of the count that has waited longest.
     pub(crate) fn count_on(&mut self) {
-        let Some(CountRun { caller, mut count }) = self.counts.pop_front() else {
+        let Some(CountRun { caller, mut work }) = self.counts.pop_front() else {
             return;
         };
         if caller.reply.is_cancelled() {
@@ -32,15 +66,12 @@ impl Core {
         if caller.is_due(self.now()) {
             return caller.reply.send(Err(DataError::TimedOut));
         }
-        let Some(vshard) = self.vshards.get(&caller.vshard) else {
+        let Some(vshard) = self.vshards.get_mut(&caller.vshard) else {
             return self.fail_unknown(caller);
         };
-        match vshard.count(&mut count) {
-            Ok(false) => self.counts.push_back(CountRun { caller, count }),
-            Ok(true) => {
-                let until = Until::Durable(count.snapshot);
-                self.answer(caller.reply, Ok(Outcome::Count(count.rows)), until);
-            }
+        match work.go_on(vshard) {
+            Ok(None) => self.counts.push_back(CountRun { caller, work }),
+            Ok(Some((outcome, until))) => self.answer(caller.reply, Ok(outcome), until),
             Err(error) => self.fail(caller.vshard, caller.reply, error),
         }
     }

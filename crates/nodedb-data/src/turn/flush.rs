@@ -3,9 +3,9 @@
 use crate::{
     DataError, Outcome,
     core::Core,
+    desk::{Done, FailedRebuild},
     engines::FrozenEngine,
     flushes::Settled,
-    maintenance::{Done, FailedRebuild},
     task::Caller,
     vshard::Vshard,
 };
@@ -45,7 +45,7 @@ impl Core {
             }
         }
         if let Some(garbage) = vshard.engines.vectors.take_garbage() {
-            self.maintenance.free(garbage);
+            self.maintenance.free(id, garbage);
         }
         self.report(id);
     }
@@ -154,11 +154,9 @@ impl Core {
 }
 
 impl Vshard {
-    /// Freezes the engines whose flush is due: somebody waits for it, the vshard is full, or a rebuilt
+    /// Freezes the engines whose flush is due: somebody waits for it, the engine is full, or a rebuilt
     /// segment is to be taken in.
     fn freeze_due(&mut self, memtable_bytes: usize) -> Vec<FrozenEngine> {
-        let bytes = self.engines.dirty().map_or(0, |dirty| dirty.bytes);
-        let full = bytes >= memtable_bytes;
         let barrier = self.flushes.barrier();
         // At or above everything applied here, and at or below what will be durable: the barrier is.
         let Some(watermark) = self.applied.max(barrier) else {
@@ -167,7 +165,9 @@ impl Vshard {
         let mut frozen = Vec::new();
         for kind in EngineKind::ALL {
             let dirty = self.engines.dirty_of(kind);
-            let due = dirty.is_some_and(|dirty| full || Some(dirty.oldest) <= barrier);
+            // By its own bytes: the flush of one engine does nothing for the memory of another.
+            let full = |bytes| bytes >= memtable_bytes;
+            let due = dirty.is_some_and(|dirty| full(dirty.bytes) || Some(dirty.oldest) <= barrier);
             let due = due || self.engines.wants_flush(kind);
             if due
                 && self.flushes.may_begin(kind)

@@ -56,9 +56,11 @@ impl Core {
     ) -> Result<(Stamp, Vec<(Place, Written)>), DataError> {
         let durability = write.durability;
         let (vshard, vshards) = (caller.vshard, self.shared.vshards);
+        let admitted = self.admit_write();
         let Some(vshard) = self.vshards.get_mut(&vshard) else {
             return Err(DataError::NoSuchVshard { vshard, vshards });
         };
+        admitted?;
         vshard.admit(&self.options)?;
         let mut redos = vshard.prepare_alone(caller.tenant, write)?;
         let records = remembered_number(redos.len() as u64);
@@ -103,6 +105,7 @@ impl Core {
     ) -> Result<Stop, DataError> {
         let (id, vshards) = (caller.vshard, self.shared.vshards);
         let now_ms = self.shared.wal.commit_time_ms();
+        let admitted = self.admit_write();
         let Some(vshard) = self.vshards.get_mut(&id) else {
             return Err(DataError::NoSuchVshard { vshard: id, vshards });
         };
@@ -112,6 +115,7 @@ impl Core {
             visit.take_part(id);
             return Ok(Stop::Again(known));
         }
+        admitted?;
         vshard.admit(&self.options)?;
         let part: GroupPart = visit.take_part(id);
         let (mut redos, mut prepared) = vshard.prepare_part(caller.tenant, part)?;

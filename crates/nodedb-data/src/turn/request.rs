@@ -6,9 +6,11 @@ use crate::{
     image::ImageJob,
     release::Until,
     task::Caller,
+    turn::CountWork,
     vshard::{Count, Vshard},
 };
 use nodedb_crdt::CrdtKey;
+use nodedb_document::Tally;
 use std::path::PathBuf;
 
 impl Core {
@@ -26,9 +28,9 @@ impl Core {
                 self.merge(caller, key(collection, document), update, durability);
             }
             Op::Get { collection, key: document, consistency } => {
-                let durable = self.shared.wal.durable();
+                let turn = (self.shared.wal.durable(), self.now());
                 let key = key(collection, document);
-                self.read(caller, |vshard| vshard.get(&key, consistency, durable));
+                self.read(caller, |vshard| vshard.get(&key, consistency, turn));
             }
             Op::Scan(scan) => self.read(caller, |vshard| vshard.scan(tenant, &scan)),
             Op::Search(search) => self.read(caller, |vshard| vshard.search(tenant, &search)),
@@ -36,12 +38,17 @@ impl Core {
                 let key = key(collection, document);
                 self.read(caller, |vshard| vshard.export(&key, since.as_deref()));
             }
+            Op::Statistics { collection, snapshot } => {
+                let now_ms = self.shared.wal.commit_time_ms();
+                let tally = Tally::new(tenant, collection, snapshot, now_ms);
+                self.begin_count(caller, CountWork::Statistics(tally));
+            }
             Op::Explain { collection, filter } => {
                 self.read(caller, |vshard| vshard.explain(tenant, collection, &filter));
             }
             Op::Count { collection, filter, snapshot } => {
                 let count = Count { filter, ..Count::new(tenant, collection, snapshot) };
-                self.begin_count(caller, count);
+                self.begin_count(caller, CountWork::Rows(count));
             }
             Op::BuildIndex(slice) => self.build(caller, &slice),
             Op::Flush { barrier } => self.flush(caller, barrier),

@@ -13,8 +13,10 @@ impl Core {
             return self.fail_unknown(caller);
         };
         let durability = write.durability;
-        let prepared =
-            vshard.admit(&self.options).and_then(|()| vshard.prepare_alone(caller.tenant, write));
+        let prepared = self
+            .admit_write()
+            .and_then(|()| vshard.admit(&self.options))
+            .and_then(|()| vshard.prepare_alone(caller.tenant, write));
         let redos = match prepared {
             Ok(redos) if redos.is_empty() => {
                 let nothing = Outcome::Written(Written { stamp: None });
@@ -42,6 +44,9 @@ impl Core {
         durability: Durability,
     ) {
         let limit = self.shared.wal.group_bytes_max();
+        if let Err(error) = self.admit_write() {
+            return self.fail(caller.vshard, caller.reply, error);
+        }
         let Some(vshard) = self.vshards.get_mut(&caller.vshard) else {
             return self.fail_unknown(caller);
         };

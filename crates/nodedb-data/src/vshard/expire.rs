@@ -20,13 +20,7 @@ impl Vshard {
         };
         let stored = self.engines.documents.expiring_document(entry);
         let stored = stored.map_err(DataError::document(self.id))?;
-        Ok(stored.map(|_| Redo::Delete {
-            collection: entry.collection,
-            key: entry.key.clone(),
-            vectors: schema.vectors.iter().map(|index| index.id).collect(),
-            fields: Vec::new(),
-            crdt: None,
-        }))
+        stored.map(|stored| self.delete_stored(schema, &entry.key, &stored)).transpose()
     }
 
     /// Takes entries off the list that are done with, and notes when the next is due.

@@ -110,7 +110,11 @@ impl Vshard {
     }
 
     /// The delete of a document that has expired and is still stored; `None` of any other.
-    fn delete_expired(&self, schema: &Collection, key: &Bytes) -> Result<Option<Redo>, DataError> {
+    pub(super) fn delete_expired(
+        &self,
+        schema: &Collection,
+        key: &Bytes,
+    ) -> Result<Option<Redo>, DataError> {
         let place = Place { tenant: schema.tenant, collection: schema.id, key };
         let shown = self.engines.documents.get(&place, ReadAt::Latest);
         if shown.map_err(DataError::document(self.id))?.is_some() {
@@ -119,16 +123,30 @@ impl Vshard {
         let Some(stored) = self.stored(&place)? else {
             return Ok(None);
         };
-        let before = self.fields_of(schema, &stored)?;
-        let gone = |value: &FieldValue| FieldValue { index: value.index, value: None };
-        let after: Vec<_> = before.iter().map(gone).collect();
-        Ok(Some(Redo::Delete {
+        self.delete_stored(schema, key, &stored).map(Some)
+    }
+
+    /// The delete of a document that is not a CRDT document, with everything that indexes hold of it.
+    pub(super) fn delete_stored(
+        &self,
+        schema: &Collection,
+        key: &Bytes,
+        stored: &Stored,
+    ) -> Result<Redo, DataError> {
+        let mut fields = Vec::new();
+        if !schema.fields.is_empty() {
+            let before = self.fields_of(schema, stored)?;
+            let gone = |value: &FieldValue| FieldValue { index: value.index, value: None };
+            let after: Vec<_> = before.iter().map(gone).collect();
+            fields = changes(&before, &after);
+        }
+        Ok(Redo::Delete {
             collection: schema.id,
             key: key.clone(),
             vectors: schema.vectors.iter().map(|index| index.id).collect(),
-            fields: changes(&before, &after),
+            fields,
             crdt: None,
-        }))
+        })
     }
 
     /// The field indexes that have everything as of a position.
@@ -147,7 +165,7 @@ impl Vshard {
 
     /// What is stored under a key, which its indexes have entries of whether it is shown or not.
     fn stored(&self, place: &Place<'_>) -> Result<Option<Stored>, DataError> {
-        let stored = self.engines.documents.get(place, ReadAt::Latest);
+        let stored = self.engines.documents.stored(place, ReadAt::Latest);
         stored.map_err(DataError::document(self.id))
     }
 

@@ -7,7 +7,7 @@ use nodedb_crdt::{CrdtDocument, CrdtKey};
 use nodedb_document::{Filter, Place, ReadAt, ScanPage, ScanRange, Stored};
 use nodedb_engine::CollectionKind;
 use nodedb_types::{CollectionId, Lsn, TenantId};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// Most rows that one turn examines for a filtered page or a count.
 pub(crate) const SCAN_EXAMINED_MAX: usize = 4096;
@@ -37,16 +37,16 @@ impl Count {
 }
 
 impl Vshard {
-    /// Reads one key. `durable` is the durable position of this turn.
+    /// Reads one key. `durable` is the durable position of this turn, and `now` its time.
     pub(crate) fn get(
         &mut self,
         key: &CrdtKey,
         consistency: Consistency,
-        durable: Option<Lsn>,
+        (durable, now): (Option<Lsn>, Duration),
     ) -> Result<Ready, DataError> {
         if self.collection(key.tenant, key.collection)?.kind == CollectionKind::Crdt {
             let until = match consistency {
-                Consistency::Strong => self.all_durable(),
+                Consistency::Strong | Consistency::BoundedStaleness(_) => self.all_durable(),
                 Consistency::Eventual => Until::Now,
             };
             let row = self.crdt_value(key)?;
@@ -54,11 +54,20 @@ impl Vshard {
         }
         let (at, until) = match consistency {
             Consistency::Eventual => (ReadAt::Latest, Until::Now),
-            Consistency::Strong => match durable.max(self.weak) {
-                // Nothing is durable and nothing was acknowledged: nothing is to be seen.
-                None => return Ok((Outcome::Value(None), Until::Now)),
-                Some(at) => (ReadAt::Snapshot(at), Until::Durable(at)),
-            },
+            Consistency::Strong | Consistency::BoundedStaleness(_) => {
+                let fresh_enough = match consistency {
+                    Consistency::BoundedStaleness(bound) => {
+                        self.weak.age(durable, now).is_none_or(|age| age < bound)
+                    }
+                    Consistency::Strong | Consistency::Eventual => false,
+                };
+                let acknowledged = if fresh_enough { None } else { self.weak.highest() };
+                match durable.max(acknowledged) {
+                    // Nothing is durable and nothing was acknowledged: nothing is to be seen.
+                    None => return Ok((Outcome::Value(None), Until::Now)),
+                    Some(at) => (ReadAt::Snapshot(at), Until::Durable(at)),
+                }
+            }
         };
         let place = place(key);
         let stored = self.engines.documents.get(&place, at);

@@ -99,6 +99,8 @@ impl Replay<'_> {
 
     fn run(&self, loaded: &mut BTreeMap<VshardId, Loaded>) -> Result<Replayed, DataError> {
         let mut replayed = Replayed::default();
+        // The whole database waits for it.
+        let _hurry = self.ports.budget.hurry();
         if self.wal.durable() < Some(self.redo) {
             return Ok(replayed);
         }

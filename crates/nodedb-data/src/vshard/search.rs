@@ -3,10 +3,13 @@
 use super::Vshard;
 use crate::{DataError, Effort, Hit, Outcome, Search, release::Until};
 use bytes::Bytes;
-use nodedb_document::{Place, ReadAt, Stored};
-use nodedb_engine::IndexState;
+use nodedb_document::{
+    DocumentError, Filter, Place, ReadAt, ScanRange, Stored,
+    plan::{Plan, Selection},
+};
+use nodedb_engine::{Collection, FieldIndex, IndexState};
 use nodedb_types::TenantId;
-use nodedb_vector::{Query, SearchMode};
+use nodedb_vector::{Query, SearchMode, among_max};
 use std::collections::BTreeMap;
 
 impl Vshard {
@@ -32,6 +35,18 @@ impl Vshard {
         if index.is_some_and(|index| index.state == IndexState::Building) {
             return Err(DataError::IndexBuilding { index: search.index });
         }
+        let hits = self.nearest(tenant, collection, search);
+        let hits = hits.map_err(DataError::document(self.id))?;
+        Ok((Outcome::Hits(hits), self.all_durable()))
+    }
+
+    fn nearest(
+        &self,
+        tenant: TenantId,
+        collection: &Collection,
+        search: &Search,
+    ) -> Result<Vec<Hit>, DocumentError> {
+        let filter = search.filter.as_deref();
         let query = Query {
             index: search.index,
             vector: &search.vector,
@@ -41,32 +56,62 @@ impl Vshard {
                 Effort::Candidates(candidates) => Some(candidates),
                 Effort::Usual | Effort::Exact => None,
             },
-            mode: match (search.effort, &search.filter) {
+            mode: match (search.effort, filter) {
                 (Effort::Exact, _) => SearchMode::Exact,
                 (Effort::Usual | Effort::Candidates(_), Some(_)) => SearchMode::Filtered,
                 (Effort::Usual | Effort::Candidates(_), None) => SearchMode::Auto,
             },
         };
         let mut rows = BTreeMap::new();
-        let found = self.engines.vectors.nearest(&query, &mut |key| {
+        let mut accept = |key: &[u8]| -> Result<bool, DocumentError> {
             let place = Place { tenant, collection: search.collection, key };
+            // Also of a key that is known to match: it may have expired, and its text is the answer.
             let row = self.engines.documents.get(&place, ReadAt::Latest)?;
             let Some(row) = row else { return Ok(false) };
-            if let Some(filter) = &search.filter
+            if let Some(filter) = filter
                 && !filter.matches(&row.value)?
             {
                 return Ok(false);
             }
             rows.insert(Bytes::copy_from_slice(key), row);
             Ok(true)
-        });
-        let found = found.map_err(DataError::document(self.id))?;
+        };
+        let vectors = &self.engines.vectors;
+        let matching = match filter {
+            Some(filter) => self.matching(tenant, collection, (filter, search))?,
+            None => None,
+        };
+        let found = match matching {
+            Some(keys) => vectors.nearest_among(&query, &mut keys.into_iter(), &mut accept)?,
+            None => vectors.nearest(&query, &mut accept)?,
+        };
         let hits = found.neighbours.into_iter().filter_map(|neighbour| {
             let row = rows.remove(&neighbour.key);
             assert!(row.is_some(), "every neighbour was accepted");
             let Stored { stamp, value, .. } = row?;
             Some(Hit { key: neighbour.key, distance: neighbour.distance, stamp, value })
         });
-        Ok((Outcome::Hits(hits.collect()), self.all_durable()))
+        Ok(hits.collect())
+    }
+
+    /// The keys that match, if entries of indexes lead to them and they are so few that measuring them
+    /// all is faster than asking the filter in the order of distance.
+    fn matching(
+        &self,
+        tenant: TenantId,
+        collection: &Collection,
+        (filter, search): (&Filter, &Search),
+    ) -> Result<Option<Vec<Bytes>>, DocumentError> {
+        let ready = |index: &&FieldIndex| index.state == IndexState::Ready;
+        let indexes: Vec<&FieldIndex> = collection.fields.iter().filter(ready).collect();
+        let plan = Plan::new(filter, &indexes);
+        if plan.is_scan() {
+            return Ok(None);
+        }
+        let rows = self.engines.vectors.len(search.index);
+        let limit_rows = among_max(rows, search.k).max(1);
+        let range = ScanRange { limit_rows, ..ScanRange::all(tenant, collection.id) };
+        let selection = Selection { range: &range, filter, plan: &plan };
+        self.engines.documents.matching_keys(&selection, ReadAt::Latest)
     }
 }

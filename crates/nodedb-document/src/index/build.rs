@@ -42,7 +42,11 @@ impl DocumentEngine {
             if index.unique {
                 let place = Place { tenant: range.tenant, collection: range.collection, key: &key };
                 let before = taken.insert(value.clone(), key.clone());
-                let other = self.holder(&place, index.id, &value, |_| false)?;
+                // One that has expired is on its way out; its delete takes its entry along.
+                let expired = |key: &[u8]| {
+                    matches!(self.get(&Place { key, ..place }, ReadAt::Latest), Ok(None))
+                };
+                let other = self.holder(&place, index.id, &value, expired)?;
                 if let Some(other) = before.or(other) {
                     let path = index.path.clone();
                     return Err(DocumentError::NotUnique { path, key: other });
@@ -65,6 +69,11 @@ impl DocumentEngine {
         value: &[u8],
         pass_over: impl Fn(&[u8]) -> bool,
     ) -> Result<Option<Bytes>, DocumentError> {
+        if self.dropped.indexes.contains(&index)
+            || self.dropped.collections.contains(&place.collection)
+        {
+            return Ok(None);
+        }
         let mut head = field_prefix(place.tenant, place.collection, index);
         head.extend_from_slice(value);
         let length = head.len();

@@ -5,7 +5,8 @@ use super::{
     entries::{Entries, Window},
 };
 use crate::{
-    DocumentEngine, DocumentError, Filter, Place, ReadAt, ScanPage, ScanRange, row_key::HEAD_BYTES,
+    DocumentEngine, DocumentError, Filter, Place, ReadAt, ScanPage, ScanRange, expiry::Judge,
+    row_key::HEAD_BYTES,
 };
 use bytes::Bytes;
 
@@ -61,9 +62,10 @@ impl DocumentEngine {
             return Ok(None);
         };
         let mut keys = Vec::new();
+        let mut judge = Judge::new(self.log(), selection.range.now_ms);
         for key in window.keys {
-            let place = selection.place(&key);
-            if let Some(stored) = self.get(&place, at)?
+            let stored = self.stored(&selection.place(&key), at)?;
+            if let Some(stored) = stored.filter(|stored| !judge.has_expired(stored))
                 && selection.filter.matches(&stored.value)?
             {
                 keys.push(key);
@@ -96,8 +98,10 @@ impl DocumentEngine {
         let mut page = ScanPage { rows: Vec::new(), next: None };
         let mut bytes = 0_usize;
         let mut keys = window.keys.iter().peekable();
+        let mut judge = Judge::new(self.log(), selection.range.now_ms);
         while let Some(key) = keys.next() {
-            if let Some(stored) = self.get(&selection.place(key), at)? {
+            let stored = self.stored(&selection.place(key), at)?;
+            if let Some(stored) = stored.filter(|stored| !judge.has_expired(stored)) {
                 bytes = bytes.saturating_add(key.len() + stored.value.len());
                 if selection.filter.matches(&stored.value)? {
                     page.rows.push((key.clone(), stored));
@@ -123,6 +127,7 @@ impl DocumentEngine {
         let mut page = ScanPage { rows: Vec::new(), next: None };
         let (mut seen, mut bytes) = (0_usize, 0_usize);
         let mut last = Bytes::new();
+        let mut judge = Judge::new(self.log(), range.now_ms);
         for row in self.rows(&range.rows(), range.direction, at)? {
             let (row, stored) = row?;
             let full = page.rows.len() >= range.limit_rows || bytes >= range.limit_bytes;
@@ -132,7 +137,7 @@ impl DocumentEngine {
             }
             seen += 1;
             bytes = bytes.saturating_add(row.len() - HEAD_BYTES + stored.value.len());
-            if filter.matches(&stored.value)? {
+            if !judge.has_expired(&stored) && filter.matches(&stored.value)? {
                 page.rows.push((row.slice(HEAD_BYTES..), stored));
             }
             last = row;

@@ -19,7 +19,7 @@ use lsm_tree::{
     },
     table::filter::standard_bloom::Builder as Bloom,
 };
-use nodedb_engine::EngineError;
+use nodedb_engine::{EngineError, IoBudget, IoMeter};
 use nodedb_env::Files;
 use std::{
     io,
@@ -31,6 +31,8 @@ use std::{
 const CACHE_BYTES: u64 = 64 << 20;
 /// Table files that all trees of a database keep open.
 const OPEN_FILES: usize = 512;
+/// Length from which on a value that is read alone shares the memory of its block.
+const SHARED_MIN: usize = 2048;
 /// Runs of the first level above which a flush merges first: the library stores their number in a byte.
 const RUNS_MAX: usize = 64;
 
@@ -60,14 +62,14 @@ impl Default for LsmTables {
 
 impl LsmTables {
     fn open_tree(&self, files: &Arc<dyn Files>, dir: &Path) -> Result<LsmTree, EngineError> {
-        let dropped = SharedDropped::default();
+        let merging = Merging::default();
         // Counters of its own: its sequence numbers mean nothing outside.
         let counter = SequenceNumberCounter::default();
         let visible = SequenceNumberCounter::default();
         let tree = Config::new(dir, counter.clone(), visible.clone())
             .use_cache(Arc::clone(&self.cache))
             .use_descriptor_table(Some(Arc::clone(&self.open_files)))
-            .with_compaction_filter_factory(Some(Arc::new(dropped.clone())))
+            .with_compaction_filter_factory(Some(Arc::new(merging.clone())))
             .open()
             .map_err(failed("opening", dir))?;
         let AnyTree::Standard(tree) = tree else {
@@ -78,7 +80,7 @@ impl LsmTables {
             counter.fetch_max(highest + 1);
             visible.fetch_max(highest + 1);
         }
-        Ok(LsmTree { tree, files: Arc::clone(files), dir: dir.to_owned(), dropped, failed: false })
+        Ok(LsmTree { tree, files: Arc::clone(files), dir: dir.to_owned(), merging, failed: false })
     }
 }
 
@@ -115,7 +117,7 @@ struct LsmTree {
     tree: Tree,
     files: Arc<dyn Files>,
     dir: PathBuf,
-    dropped: SharedDropped,
+    merging: Merging,
     /// After a failure that is not a full disk nothing here is trusted before a reopen.
     failed: bool,
 }
@@ -158,6 +160,14 @@ impl LsmTree {
             .map_err(failed(action, &self.dir))
     }
 
+    fn merge(&mut self) -> Result<bool, EngineError> {
+        let before = self.tree.current_version().id();
+        // Everything may be evicted: readers keep the tables that they started with.
+        let strategy = Arc::new(Leveled::default());
+        self.change("merging", |tree| tree.compact(strategy, ALL))?;
+        Ok(self.tree.current_version().id() != before)
+    }
+
     /// Whether the disk names the version that is in memory.
     fn is_current(&self) -> bool {
         let version = self.tree.current_version().id().to_le_bytes();
@@ -179,7 +189,8 @@ impl LsmTree {
 impl SortedTables for LsmTree {
     fn ingest(&mut self, rows: &mut dyn Iterator<Item = Row>) -> Result<(), EngineError> {
         if self.tree.l0_run_count() >= RUNS_MAX {
-            self.compact()?;
+            // A flush cannot go on without it, so it takes no notice of the budget.
+            self.merge()?;
         }
         let runs = self.tree.l0_run_count();
         assert!(runs < 2 * RUNS_MAX, "merging keeps up with flushes: {runs} runs");
@@ -187,7 +198,7 @@ impl SortedTables for LsmTree {
             let tree = AnyTree::Standard(tree.clone());
             let mut ingestion = tree.ingestion()?;
             for (key, value) in rows {
-                let key = Slice::from(key.as_ref());
+                let key = Slice::from(key);
                 match value {
                     Some(value) => ingestion.write(key, Slice::from(value))?,
                     None => ingestion.write_tombstone(key)?,
@@ -197,19 +208,19 @@ impl SortedTables for LsmTree {
         })
     }
 
-    fn compact(&mut self) -> Result<bool, EngineError> {
-        let before = self.tree.current_version().id();
-        // Everything may be evicted: readers keep the tables that they started with.
-        let strategy = Arc::new(Leveled::default());
-        self.change("merging", |tree| tree.compact(strategy, ALL))?;
-        Ok(self.tree.current_version().id() != before)
+    fn compact(&mut self, budget: &Arc<IoBudget>) -> Result<bool, EngineError> {
+        self.merging.change(|state| state.budget = Some(Arc::clone(budget)));
+        let merged = self.merge();
+        self.merging.change(|state| state.budget = None);
+        merged
     }
 
     fn set_dropped(&mut self, dropped: &Dropped) {
-        let mut shared = self.dropped.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if **shared != *dropped {
-            *shared = Arc::new(dropped.clone());
-        }
+        self.merging.change(|state| {
+            if *state.dropped != *dropped {
+                state.dropped = Arc::new(dropped.clone());
+            }
+        });
     }
 
     fn view(&self) -> Arc<dyn TableView> {
@@ -228,7 +239,7 @@ impl SortedTables for LsmTree {
                 })?;
                 if let Some(row) = row {
                     let value = row.key.value_type == ValueType::Value;
-                    return Ok(value.then(|| Bytes::copy_from_slice(&row.value)));
+                    return Ok(value.then(|| detached(row.value)));
                 }
             }
             Ok(None)
@@ -241,8 +252,8 @@ impl SortedTables for LsmTree {
             let rows = std::iter::from_fn(move || direction.next(&mut rows));
             Box::new(rows.map(move |row| {
                 let row = row.map_err(failed("reading", &dir))?;
-                let key = Bytes::copy_from_slice(&row.key.user_key);
-                Ok((key, Bytes::copy_from_slice(&row.value)))
+                // Shared with the block that they stand in, which a page of neighbours fills anyway.
+                Ok((Bytes::from(row.key.user_key), Bytes::from(row.value)))
             }))
         };
         Arc::new(LsmView { get, range })
@@ -275,29 +286,55 @@ where
     }
 }
 
-/// What is dropped, shared with the filters of running merges.
+/// What running merges look at.
 #[derive(Clone, Debug, Default)]
-struct SharedDropped(Arc<Mutex<Arc<Dropped>>>);
+struct Merging(Arc<Mutex<MergeState>>);
 
-impl Factory for SharedDropped {
-    fn name(&self) -> &'static str {
-        "dropped rows"
-    }
+#[derive(Clone, Debug, Default)]
+struct MergeState {
+    /// Whose rows are left out.
+    dropped: Arc<Dropped>,
+    budget: Option<Arc<IoBudget>>,
+}
 
-    fn make_filter(&self, _: &Context) -> Box<dyn CompactionFilter> {
-        let dropped = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Box::new(LeaveOut(Arc::clone(&dropped)))
+impl Merging {
+    fn change(&self, change: impl FnOnce(&mut MergeState)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
-struct LeaveOut(Arc<Dropped>);
+impl Factory for Merging {
+    fn name(&self) -> &'static str {
+        "dropped rows and pace"
+    }
 
-impl CompactionFilter for LeaveOut {
+    fn make_filter(&self, _: &Context) -> Box<dyn CompactionFilter> {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Box::new(Merge { dropped: state.dropped, meter: state.budget.map(IoMeter::new) })
+    }
+}
+
+/// A merge under way. The library offers no other place to wait in.
+struct Merge {
+    dropped: Arc<Dropped>,
+    meter: Option<IoMeter>,
+}
+
+impl CompactionFilter for Merge {
     fn filter_item(&mut self, item: ItemAccessor<'_>, _: &Context) -> lsm_tree::Result<Verdict> {
-        let gone = self.0.has(item.key());
+        if let Some(meter) = &mut self.meter {
+            meter.add(item.key().len() + item.value()?.len());
+        }
+        let gone = self.dropped.has(item.key());
         // Older versions further down may show through from now on; nobody reads a dropped id.
         Ok(if gone { Verdict::Destroy } else { Verdict::Keep })
     }
+}
+
+/// The value on its own. A small one that its caller keeps would keep the whole block in memory; a large
+/// one is about as large as its block.
+fn detached(value: Slice) -> Bytes {
+    if value.len() < SHARED_MIN { Bytes::copy_from_slice(&value) } else { Bytes::from(value) }
 }
 
 fn is_full(error: &io::Error) -> bool {

@@ -3,7 +3,7 @@
 use super::{Row, Rows, SortedTables, TableStore, TableView, Verified};
 use crate::{Direction, Dropped, row_range::Bounds};
 use bytes::Bytes;
-use nodedb_engine::EngineError;
+use nodedb_engine::{EngineError, IoBudget};
 use nodedb_env::{Files, Open};
 use nodedb_types::{ByteReader, DecodeError, put_bytes};
 use std::{
@@ -151,7 +151,7 @@ impl SortedTables for Plain {
         Ok(())
     }
 
-    fn compact(&mut self) -> Result<bool, EngineError> {
+    fn compact(&mut self, _: &Arc<IoBudget>) -> Result<bool, EngineError> {
         if !self.rows.keys().any(|key| self.dropped.has(key)) {
             return Ok(false);
         }

@@ -277,11 +277,12 @@ impl Rebuilding {
 }
 
 /// Runs a rebuild to its end.
-pub(crate) fn finish(engine: &mut VectorEngine, mut rebuild: nodedb_vector::Rebuild) {
-    let number = rebuild.number();
+pub(crate) fn finish(engine: &mut VectorEngine, begun: nodedb_vector::Rebuild) {
+    let number = begun.number();
+    let mut rest = begun;
     loop {
-        match rebuild.step() {
-            Ok(RebuildStep::More(more)) => rebuild = more,
+        match rest.step() {
+            Ok(RebuildStep::More(more)) => rest = more,
             Ok(RebuildStep::Done(rebuilt)) => return engine.end_rebuild(rebuilt),
             Err(_) => return engine.give_up_rebuild(number),
         }

@@ -1,0 +1,142 @@
+//! Back-pressure before memory ends, and reads that may be stale.
+
+use super::world::{NOTES, PERIODIC, World, at, get, options, put, text, value, vshard, written};
+use crate::{Consistency, DataError, DataOptions, Op};
+use nodedb_engine::EngineKind;
+use nodedb_types::{Durability, ErrorKind};
+use std::time::Duration;
+
+#[test]
+fn writes_meet_busy_while_too_many_answers_wait_for_the_log() {
+    let world = World::new(1, DataOptions { parked_answers_max: 4, ..options(1) });
+    world.put(0, "a", "1");
+    world.faults.hold_syncs("/wal/");
+    let put = |n: u16| world.send(vshard(0), at(put(&format!("{n}"), "1"), Durability::Sync));
+    let parked: Vec<_> = (0..4).map(put).collect();
+    let refused = put(9).wait().expect("an answer").expect_err("full");
+    assert!(matches!(refused, DataError::ParkedFull), "{refused}");
+    assert_eq!(refused.kind(), ErrorKind::Busy);
+    // A read of what is durable waits for nothing, so it is answered.
+    assert_eq!(world.text(0, "a").as_deref(), Some("1"));
+    world.faults.release_syncs();
+    for put in parked {
+        written(put.wait().expect("an answer"));
+    }
+    assert_eq!(world.text(0, "9"), None, "what is refused was not done");
+    written(put(9).wait().expect("an answer"));
+}
+
+#[test]
+fn parked_answers_are_bounded_in_bytes_too() {
+    let world = World::new(1, DataOptions { parked_bytes_max: 1 << 20, ..options(1) });
+    let large = "x".repeat(400 << 10);
+    world.put(0, "a", &large);
+    world.faults.hold_syncs("/wal/");
+    written(world.ask(vshard(0), at(put("b", "1"), PERIODIC)));
+    // Each carries the value while it waits for the weak write to become durable.
+    let read = || world.send(vshard(0), get(NOTES, "a", Consistency::Strong));
+    let parked = [read(), read(), read()];
+    let refused = read().wait().expect("an answer").expect_err("1.2 MB wait");
+    assert!(matches!(refused, DataError::ParkedFull), "{refused}");
+    world.faults.release_syncs();
+    for read in parked {
+        assert!(value(read.wait().expect("an answer")).is_some());
+    }
+}
+
+/// Each vshard is far below its own limit; together they would be above that of the core.
+#[test]
+fn the_largest_memtable_is_flushed_before_the_memory_of_a_core_ends() {
+    let bounds =
+        DataOptions { memtable_bytes: 256 << 10, memory_bytes_max: 512 << 10, ..options(1) };
+    let world = World::new(8, bounds);
+    let value = "x".repeat(8 << 10);
+    let deadline = world.deadline();
+    let mut busy = 0;
+    for round in 0..320_u16 {
+        // The first vshard gets the most.
+        let id = if round % 2 == 0 { 0 } else { round % 8 };
+        while let Err(error) =
+            world.ask(vshard(id), at(put(&format!("{round}"), &value), Durability::Buffered))
+        {
+            assert!(matches!(error, DataError::MemoryFull { .. }), "{error}");
+            assert_eq!(error.kind(), ErrorKind::Busy);
+            busy += 1;
+            assert!(world.env.clock.now() < deadline, "nothing is flushed");
+        }
+    }
+    let floors = world.data.floors();
+    let flushed = |id: usize| {
+        floors[id]
+            .floors
+            .iter()
+            .any(|(kind, floor)| *kind == EngineKind::Documents && floor.own().is_some())
+    };
+    assert!(flushed(0), "the largest, after {busy} refusals");
+    let world = world.kill(2);
+    assert_eq!(world.scan(0, 100).len(), 160);
+}
+
+#[test]
+fn a_core_whose_flushes_fail_refuses_writes_and_still_reads() {
+    let bounds =
+        DataOptions { memtable_bytes: 64 << 10, memory_bytes_max: 128 << 10, ..options(1) };
+    let world = World::new(2, bounds);
+    world.faults.fail_creates(Some("/vshards/"));
+    let value = "x".repeat(8 << 10);
+    let refused = (0..64).find_map(|round| {
+        let id = vshard(round % 2);
+        world.ask(id, at(put(&format!("{round}"), &value), Durability::Sync)).err()
+    });
+    let error = refused.expect("the limit is reached");
+    assert!(matches!(error, DataError::MemoryFull { .. }), "{error}");
+    assert!(world.text(0, "0").is_some() && world.text(1, "1").is_some());
+    world.faults.fail_creates(None);
+    for id in 0..2 {
+        world.flush(id).expect("flushed when asked");
+    }
+    world.put(0, "again", "1");
+}
+
+fn bounded(world: &World, key: &str, bound: Duration) -> crate::Ticket<crate::Answer> {
+    world.send(vshard(0), get(NOTES, key, Consistency::BoundedStaleness(bound)))
+}
+
+/// The write is acknowledged and not durable. A read that may be an hour old does not wait for it; one that
+/// may not be old at all does.
+#[test]
+fn a_bounded_read_waits_only_for_what_is_older_than_its_bound() {
+    let world = World::new(2, options(1));
+    world.put(0, "a", "1");
+    world.faults.hold_syncs("/wal/");
+    world.put_weak(0, "a", "2");
+    let hour = Duration::from_hours(1);
+    let stale = value(bounded(&world, "a", hour).wait().expect("an answer"));
+    assert_eq!(text(&stale.expect("durable")), "1");
+    let fresh = bounded(&world, "a", Duration::ZERO);
+    // A snapshot of all vshards by the same rule.
+    let relaxed = [Consistency::BoundedStaleness(hour), Consistency::Eventual];
+    for consistency in relaxed {
+        let now = world.env.clock.now();
+        let snapshot = world.data.snapshot_at(consistency, now).expect("waits for nothing");
+        assert_eq!(snapshot.map(|snapshot| snapshot.lsn()), world.wal.durable());
+    }
+    let strict = Consistency::BoundedStaleness(Duration::ZERO);
+    let now = world.env.clock.now();
+    assert!(matches!(world.data.snapshot_at(strict, now), Err(DataError::TimedOut)));
+    world.faults.release_syncs();
+    let fresh = value(fresh.wait().expect("an answer"));
+    assert_eq!(text(&fresh.expect("acknowledged")), "2");
+}
+
+/// Writes at `Sync` are never missing from a bounded read, whatever its bound.
+#[test]
+fn a_bounded_read_sees_every_sync_write() {
+    let world = World::new(1, options(1));
+    for round in 0..50 {
+        world.put(0, "a", &format!("{round}"));
+        let op: Op = get(NOTES, "a", Consistency::BoundedStaleness(Duration::from_hours(1)));
+        let row = value(world.ask(vshard(0), op)).expect("written");
+        assert_eq!(text(&row), format!("{round}"));
+    }
+}

@@ -1,0 +1,76 @@
+//! Heads that are sealed beside writes.
+#![expect(clippy::disallowed_methods, reason = "tests look at the files of a vshard")]
+
+use super::world::{FIELD, NOTES, World, data_dir, delete, options, put_vector, vshard};
+use crate::{Hit, Op, Outcome, Search, vshard_dir};
+use nodedb_engine::Metric;
+use std::fs;
+
+const ROWS: u16 = 5000;
+
+fn key(row: u16) -> String {
+    format!("{row:05}")
+}
+
+fn point(row: u16) -> Vec<f32> {
+    vec![f32::from(row), 1.0]
+}
+
+fn nearest(world: &World, row: u16) -> Vec<Hit> {
+    let search = Search {
+        collection: NOTES,
+        index: FIELD,
+        vector: point(row),
+        metric: Metric::L2,
+        k: 3,
+        filter: None,
+        effort: crate::Effort::Usual,
+    };
+    match world.ask(vshard(0), Op::Search(search)).expect("hits") {
+        Outcome::Hits(hits) => hits,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn assert_found(world: &World) {
+    for row in [0, 99, 2500, 4999] {
+        let hits = nearest(world, row);
+        let keys: Vec<_> = hits.iter().map(|hit| hit.key.to_vec()).collect();
+        // Row 99 was deleted.
+        assert_eq!(keys.contains(&key(row).into_bytes()), row != 99, "{row}: {keys:?}");
+    }
+    assert_eq!(nearest(world, 9000)[0].key, key(100).into_bytes());
+}
+
+/// How many segments the vshard has on disk.
+fn segments(world: &World) -> usize {
+    let dir = vshard_dir(&data_dir(world.root.path()), vshard(0)).join("vectors");
+    let names =
+        fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("read").file_name());
+    names.filter(|name| name.to_string_lossy().ends_with("-graph.ndb")).count()
+}
+
+#[test]
+fn a_full_head_is_sealed_beside_writes_and_found_after_a_kill() {
+    let world = World::new(1, options(1));
+    for first in (0..ROWS).step_by(500) {
+        let writes = (first..first + 500).map(|row| put_vector(&key(row), "{}", Some(point(row))));
+        let ticket = world.send_group(vec![(0, writes.collect())]);
+        ticket.wait().expect("an answer").expect("written");
+    }
+    // One that dies and one that moves, perhaps while the segment is made.
+    world.ask(vshard(0), Op::Write(delete(&key(99)))).expect("deleted");
+    world.ask(vshard(0), Op::Write(put_vector(&key(100), "{}", Some(point(9000))))).expect("moved");
+    // Turns pass while the maintenance thread works; each answer is a turn.
+    let deadline = world.deadline();
+    while segments(&world) == 0 {
+        assert!(world.env.clock.now() < deadline, "the head is never sealed");
+        assert_found(&world);
+    }
+    world.flush(0).expect("flushed");
+    assert_found(&world);
+    let world = world.kill(1);
+    assert_eq!(segments(&world), 1);
+    assert_found(&world);
+    world.close();
+}

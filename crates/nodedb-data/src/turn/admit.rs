@@ -1,0 +1,72 @@
+//! Back-pressure: what a core refuses before its memory ends, and what it flushes first.
+
+use crate::{DataError, core::Core, engines::FrozenEngine, vshard::Vshard};
+use nodedb_engine::EngineKind;
+use nodedb_types::VshardId;
+
+impl Core {
+    /// Refuses a write while too much waits for the log, or too much memory is taken. Nothing was done.
+    pub(crate) fn admit_write(&self) -> Result<(), DataError> {
+        if !self.release.has_room() {
+            return Err(DataError::ParkedFull);
+        }
+        let bytes = self.memory.saturating_add(self.release.bytes());
+        if bytes >= self.options.memory_bytes_max {
+            return Err(DataError::MemoryFull { core: self.id, bytes });
+        }
+        Ok(())
+    }
+
+    /// Takes note of what a vshard takes now.
+    pub(crate) fn weigh(&mut self, id: VshardId) {
+        let Some(vshard) = self.vshards.get_mut(&id) else {
+            return;
+        };
+        let after = vshard.memory_bytes();
+        let before = std::mem::replace(&mut vshard.memory, after);
+        assert!(before <= self.memory, "what a vshard takes is counted in what its core takes");
+        self.memory = self.memory - before + after;
+    }
+
+    /// Flushes the largest memtable once half of the memory is taken by what nobody flushes yet. A vshard
+    /// whose flush hangs is left out, so that it does not keep the others from theirs.
+    pub(crate) fn relieve_memory(&mut self) {
+        let half = self.options.memory_bytes_max / 2;
+        if self.memory < half {
+            return;
+        }
+        let idle = |vshard: &&mut Vshard| vshard.pause.is_none() && !vshard.flushes.is_running();
+        let mut waiting: Vec<_> = self.vshards.values_mut().filter(idle).collect();
+        if waiting.iter().map(|vshard| vshard.memory).sum::<usize>() < half {
+            return;
+        }
+        waiting.sort_by_key(|vshard| std::cmp::Reverse(vshard.memory));
+        for vshard in waiting {
+            if let Some(frozen) = vshard.freeze_largest() {
+                self.maintenance.persist(vshard.id, frozen);
+                return;
+            }
+        }
+    }
+}
+
+impl Vshard {
+    /// About how much memory it takes: what is not flushed, and live CRDT documents.
+    fn memory_bytes(&self) -> usize {
+        let dirty = self.engines.dirty().map_or(0, |dirty| dirty.bytes);
+        dirty.saturating_add(self.crdt.estimated_bytes())
+    }
+
+    /// Freezes the engine with the most unflushed bytes.
+    fn freeze_largest(&mut self) -> Option<FrozenEngine> {
+        let watermark = self.applied?;
+        let dirty = EngineKind::ALL
+            .into_iter()
+            .filter(|kind| self.flushes.may_begin(*kind))
+            .filter_map(|kind| Some((self.engines.dirty_of(kind)?.bytes, kind)));
+        let (_, kind) = dirty.max_by_key(|(bytes, _)| *bytes)?;
+        let frozen = self.engines.freeze(kind, watermark)?;
+        self.flushes.begin(kind);
+        Some(frozen)
+    }
+}

@@ -1,0 +1,129 @@
+//! How much a collection holds.
+
+use crate::{
+    Direction, DocumentEngine, DocumentError, ReadAt,
+    expiry::Judge,
+    row_key::{HEAD_BYTES, collection_rows, is_document},
+};
+use bytes::Bytes;
+use nodedb_types::{CollectionId, Lsn, TenantId};
+
+/// How much a collection holds in one vshard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Statistics {
+    /// Documents.
+    pub documents: u64,
+    /// Bytes of their keys.
+    pub key_bytes: u64,
+    /// Stored bytes of their values; of CRDT documents those of their snapshots and updates.
+    pub value_bytes: u64,
+}
+
+/// Statistics on their way, in slices, so that other work gets its turn.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    tenant: TenantId,
+    collection: CollectionId,
+    snapshot: Lsn,
+    now_ms: u64,
+    /// The row that the last slice ended with.
+    last: Option<Bytes>,
+    found: Statistics,
+    expires_next: Option<u64>,
+}
+
+/// Finished statistics, and until when they hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tallied {
+    /// What was found.
+    pub statistics: Statistics,
+    /// As of which record.
+    pub snapshot: Lsn,
+    /// When the first of the documents expires, in milliseconds of the commit clock: from then on there
+    /// are fewer.
+    pub expires_next: Option<u64>,
+}
+
+/// Rows and bytes that one slice looks at.
+const SLICE_ROWS: usize = 4096;
+const SLICE_BYTES: usize = 4 << 20;
+
+impl std::ops::AddAssign for Statistics {
+    fn add_assign(&mut self, other: Self) {
+        self.documents += other.documents;
+        self.key_bytes += other.key_bytes;
+        self.value_bytes += other.value_bytes;
+    }
+}
+
+impl Tally {
+    /// The statistics of a collection as of an open snapshot, judging expiry by a time of the commit
+    /// clock.
+    pub const fn new(
+        tenant: TenantId,
+        collection: CollectionId,
+        snapshot: Lsn,
+        now_ms: u64,
+    ) -> Self {
+        let found = Statistics { documents: 0, key_bytes: 0, value_bytes: 0 };
+        Self { tenant, collection, snapshot, now_ms, last: None, found, expires_next: None }
+    }
+
+    /// Whose collection it is about, and which.
+    pub const fn of(&self) -> (TenantId, CollectionId) {
+        (self.tenant, self.collection)
+    }
+
+    /// As of which record.
+    pub const fn snapshot(&self) -> Lsn {
+        self.snapshot
+    }
+
+    /// The time that expiry is judged by.
+    pub const fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+}
+
+impl DocumentEngine {
+    /// Goes on with a tally by one slice; no value is copied. Answers the result once it is complete.
+    ///
+    /// # Errors
+    /// As [`DocumentEngine::get`].
+    pub fn tally(&self, tally: &mut Tally) -> Result<Option<Tallied>, DocumentError> {
+        if self.dropped.collections.contains(&tally.collection) {
+            let (statistics, snapshot) = (Statistics::default(), tally.snapshot);
+            return Ok(Some(Tallied { statistics, snapshot, expires_next: None }));
+        }
+        let mut range = collection_rows(tally.tenant, tally.collection);
+        if let Some(last) = tally.last.take() {
+            range = range.past(last, Direction::Ascending);
+        }
+        let at = ReadAt::Snapshot(tally.snapshot);
+        let mut judge = Judge::new(self.log(), Some(tally.now_ms));
+        let (mut rows, mut bytes) = (0, 0);
+        for row in self.rows(&range, Direction::Ascending, at)? {
+            let (row, stored) = row?;
+            rows += 1;
+            bytes += row.len() + stored.value.len();
+            if !judge.has_expired(&stored) {
+                tally.found.value_bytes += stored.value.len() as u64;
+                if is_document(&row) {
+                    tally.found.documents += 1;
+                    tally.found.key_bytes += (row.len() - HEAD_BYTES) as u64;
+                }
+                let times = tally.expires_next.into_iter().chain(stored.expires);
+                tally.expires_next = times.min();
+            }
+            if rows >= SLICE_ROWS || bytes >= SLICE_BYTES {
+                tally.last = Some(row);
+                return Ok(None);
+            }
+        }
+        Ok(Some(Tallied {
+            statistics: tally.found,
+            snapshot: tally.snapshot,
+            expires_next: tally.expires_next,
+        }))
+    }
+}
