@@ -17,7 +17,7 @@ use std::{
 pub(crate) const FILE: &str = "nodedb.toml";
 
 /// Every key, for the answer to a misspelt one.
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 17] = [
     "json",
     "log",
     "tenant",
@@ -33,6 +33,8 @@ const KEYS: [&str; 15] = [
     "object-bytes",
     "object-age-ms",
     "memtable-bytes",
+    "tenant-in-flight",
+    "tenant-collections",
 ];
 
 /// What the file says.
@@ -54,6 +56,8 @@ pub(crate) struct Settings {
     object_bytes: Option<u64>,
     object_age_ms: Option<u64>,
     memtable_bytes: Option<usize>,
+    tenant_in_flight: Option<u32>,
+    tenant_collections: Option<usize>,
 }
 
 impl Settings {
@@ -125,6 +129,9 @@ impl Settings {
         }
         options.object_bytes = self.object_bytes.unwrap_or(options.object_bytes);
         options.memtable_bytes = self.memtable_bytes.unwrap_or(options.memtable_bytes);
+        let tenants = &mut options.tenant_limits;
+        tenants.in_flight = self.tenant_in_flight.unwrap_or(tenants.in_flight);
+        tenants.collections = self.tenant_collections.unwrap_or(tenants.collections);
         options
     }
 
@@ -158,7 +165,7 @@ pub(crate) fn required_dir(dir: Option<&PathBuf>) -> Result<&Path, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nodedb::Durability;
+    use nodedb::{Durability, TenantLimits};
 
     fn parse(text: &str) -> Result<Settings, String> {
         Settings::parse(text, Path::new("db/nodedb.toml")).map_err(|failure| failure.line())
@@ -210,10 +217,12 @@ mod tests {
     fn every_key_reaches_an_option() -> Result<(), String> {
         let text = "cores = 3\ncheckpoint-interval-ms = 1\ncheckpoint-deadline-ms = 2\n\
                     request-deadline-ms = 3\nobject-bytes = 4\nobject-age-ms = 5\n\
-                    memtable-bytes = 6";
+                    memtable-bytes = 6\ntenant-in-flight = 7\ntenant-collections = 8";
         let options = parse(text)?.open_options();
         assert_eq!(options.create, None);
         assert_eq!((options.cores, options.object_bytes, options.memtable_bytes), (Some(3), 4, 6));
+        let TenantLimits { in_flight, collections, .. } = options.tenant_limits;
+        assert_eq!((in_flight, collections), (7, 8));
         let ms = [
             options.checkpoint_interval,
             options.checkpoint_deadline,

@@ -1,8 +1,9 @@
 //! The limits of requests.
 
-use crate::AdmissionError;
-use nodedb_engine::VectorIndex;
+use crate::{AdmissionError, TenantLimits};
+use nodedb_engine::{Index, VectorIndex};
 use nodedb_types::limits;
+use std::mem::discriminant;
 
 /// Checks requests against the limits of one database. A record that could not be replayed must
 /// never be logged, so everything is checked here before it is sent to a core.
@@ -10,15 +11,26 @@ use nodedb_types::limits;
 pub struct Admission {
     vshards: u16,
     group_bytes_max: usize,
+    tenants: TenantLimits,
 }
 
 /// Room that a record takes in the log besides key, value and vectors.
 const RECORD_OVERHEAD_BYTES: usize = 256;
 
 impl Admission {
-    /// The limits of a database with so many vshards, whose log takes groups of that many bytes.
-    pub const fn new(vshards: u16, group_bytes_max: usize) -> Self {
-        Self { vshards, group_bytes_max }
+    /// The limits of a database with so many vshards, whose log takes groups of that many bytes, and
+    /// of each of its tenants.
+    pub const fn new(vshards: u16, group_bytes_max: usize, tenants: TenantLimits) -> Self {
+        Self { vshards, group_bytes_max, tenants }
+    }
+
+    /// Checks whether a tenant that has so many collections may have one more.
+    ///
+    /// # Errors
+    /// [`AdmissionError::TenantCollections`].
+    pub const fn one_more_collection(self, collections: usize) -> Result<(), AdmissionError> {
+        let limit = self.tenants.collections;
+        if collections < limit { Ok(()) } else { Err(AdmissionError::TenantCollections { limit }) }
     }
 
     /// The longest value, in bytes.
@@ -77,43 +89,61 @@ impl Admission {
     ///
     /// # Errors
     /// [`AdmissionError`] names the part that is out of range.
-    pub fn collection(
-        self,
-        partitions: u16,
-        vectors: &[VectorIndex],
-    ) -> Result<(), AdmissionError> {
+    pub fn collection(self, partitions: u16, indexes: &[Index]) -> Result<(), AdmissionError> {
         if partitions == 0 || partitions > self.vshards {
             return Err(AdmissionError::Partitions { partitions, vshards: self.vshards });
         }
-        if vectors.len() > limits::INDEXES_MAX {
+        if indexes.len() > limits::INDEXES_MAX {
             let limit = limits::INDEXES_MAX;
-            return Err(AdmissionError::Indexes { indexes: vectors.len(), limit });
+            return Err(AdmissionError::Indexes { indexes: indexes.len(), limit });
         }
-        for (position, index) in vectors.iter().enumerate() {
-            let earlier = vectors.iter().take(position).any(|other| other.field == index.field);
-            Self::vector_index(index, earlier)?;
+        for (position, index) in indexes.iter().enumerate() {
+            self.index(index)?;
+            let same = |other: &&Index| discriminant(*other) == discriminant(index);
+            let mut earlier = indexes.iter().take(position).filter(same);
+            if earlier.any(|other| other.over() == index.over()) {
+                let (field, reason) = (index.over().to_owned(), "it is named twice");
+                return Err(AdmissionError::Field { field, reason });
+            }
         }
         Ok(())
     }
 
-    fn vector_index(index: &VectorIndex, twice: bool) -> Result<(), AdmissionError> {
-        let field = index.field.clone();
-        let reason = match field.len() {
-            0 => Some("the name is empty"),
-            bytes if bytes > limits::NAME_BYTES_MAX => Some("the name is longer than 64 bytes"),
-            _ if twice => Some("it is named twice"),
-            _ => None,
-        };
-        if let Some(reason) = reason {
-            return Err(AdmissionError::Field { field, reason });
+    /// Checks the shape of a new index.
+    ///
+    /// # Errors
+    /// [`AdmissionError::Field`], [`AdmissionError::Dimensions`].
+    pub fn index(self, index: &Index) -> Result<(), AdmissionError> {
+        let field = || index.over().to_owned();
+        let refused = |reason| Err(AdmissionError::Field { field: field(), reason });
+        match index {
+            Index::Vector(vector) => match vector.field.len() {
+                0 => refused("the name is empty"),
+                bytes if bytes > limits::NAME_BYTES_MAX => {
+                    refused("the name is longer than 64 bytes")
+                }
+                _ => dimensions(vector),
+            },
+            Index::Field(path) if path.path.len() > limits::INDEX_PATH_BYTES_MAX => {
+                refused("the path is longer than 256 bytes")
+            }
+            Index::Field(path) if path.path.split('.').any(str::is_empty) => {
+                refused("a name in the path is empty")
+            }
+            Index::Field(_) => Ok(()),
         }
-        let limit = limits::VECTOR_DIMENSIONS_MAX;
-        let fits = usize::try_from(index.dimensions).is_ok_and(|n| (1..=limit).contains(&n));
-        if fits {
-            Ok(())
-        } else {
-            Err(AdmissionError::Dimensions { field, dimensions: index.dimensions, limit })
+    }
+
+    /// Checks the number of candidates of a search.
+    ///
+    /// # Errors
+    /// [`AdmissionError::Candidates`].
+    pub fn candidates(self, candidates: usize) -> Result<(), AdmissionError> {
+        let limit = limits::SEARCH_RESULTS_MAX;
+        if (1..=limit).contains(&candidates) {
+            return Ok(());
         }
+        Err(AdmissionError::Candidates { candidates, limit })
     }
 
     /// Checks the number of neighbours of a search.
@@ -126,24 +156,34 @@ impl Admission {
     }
 }
 
+fn dimensions(index: &VectorIndex) -> Result<(), AdmissionError> {
+    let limit = limits::VECTOR_DIMENSIONS_MAX;
+    let fits = usize::try_from(index.dimensions).is_ok_and(|n| (1..=limit).contains(&n));
+    if fits {
+        return Ok(());
+    }
+    let (field, dimensions) = (index.field.clone(), index.dimensions);
+    Err(AdmissionError::Dimensions { field, dimensions, limit })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nodedb_engine::Metric;
+    use nodedb_engine::{FieldIndex, IndexState, Metric, VectorStorage};
     use nodedb_types::IndexId;
 
-    const WIDE: Admission = Admission::new(8, 60 << 20);
+    const LIMITS: TenantLimits = TenantLimits { in_flight: 1, collections: 2 };
+    const WIDE: Admission = Admission::new(8, 60 << 20, LIMITS);
 
-    fn index(field: &str, dimensions: u32) -> VectorIndex {
-        let (id, metric) = (IndexId::new(1), Metric::L2);
-        VectorIndex {
-            id,
-            field: field.to_owned(),
-            dimensions,
-            metric,
-            storage: nodedb_engine::VectorStorage::default(),
-            state: nodedb_engine::IndexState::default(),
-        }
+    fn index(field: &str, dimensions: u32) -> Index {
+        let (id, metric, storage) = (IndexId::new(1), Metric::L2, VectorStorage::default());
+        let (field, state) = (field.to_owned(), IndexState::Ready);
+        Index::Vector(VectorIndex { id, field, dimensions, metric, storage, state })
+    }
+
+    fn path(path: &str) -> Index {
+        let (id, state) = (IndexId::new(2), IndexState::Ready);
+        Index::Field(FieldIndex { id, path: path.to_owned(), unique: false, state })
     }
 
     #[test]
@@ -165,8 +205,17 @@ mod tests {
     }
 
     #[test]
+    fn candidates_and_collections_of_a_tenant_have_limits() {
+        assert!(WIDE.candidates(0).is_err());
+        assert!(WIDE.candidates(limits::SEARCH_RESULTS_MAX).is_ok());
+        assert!(WIDE.candidates(limits::SEARCH_RESULTS_MAX + 1).is_err());
+        assert!(WIDE.one_more_collection(1).is_ok());
+        assert!(WIDE.one_more_collection(2).is_err());
+    }
+
+    #[test]
     fn small_segments_lower_the_limits() {
-        let small = Admission::new(8, 60 << 10);
+        let small = Admission::new(8, 60 << 10, LIMITS);
         assert!(small.value_bytes_max() < 60 << 10);
         assert!(small.write(b"k", small.value_bytes_max()).is_ok());
         assert!(small.write(b"k", small.value_bytes_max() + 1).is_err());
@@ -184,9 +233,15 @@ mod tests {
             (1, vec![index("", 4)]),
             (1, vec![index(&"a".repeat(65), 4)]),
             (1, vec![index("a", 4), index("a", 4)]),
+            (1, vec![path("a.b"), path("a.b")]),
+            (1, vec![path("")]),
+            (1, vec![path("a..b")]),
+            (1, vec![path(&"a".repeat(limits::INDEX_PATH_BYTES_MAX + 1))]),
         ] {
             assert!(WIDE.collection(partitions, &vectors).is_err(), "{partitions} {vectors:?}");
         }
+        let longest = "a".repeat(limits::INDEX_PATH_BYTES_MAX);
+        assert!(WIDE.collection(1, &[index("a", 4), path("a"), path(&longest)]).is_ok());
         let fields: Vec<_> = (0..17).map(|i| index(&format!("f{i}"), 4)).collect();
         assert!(WIDE.collection(1, &fields[..16]).is_ok());
         assert!(WIDE.collection(1, &fields).is_err());

@@ -58,6 +58,12 @@ pub enum AdmissionError {
         /// The number of vshards.
         vshards: u16,
     },
+    /// A tenant has as many collections as it may.
+    #[error("the tenant has {limit} collections, which is its limit: drop one first")]
+    TenantCollections {
+        /// The limit.
+        limit: usize,
+    },
     /// Too many indexes.
     #[error("{indexes} indexes were asked for, {limit} are the limit")]
     Indexes {
@@ -89,6 +95,14 @@ pub enum AdmissionError {
     Neighbours {
         /// How many.
         k: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A search with no or too many candidates.
+    #[error("{candidates} candidates were asked for: give 1 to {limit}")]
+    Candidates {
+        /// How many.
+        candidates: usize,
         /// The limit.
         limit: usize,
     },

@@ -23,8 +23,10 @@ mod admission;
 mod error;
 mod routing;
 mod tasks;
+mod tenant_limits;
 
 pub use admission::Admission;
 pub use error::AdmissionError;
 pub use routing::Routing;
 pub use tasks::{Shutdown, TaskFailure, Tasks};
+pub use tenant_limits::TenantLimits;

@@ -1,5 +1,6 @@
 //! What can go wrong, by situation.
 
+use crate::EntryError;
 use bytes::Bytes;
 use nodedb_bridge::TicketError;
 use nodedb_crdt::CrdtError;
@@ -138,7 +139,7 @@ pub enum DataError {
         /// The key of the other document.
         key: Bytes,
     },
-    /// The idempotency key stands for another request, or for another issue time; nothing was done.
+    /// The idempotency key stands for another request; nothing was done.
     #[error("the idempotency key was used for another request: take a new key for a new request")]
     IdempotencyConflict,
     /// The idempotency key is so old that its first run may be forgotten; nothing was done.
@@ -165,6 +166,20 @@ pub enum DataError {
         collection: CollectionId,
         /// The index that is missing or too much.
         index: IndexId,
+    },
+    /// The index has not all documents yet; nothing was done.
+    #[error("index {index} is being built: search again when it is ready")]
+    IndexBuilding {
+        /// Which index.
+        index: IndexId,
+    },
+    /// An index cannot take a document; nothing was done.
+    #[error("key `{key}` does not fit the indexes of its collection: {source}")]
+    Unindexable {
+        /// Whose document.
+        key: String,
+        /// Which field does not, and why.
+        source: Arc<EntryError>,
     },
     /// The operation does not go with what the collection holds; nothing was done.
     #[error("a {kind} collection does not take {operation}")]
@@ -298,6 +313,7 @@ impl DataError {
             | Self::TenantBusy { .. }
             | Self::PausedFull { .. }
             | Self::MemtableFull { .. }
+            | Self::IndexBuilding { .. }
             | Self::MemoryFull { .. }
             | Self::ParkedFull
             | Self::LogBusy => ErrorKind::Busy,
@@ -321,6 +337,7 @@ impl DataError {
             | Self::UnknownCollection { .. }
             | Self::UnknownIndex { .. }
             | Self::Undecodable { .. } => ErrorKind::Corrupt,
+            Self::Unindexable { source, .. } => source.kind(),
             Self::Document(source) => source.kind(),
             Self::Log(source) => source.kind(),
             Self::UnknownRecord { .. } => ErrorKind::UnsupportedFormat,
@@ -339,6 +356,8 @@ impl DataError {
                 | Self::IdempotencyExpired { .. }
                 | Self::NoSuchCollection { .. }
                 | Self::WrongIndex { .. }
+                | Self::IndexBuilding { .. }
+                | Self::Unindexable { .. }
                 | Self::WrongKind { .. }
                 | Self::Catalog(_)
                 | Self::Crdt(_)
@@ -351,6 +370,11 @@ impl DataError {
     ) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { action, path, source: Arc::new(source) }
+    }
+
+    pub(crate) fn unindexable(key: &[u8], source: EntryError) -> Self {
+        let key = String::from_utf8_lossy(key).into_owned();
+        Self::Unindexable { key, source: source.into() }
     }
 
     pub(crate) fn engine(vshard: VshardId) -> impl Fn(EngineError) -> Self {
@@ -377,8 +401,8 @@ impl DataError {
 )]
 fn catalog_kind(error: &CatalogError) -> ErrorKind {
     match error {
-        CatalogError::Exists { .. } => ErrorKind::AlreadyExists,
-        CatalogError::Missing { .. } => ErrorKind::NotFound,
+        CatalogError::Exists { .. } | CatalogError::IndexExists { .. } => ErrorKind::AlreadyExists,
+        CatalogError::Missing { .. } | CatalogError::IndexMissing { .. } => ErrorKind::NotFound,
         _ => ErrorKind::InvalidInput,
     }
 }

@@ -62,6 +62,7 @@ mod core;
 mod desk;
 mod durable_log;
 mod engines;
+mod entries;
 mod error;
 mod flushes;
 mod group;
@@ -87,15 +88,18 @@ mod turn;
 mod vshard;
 mod weak;
 
+pub use entries::{Entries, EntryError};
 pub use error::DataError;
 pub use handle::DataHandle;
 pub use nodedb_bridge::{Priority, Ticket, TicketError};
 pub use nodedb_crdt::{CrdtLimits, Quarantined};
 pub use once::{ISSUED_AHEAD_MS_MAX, IdempotencyKey};
-pub use op::{Change, Consistency, Expect, Group, Op, Part, Scan, Search, Write};
+pub use op::{
+    BuildSlice, Change, Consistency, Effort, Expect, Group, Op, Part, Scan, Search, Write,
+};
 pub use options::DataOptions;
 pub use outcome::{
-    Answer, Exported, GroupWritten, Hit, Image, Merged, Outcome, Page, Row, VshardFloors,
+    Answer, Built, Exported, GroupWritten, Hit, Image, Merged, Outcome, Page, Row, VshardFloors,
     VshardStatus, Written,
 };
 pub use plane::{DataPlane, Proven, Recovery, Replayed};

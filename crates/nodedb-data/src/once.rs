@@ -20,7 +20,9 @@ pub struct IdempotencyKey {
     /// 1 to [`limits::IDEMPOTENCY_BYTES_MAX`] bytes, unique within a tenant. The same key with another
     /// request is [`DataError::IdempotencyConflict`] wherever the two meet in a vshard.
     pub key: Bytes,
-    /// When it was issued, in milliseconds since 1970, the same at every retry. At most
+    /// When it was issued, in milliseconds since 1970. A key that is remembered is found by its name alone;
+    /// one that may be forgotten is refused by this time, so a retry that gives a later one is safe only
+    /// while the key is remembered. At most
     /// [`ISSUED_AHEAD_MS_MAX`] ahead of this machine's clock.
     pub issued_ms: u64,
 }

@@ -71,6 +71,9 @@ pub enum Op {
         /// The version vector that the receiver has; `None` for everything.
         since: Option<Vec<u8>>,
     },
+    /// Adds the entries of the next documents to an index that is being built. Answered once they are
+    /// durable. Sent again it changes nothing.
+    BuildIndex(BuildSlice),
     /// Flushes every engine up to a durable barrier. Answered with the proofs.
     Flush {
         /// The barrier, which the caller has seen durable.
@@ -161,6 +164,32 @@ pub struct Search {
     pub k: usize,
     /// Only among these rows.
     pub filter: Option<Arc<Filter>>,
+    /// How hard it looks.
+    pub effort: Effort,
+}
+
+/// How hard a search looks for the nearest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Effort {
+    /// As finds 98 of 100 on real text embeddings.
+    #[default]
+    Usual,
+    /// With so many candidates in each graph, at least as many as hits are wanted: more find better and
+    /// take longer.
+    Candidates(usize),
+    /// Every vector is measured: always the nearest.
+    Exact,
+}
+
+/// One slice of building an index over the documents that were there before it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BuildSlice {
+    /// Where; a collection of documents.
+    pub collection: CollectionId,
+    /// Which index; one that is complete is left as it is.
+    pub index: IndexId,
+    /// Only documents above this key: the `next` of the slice before.
+    pub after: Option<Bytes>,
 }
 
 /// One write.
@@ -189,7 +218,8 @@ pub enum Change {
         value: Bytes,
         /// When it expires, in milliseconds of the commit clock; `None` for never.
         expires: Option<u64>,
-        /// What the collection's vector indexes learn: one entry for each of them.
+        /// What the collection's vector indexes learn: one entry for each of them. If the collection
+        /// has other indexes by now, the core reads the entries from the value instead.
         vectors: Vec<VectorChange>,
         /// What the collection's field indexes learn: one entry for each of them.
         fields: Vec<FieldValue>,

@@ -35,6 +35,8 @@ pub enum Outcome {
     Merged(Merged),
     /// Of a CRDT export; `None` of a missing document.
     Exported(Option<Exported>),
+    /// Of a slice of an index build.
+    Built(Built),
     /// Of a flush: what is proven now, at or above the barrier for every engine.
     Flushed(VshardFloors),
     /// Of an image.
@@ -64,6 +66,7 @@ impl Outcome {
                 Self::Written(_)
                 | Self::Explained(_)
                 | Self::Count(_)
+                | Self::Built(_)
                 | Self::Statistics(_)
                 | Self::Merged(_)
                 | Self::Flushed(_)
@@ -141,6 +144,15 @@ pub struct Exported {
     pub update: Bytes,
     /// The version vector of the document, for the `since` of the next export.
     pub version: Vec<u8>,
+}
+
+/// What a slice of an index build came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Built {
+    /// Documents looked at.
+    pub documents: u64,
+    /// Where the next slice goes on; `None` if this vshard is done.
+    pub next: Option<Bytes>,
 }
 
 /// The files of a vshard, linked.

@@ -19,6 +19,7 @@ pub(crate) fn planted_panic(document: &LiveDocument, update: &[u8]) -> Result<()
 
 mod asks;
 mod bounds;
+mod build;
 mod copies;
 mod crdt;
 mod durability;

@@ -1,6 +1,7 @@
 //! What a core does in a turn, by kind of request.
 
 mod admit;
+mod build;
 mod burial;
 mod count;
 mod flush;

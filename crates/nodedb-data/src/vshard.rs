@@ -1,5 +1,6 @@
 //! One vshard as its core holds it.
 
+mod build;
 mod crdt;
 mod expire;
 mod fields;

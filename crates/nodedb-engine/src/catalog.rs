@@ -167,6 +167,11 @@ impl Catalog {
                 {
                     return Err(CatalogError::Exists { name: new.name.clone() });
                 }
+                let partitions = new.partitions;
+                if partitions != 1 && new.fields.iter().any(|index| index.unique) {
+                    let name = new.name.clone();
+                    return Err(CatalogError::UniqueNeedsOnePartition { name, partitions });
+                }
                 if self.collections.len() >= limits::COLLECTIONS_MAX {
                     return Err(CatalogError::TooMany { limit: limits::COLLECTIONS_MAX });
                 }

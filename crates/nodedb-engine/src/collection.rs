@@ -62,6 +62,13 @@ impl Collection {
         vectors.chain(self.fields.iter().map(|index| index.id))
     }
 
+    /// An index by id.
+    pub fn index(&self, id: IndexId) -> Option<Index> {
+        let vectors = self.vectors.iter().cloned().map(Index::Vector);
+        let fields = self.fields.iter().cloned().map(Index::Field);
+        vectors.chain(fields).find(|index| index.id() == id)
+    }
+
     /// Adds an index.
     pub(crate) fn add_index(&mut self, index: Index) {
         match index {

@@ -110,6 +110,14 @@ impl Index {
         }
     }
 
+    /// Whether it may be read.
+    pub const fn state(&self) -> IndexState {
+        match self {
+            Self::Vector(index) => index.state,
+            Self::Field(index) => index.state,
+        }
+    }
+
     /// The field or path that it is over, by which users name it.
     pub fn over(&self) -> &str {
         match self {

@@ -1,8 +1,8 @@
 //! Atomic batches.
 
-use crate::{Error, Expect, Tenant, collection::Admitted, database::Inner};
+use crate::{Error, Expect, IdempotencyId, Tenant, collection::Admitted, database::Inner};
 use bytes::Bytes;
-use nodedb_data::{Change, Group, GroupWritten, Outcome, Part, Write};
+use nodedb_data::{Change, Entries, Group, GroupWritten, Outcome, Part, Write};
 use nodedb_engine::{Collection as Definition, CollectionKind};
 use nodedb_types::{CollectionId, Lsn, LsnRange, Version, VshardId};
 use std::{
@@ -35,6 +35,13 @@ pub enum BatchOp {
     },
 }
 
+/// How a batch is done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct BatchOptions {
+    /// Makes it safe to send again. Default: each one that is sent is done.
+    pub idempotency: Option<IdempotencyId>,
+}
+
 /// A batch that was written, whole.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BatchWritten {
@@ -50,13 +57,21 @@ struct Placed {
 }
 
 /// Sent again while the database is busy: nothing of a batch was done by the tries before.
-pub(crate) fn write(tenant: &Tenant, operations: &[BatchOp]) -> Result<BatchWritten, Error> {
+pub(crate) fn write(
+    tenant: &Tenant,
+    operations: &[BatchOp],
+    options: BatchOptions,
+) -> Result<BatchWritten, Error> {
     let inner = tenant.inner();
     inner.check_open()?;
-    inner.patiently(|| write_once(tenant, operations))
+    inner.patiently(|| write_once(tenant, operations, options))
 }
 
-fn write_once(tenant: &Tenant, operations: &[BatchOp]) -> Result<BatchWritten, Error> {
+fn write_once(
+    tenant: &Tenant,
+    operations: &[BatchOp],
+    options: BatchOptions,
+) -> Result<BatchWritten, Error> {
     let inner = tenant.inner();
     let placed = place(tenant, operations)?;
     let order: Vec<usize> = placed.parts.values().flatten().map(|(index, _)| *index).collect();
@@ -65,24 +80,24 @@ fn write_once(tenant: &Tenant, operations: &[BatchOp]) -> Result<BatchWritten, E
         writes: writes.into_iter().map(|(_, write)| write).collect(),
     });
     let durability = inner.identity.durability;
-    let group = Group { parts: parts.collect(), durability, idempotency: None };
-    let deadline = inner.env.clock.now() + inner.options.request_deadline;
-    let ticket = inner.data.send_group(tenant.id()?, group, deadline)?;
+    let now_ms = inner.env.clock.unix_ms();
+    let idempotency = options.idempotency.map(|id| id.key(now_ms));
+    let group = Group { parts: parts.collect(), durability, idempotency };
     let incarnation = inner.identity.incarnation;
-    let pending = inner.pending(ticket, move |outcome| {
+    let pending = inner.sender.send_group(tenant.id()?, group, move |outcome| {
         let Outcome::GroupWritten(written) = outcome else {
             return Err(Error::mismatched("batch"));
         };
 
         answer(&written, &order, |stamp| Version::new(incarnation, stamp))
-    });
+    })?;
     pending.wait()
 }
 
 /// Checks every operation and finds its vshard, before anything is sent.
 fn place(tenant: &Tenant, operations: &[BatchOp]) -> Result<Placed, Error> {
     let inner = tenant.inner();
-    let catalog = inner.data.catalog();
+    let catalog = inner.sender.data.catalog();
     let id = tenant.id()?;
     let mut keys: BTreeSet<(CollectionId, Bytes)> = BTreeSet::new();
     let mut sizes = Vec::new();
@@ -127,8 +142,8 @@ fn change(
     if definition.kind == CollectionKind::Crdt {
         return Err(crate::collection::not_for_crdt(definition));
     }
-    let Admitted { value, vectors, fields, bytes } = inner.admit(definition, &key, value)?;
-    let bytes = bytes + key.len();
+    let Admitted { value, entries, bytes } = inner.admit(definition, &key, value)?;
+    let (Entries { vectors, fields }, bytes) = (entries, bytes + key.len());
     Ok((Change::Put { key, value, expires: None, vectors, fields }, bytes))
 }
 

@@ -1,13 +1,12 @@
 //! A collection: put, get, delete.
 
-use crate::{Database, Document, Error, Expect, Pending, WriteOptions, Written, database::Inner};
-use bytes::Bytes;
-use nodedb_data::{Change, Consistency, Op, Outcome, Row, Write};
-use nodedb_document::{
-    index::{FieldValue, field_values},
-    json,
+use crate::{
+    Database, Document, Error, Expect, Pending, ReadOptions, WriteOptions, Written, database::Inner,
 };
-use nodedb_engine::{Collection as Definition, CollectionKind, VectorChange};
+use bytes::Bytes;
+use nodedb_data::{Change, Entries, Op, Outcome, Row, Write};
+use nodedb_document::json;
+use nodedb_engine::{Catalog, Collection as Definition, CollectionKind};
 use nodedb_types::{Lsn, Version, VshardId};
 use serde::Serialize;
 use std::sync::Arc;
@@ -26,15 +25,20 @@ pub struct Collection {
 /// A value that has passed every check.
 pub(crate) struct Admitted {
     pub(crate) value: Bytes,
-    pub(crate) vectors: Vec<VectorChange>,
-    pub(crate) fields: Vec<FieldValue>,
-    /// Bytes that value and vectors take in the log.
+    pub(crate) entries: Entries,
+    /// Bytes that value and entries take in the log.
     pub(crate) bytes: usize,
 }
 
 impl Collection {
     pub(crate) const fn new(database: Database, definition: Definition) -> Self {
         Self { database, definition }
+    }
+
+    /// What it is now: indexes come and go while a handle lives. Of a dropped collection, what it was; the
+    /// cores refuse it.
+    pub(crate) fn definition_in<'a>(&'a self, catalog: &'a Catalog) -> &'a Definition {
+        catalog.get(self.definition.id).unwrap_or(&self.definition)
     }
 
     pub(crate) fn inner(&self) -> &Arc<Inner> {
@@ -92,8 +96,9 @@ impl Collection {
     /// Writes JSON text, kept digit for digit, or the bytes of a bytes collection.
     ///
     /// # Errors
-    /// [`Error::Document`] if it is not JSON or an indexed field is no vector of the index;
-    /// [`Error::Admission`] if key or value are out of range; [`Error::Data`] with kind `Conflict` if
+    /// [`Error::Document`] if it is not JSON, [`Error::Entry`] if a field does not hold what an index over
+    /// it takes;
+    /// [`Error::Admission`] and [`Error::InvalidOption`] if key, value or options are out of range; [`Error::Data`] with kind `Conflict` if
     /// the expectation does not hold, `NoSpace` if nothing was done, `Busy` if nothing could be done
     /// until the request deadline; [`Error::Timeout`]
     /// with the outcome unknown.
@@ -120,10 +125,12 @@ impl Collection {
         options: WriteOptions,
     ) -> Result<Pending<Written>, Error> {
         let key = Bytes::copy_from_slice(key.as_ref());
-        let admitted = self.inner().admit(&self.definition, &key, value)?;
+        let catalog = self.inner().sender.data.catalog();
+        let admitted = self.inner().admit(self.definition_in(&catalog), &key, value)?;
         let vshard = self.vshard(&key);
-        let Admitted { value, vectors, fields, .. } = admitted;
-        let change = Change::Put { key, value, expires: None, vectors, fields };
+        let Admitted { value, entries: Entries { vectors, fields }, .. } = admitted;
+        let expires = options.expires(self.inner().sender.data.commit_ms())?;
+        let change = Change::Put { key, value, expires, vectors, fields };
         self.write(vshard, change, options, |stamp, version| {
             let stamp = stamp.ok_or_else(|| Error::internal("a put wrote nothing"))?;
             Ok(Written { lsn: stamp.lsn, version: version(stamp) })
@@ -135,8 +142,20 @@ impl Collection {
     /// # Errors
     /// [`Error::Admission`], [`Error::Data`].
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Document>, Error> {
+        self.get_with(key, ReadOptions::default())
+    }
+
+    /// The same with options.
+    ///
+    /// # Errors
+    /// As [`Collection::get`].
+    pub fn get_with(
+        &self,
+        key: impl AsRef<[u8]>,
+        options: ReadOptions,
+    ) -> Result<Option<Document>, Error> {
         let key = key.as_ref();
-        self.inner().patiently(|| self.get_async(key)?.wait())
+        self.inner().patiently(|| self.begin_get(key, options)?.wait())
     }
 
     /// Begins to read.
@@ -144,11 +163,19 @@ impl Collection {
     /// # Errors
     /// As [`Collection::get`].
     pub fn get_async(&self, key: impl AsRef<[u8]>) -> Result<Pending<Option<Document>>, Error> {
-        let key = Bytes::copy_from_slice(key.as_ref());
+        self.begin_get(key.as_ref(), ReadOptions::default())
+    }
+
+    fn begin_get(
+        &self,
+        key: &[u8],
+        ReadOptions { consistency }: ReadOptions,
+    ) -> Result<Pending<Option<Document>>, Error> {
+        let key = Bytes::copy_from_slice(key);
         self.inner().admission.key(&key)?;
         let vshard = self.vshard(&key);
         let collection = self.definition.id;
-        let op = Op::Get { collection, key, consistency: Consistency::Strong };
+        let op = Op::Get { collection, key, consistency };
         let document = self.document();
         self.send(vshard, op, move |outcome| {
             let Outcome::Value(row) = outcome else {
@@ -202,7 +229,7 @@ impl Collection {
             change,
             expect,
             durability,
-            idempotency: None,
+            idempotency: options.idempotency.map(|id| id.key(inner.env.clock.unix_ms())),
         });
         let incarnation = inner.identity.incarnation;
         self.send(vshard, op, move |outcome| {
@@ -228,23 +255,18 @@ impl Inner {
         value: &[u8],
     ) -> Result<Admitted, Error> {
         self.admission.write(key, value.len())?;
-        let (value, vectors, fields) = match definition.kind {
+        let (value, entries) = match definition.kind {
             CollectionKind::Crdt => return Err(not_for_crdt(definition)),
-            CollectionKind::Bytes => (Bytes::copy_from_slice(value), Vec::new(), Vec::new()),
+            CollectionKind::Bytes => (Bytes::copy_from_slice(value), Entries::default()),
             CollectionKind::Document => {
                 let value = json::canonical(value)?;
-                let vectors = vectors(definition, &value)?;
-                let fields = field_values(&definition.fields, &value)?;
-                (value, vectors, fields)
+                let entries = Entries::of(definition, &value)?;
+                (value, entries)
             }
         };
-        let numbers: usize =
-            vectors.iter().filter_map(|change| change.vector.as_ref()).map(Vec::len).sum();
-        let entries: usize =
-            fields.iter().filter_map(|field| field.value.as_ref()).map(Bytes::len).sum();
-        let bytes = value.len() + numbers * size_of::<f32>() + entries;
+        let bytes = value.len() + entries.bytes();
         self.admission.write(key, bytes)?;
-        Ok(Admitted { value, vectors, fields, bytes })
+        Ok(Admitted { value, entries, bytes })
     }
 
     /// An expectation as the data plane checks it. One of another history never holds.
@@ -262,17 +284,6 @@ impl Inner {
 /// Numbers per vector; the catalog holds none that a `usize` does not.
 pub(crate) fn dimensions(index: &nodedb_engine::VectorIndex) -> usize {
     usize::try_from(index.dimensions).unwrap_or(usize::MAX)
-}
-
-fn vectors(definition: &Definition, value: &Bytes) -> Result<Vec<VectorChange>, Error> {
-    let change = |index: &nodedb_engine::VectorIndex| {
-        let vector = json::vector_field(value, &index.field, dimensions(index))?;
-        if let Some(vector) = &vector {
-            nodedb_vector::check_vector(index.dimensions, index.metric, vector)?;
-        }
-        Ok(VectorChange { index: index.id, vector })
-    };
-    definition.vectors.iter().map(change).collect()
 }
 
 pub(crate) fn not_for_crdt(definition: &Definition) -> Error {

@@ -9,12 +9,14 @@ use crate::{
     log::LogHandle,
     options::CreateOptions,
     pending::Pending,
+    schema::Schema,
+    sender::{Destination, Sender},
 };
-use nodedb_bridge::{Priority, Ticket};
+use nodedb_bridge::Priority;
 use nodedb_control::{Admission, Routing, Tasks};
-use nodedb_data::{Answer, DataHandle, DataPlane, Op, Outcome};
+use nodedb_data::{DataPlane, Op, Outcome};
 use nodedb_env::Env;
-use nodedb_types::{DatabaseId, ErrorKind, Lsn, TenantId, VshardId};
+use nodedb_types::{DatabaseId, Lsn, TenantId, VshardId};
 use parking_lot::Mutex;
 use std::{
     fmt,
@@ -23,7 +25,6 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc,
     },
     time::Duration,
 };
@@ -39,9 +40,6 @@ pub struct Database {
     pub(crate) inner: Arc<Inner>,
 }
 
-const BUSY_PAUSE_MIN: Duration = Duration::from_millis(1);
-const BUSY_PAUSE_MAX: Duration = Duration::from_millis(50);
-
 /// The parts of an open database.
 pub(crate) struct Inner {
     pub(crate) env: Env,
@@ -50,15 +48,13 @@ pub(crate) struct Inner {
     pub(crate) routing: Routing,
     pub(crate) admission: Admission,
     pub(crate) log: LogHandle,
-    pub(crate) data: DataHandle,
+    pub(crate) sender: Sender,
     pub(crate) checkpointer: Arc<Checkpointer>,
     pub(crate) archive: Option<AttachedArchive>,
     pub(crate) tasks: Arc<Tasks>,
-    /// One schema change at a time, so that ids are drawn from the newest catalog.
-    pub(crate) schema: Mutex<()>,
+    pub(crate) schema: Arc<Schema>,
     pub(crate) points: Mutex<()>,
     pub(crate) runtime: Mutex<Option<Runtime>>,
-    pub(crate) handle: tokio::runtime::Handle,
     pub(crate) plane: Mutex<Option<DataPlane>>,
     pub(crate) closed: AtomicBool,
     pub(crate) directory: Directory,
@@ -187,58 +183,25 @@ impl Inner {
         conclude: impl FnOnce(Outcome) -> Result<T, Error> + Send + 'static,
     ) -> Result<Pending<T>, Error> {
         self.check_open()?;
-        let deadline = self.env.clock.now() + self.options.request_deadline;
-        let ticket = self.data.send(tenant, vshard, op, deadline, Priority::Foreground)?;
-        Ok(self.pending(ticket, conclude))
-    }
-
-    pub(crate) fn pending<T>(
-        &self,
-        ticket: Ticket<Answer>,
-        conclude: impl FnOnce(Outcome) -> Result<T, Error> + Send + 'static,
-    ) -> Pending<T> {
-        Pending::new(ticket, self.handle.clone(), self.options.request_deadline, conclude)
+        let priority = Priority::Foreground;
+        self.sender.send(Destination { tenant, vshard, priority }, op, conclude)
     }
 
     pub(crate) fn check_open(&self) -> Result<(), Error> {
         if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
     }
 
-    /// Repeats a call that was turned away by a full queue or a log that waits for the disk, until the
-    /// request deadline. Nothing was done by the ones before, so repeating is safe; a caller with
-    /// several operations under way repeats them itself, since only it knows their order.
-    pub(crate) fn patiently<T>(
-        &self,
-        mut call: impl FnMut() -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let deadline = self.env.clock.now() + self.options.request_deadline;
-        let mut pause = BUSY_PAUSE_MIN;
-        loop {
-            match call() {
-                Err(error)
-                    if error.kind() == ErrorKind::Busy && self.env.clock.now() < deadline =>
-                {
-                    // Made inside: a timer made on a thread without a runtime panics.
-                    self.run(async move { time::sleep(pause).await })?;
-                    pause = (pause * 2).min(BUSY_PAUSE_MAX);
-                }
-                result => return result,
-            }
-        }
+    /// As [`Sender::patiently`].
+    pub(crate) fn patiently<T>(&self, call: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+        self.sender.patiently(call)
     }
 
-    /// Runs a future on the database's runtime and waits for it on this thread, whatever thread that
-    /// is: blocking on the runtime itself would panic on a thread of another one.
+    /// As [`Sender::run`].
     pub(crate) fn run<T: Send + 'static>(
         &self,
         future: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, Error> {
-        let (send, receive) = mpsc::sync_channel(1);
-        self.handle.spawn(async move {
-            // Nobody listens if the waiting thread was unwound; then nobody misses the answer.
-            drop(send.send(future.await));
-        });
-        receive.recv().or(Err(Error::Closed))
+        self.sender.run(future)
     }
 
     async fn checkpoint(&self, request: CheckpointRequest) -> Result<CheckpointReport, Error> {
@@ -280,7 +243,7 @@ impl Inner {
         BaseUpload {
             env: &self.env,
             wal: self.log.wal(),
-            data: &self.data,
+            data: &self.sender.data,
             archiver: &archive.archiver,
             position: &archive.position,
             incarnation: self.identity.incarnation,

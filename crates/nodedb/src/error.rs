@@ -4,7 +4,7 @@ use bytes::Bytes;
 use nodedb_cold::ColdError;
 use nodedb_control::AdmissionError;
 use nodedb_crdt::CrdtError;
-use nodedb_data::DataError;
+use nodedb_data::{DataError, EntryError};
 use nodedb_document::DocumentError;
 use nodedb_engine::{CatalogError, EngineError, SnapshotExpired};
 use nodedb_types::{DecodeError, ErrorKind, Lsn, NameError, VersionError};
@@ -129,6 +129,32 @@ pub enum Error {
         /// The indexed fields.
         indexed: String,
     },
+    /// An index has not all documents yet.
+    #[error(
+        "the index over `{over}` of `{collection}` is being built: search again when it is ready"
+    )]
+    IndexBuilding {
+        /// The collection.
+        collection: String,
+        /// The field.
+        over: String,
+    },
+    /// An index was dropped, or its collection, while it was being built.
+    #[error("the index over `{over}` of `{collection}` was dropped while it was being built")]
+    IndexDropped {
+        /// The collection.
+        collection: String,
+        /// The field or path.
+        over: String,
+    },
+    /// The building of an index was given up by its caller; the index is dropped again.
+    #[error("the index over `{over}` of `{collection}` was given up: nothing of it is left")]
+    IndexCancelled {
+        /// The collection.
+        collection: String,
+        /// The field or path.
+        over: String,
+    },
     /// A value is not the JSON that was wanted.
     #[error("the value is not the expected JSON: {message}")]
     NotJson {
@@ -229,6 +255,9 @@ pub enum Error {
     /// Refused as a document or a filter.
     #[error(transparent)]
     Document(#[from] DocumentError),
+    /// A document does not fit an index of its collection.
+    #[error(transparent)]
+    Entry(#[from] EntryError),
     /// Refused as a vector.
     #[error(transparent)]
     Vector(#[from] VectorError),
@@ -287,7 +316,9 @@ impl Error {
             Self::NoDatabase { .. }
             | Self::NoTenant { .. }
             | Self::NoDocument { .. }
-            | Self::NoIndex { .. } => ErrorKind::NotFound,
+            | Self::NoIndex { .. }
+            | Self::IndexDropped { .. } => ErrorKind::NotFound,
+            Self::IndexBuilding { .. } => ErrorKind::Busy,
             Self::DatabaseExists { .. }
             | Self::TargetExists { .. }
             | Self::RestorePointExists { .. } => ErrorKind::AlreadyExists,
@@ -297,7 +328,7 @@ impl Error {
             Self::Io { source, .. } => kind_of_io(source),
             Self::WrongHistory { .. } => ErrorKind::WrongHistory,
             Self::ArchiveBehind { .. } | Self::Timeout => ErrorKind::Timeout,
-            Self::Closed => ErrorKind::Closed,
+            Self::Closed | Self::IndexCancelled { .. } => ErrorKind::Closed,
             Self::Internal { .. } => ErrorKind::Internal,
             Self::SnapshotExpired(_) => ErrorKind::SnapshotExpired,
             Self::Checkpoint { source, .. } => source.kind(),
@@ -305,6 +336,7 @@ impl Error {
             Self::Catalog(error) => kind_of_catalog(error),
             Self::Document(error) => error.kind(),
             Self::Crdt(error) => error.kind(),
+            Self::Entry(error) => error.kind(),
             Self::Vector(error) => error.kind(),
             Self::Data(error) => error.kind(),
             Self::Engine(error) => error.kind(),
@@ -361,8 +393,8 @@ fn kind_of_io(error: &io::Error) -> ErrorKind {
 
 fn kind_of_catalog(error: &CatalogError) -> ErrorKind {
     match error {
-        CatalogError::Exists { .. } => ErrorKind::AlreadyExists,
-        CatalogError::Missing { .. } => ErrorKind::NotFound,
+        CatalogError::Exists { .. } | CatalogError::IndexExists { .. } => ErrorKind::AlreadyExists,
+        CatalogError::Missing { .. } | CatalogError::IndexMissing { .. } => ErrorKind::NotFound,
         CatalogError::TooMany { .. } | _ => ErrorKind::InvalidInput,
     }
 }

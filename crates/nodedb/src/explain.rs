@@ -51,8 +51,8 @@ impl Collection {
 
     fn count_once(&self, filter: Option<&Arc<Filter>>) -> Result<u64, Error> {
         let inner = self.inner();
-        let deadline = inner.env.clock.now() + inner.options.request_deadline;
-        let Some(snapshot) = inner.data.snapshot_for_scan(deadline)? else {
+        let deadline = inner.sender.due();
+        let Some(snapshot) = inner.sender.data.snapshot_for_scan(deadline)? else {
             return Ok(0);
         };
         let (collection, lsn) = (self.definition.id, snapshot.lsn());

@@ -13,8 +13,11 @@ mod document;
 mod error;
 mod explain;
 mod export;
+mod idempotency;
 mod identity;
 mod import;
+mod index;
+mod index_build;
 mod log;
 mod log_tools;
 mod open;
@@ -24,8 +27,10 @@ mod requests;
 mod restore;
 mod restore_point;
 mod scan;
+mod schema;
 mod sealed_file;
 mod search;
+mod sender;
 mod status;
 mod tenant;
 mod verify;
@@ -33,20 +38,26 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use batch::{BatchOp, BatchWritten};
+pub use batch::{BatchOp, BatchOptions, BatchWritten};
 pub use checkpoint::{CheckpointOutcome, CheckpointReport, CheckpointRequest};
 pub use collection::Collection;
 pub use database::Database;
 pub use delete_where::Deleted;
 pub use document::{Document, Expect, Hit, Merged, Written};
 pub use error::Error;
+pub use idempotency::IdempotencyId;
 pub use import::{ImportOptions, ImportProgress, ImportReport, LineError, OnError};
+pub use index::{IndexInfo, IndexKind};
+pub use index_build::IndexProgress;
 pub use log_tools::{
     dump_log, log_segments, plan_log_truncation, record_name, truncate_log, verify_log,
 };
 pub use options::{ArchiveOptions, ArchivePolicy, CreateOptions, OpenOptions};
 pub use pending::Pending;
-pub use requests::{Near, NewCollection, ScanOptions, SearchOptions, VectorField, WriteOptions};
+pub use requests::{
+    FieldPath, Near, NewCollection, NewIndex, ReadOptions, ScanOptions, SearchOptions, VectorField,
+    WriteOptions,
+};
 pub use restore::{
     RestoreProgress, RestoreReport, RestoreRequest, RestoreTarget, plan_restore, restore,
 };
@@ -55,13 +66,15 @@ pub use scan::Scan;
 pub use status::{
     ArchiveStatus, EngineStatus, Health, HoldStatus, QuarantinedUpdate, Status, VshardStatus,
 };
-pub use tenant::{CollectionInfo, IndexInfo, Tenant};
+pub use tenant::{CollectionInfo, Tenant};
 pub use verify::{Checked, Problem, VerifyReport, verify_archive, verify_database};
 
 pub use nodedb_cold::VerifyLevel;
+pub use nodedb_control::TenantLimits;
 pub use nodedb_crdt::loro;
+pub use nodedb_data::{Consistency, Effort};
 pub use nodedb_document::{Direction, KeyRange, plan::Explain};
-pub use nodedb_engine::{CollectionKind, Metric};
+pub use nodedb_engine::{CollectionKind, IndexState, Metric, VectorStorage};
 pub use nodedb_types::{DatabaseId, Durability, ErrorKind, Lsn, Name, Version};
 pub use nodedb_wal::{
     SegmentInfo,

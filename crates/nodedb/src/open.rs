@@ -7,9 +7,13 @@ use crate::{
     database::{AttachedArchive, Inner},
     directory::{Access, Directory, Found},
     identity::{Identity, random_id},
+    index_build,
     log::LogHandle,
     restore::run_apart,
+    schema::Schema,
+    sender::Sender,
 };
+use nodedb_bridge::BridgeOptions;
 use nodedb_cold::{Archive, NewArchive, Nonce, Session, open_store};
 use nodedb_control::{Admission, Routing, Tasks};
 use nodedb_data::{DataOptions, DataPlane, Recovery};
@@ -126,8 +130,10 @@ fn start(env: &Env, directory: Directory, options: OpenOptions) -> Result<Databa
         proven: checkpoint.map(|record| record.proven()).unwrap_or_default(),
     };
     let cores = options.cores.unwrap_or_else(processors).clamp(1, identity.vshards);
+    let tenant_in_flight = options.tenant_limits.in_flight;
     let data_options = DataOptions {
         cores,
+        bridge: BridgeOptions { tenant_in_flight, ..BridgeOptions::default() },
         memtable_bytes: options.memtable_bytes,
         memtable_bytes_max: options.memtable_bytes.saturating_mul(4),
         ..DataOptions::default()
@@ -194,7 +200,8 @@ impl Parts<'_> {
         plane: DataPlane,
     ) -> Database {
         let Self { env, identity, options, archive_state, last } = self;
-        let admission = Admission::new(identity.vshards, wal.group_bytes_max());
+        let admission =
+            Admission::new(identity.vshards, wal.group_bytes_max(), options.tenant_limits);
         let log = LogHandle::new(wal);
         let data = plane.handle();
         let archive = archive_state
@@ -213,18 +220,29 @@ impl Parts<'_> {
         ));
         let tasks = Arc::new(Tasks::new(runtime.handle().clone()));
         spawn(&tasks, &checkpointer, archive.as_ref(), &options);
+        let routing = Routing::new(identity.vshards);
+        let sender = Sender {
+            data,
+            clock: Arc::clone(&env.clock),
+            deadline: options.request_deadline,
+            runtime: runtime.handle().clone(),
+        };
+        let schema = Arc::new(Schema::new(sender.clone(), routing));
+        if !schema.building().is_empty() {
+            let schema = Arc::clone(&schema);
+            tasks.spawn("index-builder", |shutdown| index_build::go_on(schema, shutdown));
+        }
         let inner = Inner {
             env: env.clone(),
-            routing: Routing::new(identity.vshards),
+            routing,
             admission,
             log,
-            data,
+            sender,
             checkpointer,
             archive,
             tasks,
-            schema: Mutex::new(()),
+            schema,
             points: Mutex::new(()),
-            handle: runtime.handle().clone(),
             runtime: Mutex::new(Some(runtime)),
             plane: Mutex::new(Some(plane)),
             closed: AtomicBool::new(false),

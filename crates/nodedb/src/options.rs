@@ -1,6 +1,7 @@
 //! How a database is created and opened.
 
 use crate::Error;
+use nodedb_control::TenantLimits;
 use nodedb_types::{Durability, limits};
 use std::time::Duration;
 
@@ -113,6 +114,8 @@ pub struct OpenOptions {
     pub object_age: Duration,
     /// Bytes of memtable at which a vshard flushes by itself. Default 16 MiB.
     pub memtable_bytes: usize,
+    /// What each tenant may take. Default: as much as there is.
+    pub tenant_limits: TenantLimits,
 }
 
 impl Default for OpenOptions {
@@ -126,6 +129,7 @@ impl Default for OpenOptions {
             object_bytes: 16 << 20,
             object_age: Duration::from_secs(10),
             memtable_bytes: 16 << 20,
+            tenant_limits: TenantLimits::default(),
         }
     }
 }
@@ -150,6 +154,7 @@ impl OpenOptions {
         check("object-bytes", self.object_bytes, 1, 512 << 20)?;
         let memtable_bytes = u64::try_from(self.memtable_bytes).unwrap_or(u64::MAX);
         check("memtable-bytes", memtable_bytes, 1 << 10, 1 << 40)?;
+        check("tenant-in-flight", u64::from(self.tenant_limits.in_flight), 1, 1 << 20)?;
         check_wait("checkpoint-interval-ms", self.checkpoint_interval)?;
         check_wait("checkpoint-deadline-ms", self.checkpoint_deadline)?;
         check_wait("request-deadline-ms", self.request_deadline)

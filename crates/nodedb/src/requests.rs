@@ -1,9 +1,11 @@
 //! What callers ask of a collection, beyond key and value.
 
-use crate::Expect;
+use crate::{Error, Expect, IdempotencyId};
+use nodedb_data::{Consistency, Effort};
 use nodedb_document::{Direction, KeyRange};
-use nodedb_engine::{CollectionKind, Metric};
+use nodedb_engine::{CollectionKind, Metric, VectorStorage};
 use nodedb_types::Durability;
+use std::time::Duration;
 
 /// A collection to be created.
 #[derive(Clone, PartialEq, Debug)]
@@ -14,15 +16,15 @@ pub struct NewCollection {
     pub kind: CollectionKind,
     /// Over how many vshards its keys are spread. Default: all.
     pub partitions: Option<u16>,
-    /// Its vector indexes.
-    pub vectors: Vec<VectorField>,
+    /// Its indexes, which are ready at once.
+    pub indexes: Vec<NewIndex>,
 }
 
 impl NewCollection {
     /// A collection of JSON documents over all vshards, without indexes.
     pub fn named(name: impl Into<String>) -> Self {
         let kind = CollectionKind::Document;
-        Self { name: name.into(), kind, partitions: None, vectors: Vec::new() }
+        Self { name: name.into(), kind, partitions: None, indexes: Vec::new() }
     }
 
     /// The same with another kind.
@@ -40,7 +42,14 @@ impl NewCollection {
         dimensions: u32,
         metric: Metric,
     ) -> Self {
-        self.vectors.push(VectorField { field: field.into(), dimensions, metric });
+        self.indexes.push(NewIndex::vector(field, dimensions, metric));
+        self
+    }
+
+    /// The same with an index.
+    #[must_use]
+    pub fn with_index(mut self, index: NewIndex) -> Self {
+        self.indexes.push(index);
         self
     }
 
@@ -52,6 +61,43 @@ impl NewCollection {
     }
 }
 
+/// An index to be created.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum NewIndex {
+    /// Finds the documents whose vectors are nearest.
+    Vector(VectorField),
+    /// Finds the documents with a value, or between two values, of a path.
+    Field(FieldPath),
+}
+
+impl NewIndex {
+    /// A vector index over a top-level field, stored as [`VectorStorage::Bf16`].
+    pub fn vector(field: impl Into<String>, dimensions: u32, metric: Metric) -> Self {
+        let storage = VectorStorage::default();
+        Self::Vector(VectorField { field: field.into(), dimensions, metric, storage })
+    }
+
+    /// An ordered index over the values of a path: names of members with dots between them.
+    pub fn field(path: impl Into<String>) -> Self {
+        Self::Field(FieldPath { path: path.into(), unique: false })
+    }
+
+    /// The same where no two documents may have the same value; only for a collection of one partition.
+    pub fn unique(path: impl Into<String>) -> Self {
+        Self::Field(FieldPath { path: path.into(), unique: true })
+    }
+}
+
+/// An ordered index to be created.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FieldPath {
+    /// Names of the members from the root of the document to the value, with dots between them; 1 to 256
+    /// bytes.
+    pub path: String,
+    /// Whether no two documents may have the same value.
+    pub unique: bool,
+}
+
 /// A vector index to be created.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct VectorField {
@@ -61,6 +107,8 @@ pub struct VectorField {
     pub dimensions: u32,
     /// How distance is measured.
     pub metric: Metric,
+    /// How its segments keep numbers.
+    pub storage: VectorStorage,
 }
 
 /// How a write is done.
@@ -70,6 +118,40 @@ pub struct WriteOptions {
     pub expect: Option<Expect>,
     /// When it is answered. Default: as the database was created.
     pub durability: Option<Durability>,
+    /// How long a put lasts, 1 ms to 36,500 days, by the clock of commits, which never goes back. From then
+    /// on the document is not shown any more, and a sweeper deletes it. A later put without it lasts for
+    /// ever. A delete takes none. Default: for ever.
+    pub ttl: Option<Duration>,
+    /// Makes it safe to send again. Default: each one that is sent is done.
+    pub idempotency: Option<IdempotencyId>,
+}
+
+/// Longest life of a document that expires.
+const TTL_MAX: Duration = Duration::from_hours(24 * 36_500);
+
+impl WriteOptions {
+    /// When a put that is sent at a time of the commit clock, in milliseconds, expires.
+    pub(crate) fn expires(self, now_ms: u64) -> Result<Option<u64>, Error> {
+        let Some(ttl) = self.ttl else {
+            return Ok(None);
+        };
+        let ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+        if ms == 0 || ttl > TTL_MAX {
+            return Err(Error::InvalidOption {
+                option: "ttl",
+                value: format!("{ttl:?}"),
+                expected: "1 ms to 36500 days".to_owned(),
+            });
+        }
+        Ok(Some(now_ms.saturating_add(ms)))
+    }
+}
+
+/// How a document is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ReadOptions {
+    /// How fresh it is. Default [`Consistency::Strong`].
+    pub consistency: Consistency,
 }
 
 /// Which documents a scan answers.
@@ -100,6 +182,8 @@ pub struct SearchOptions {
     pub k: usize,
     /// A SQL boolean expression that the documents must satisfy.
     pub filter: Option<String>,
+    /// How hard it looks; candidates 1 to 10,000. Default [`Effort::Usual`].
+    pub effort: Effort,
 }
 
 /// What a search measures from.
@@ -114,19 +198,32 @@ pub enum Near {
 impl SearchOptions {
     /// The 10 documents nearest to a vector.
     pub fn vector(field: impl Into<String>, vector: Vec<f32>) -> Self {
-        Self { field: field.into(), near: Near::Vector(vector), k: 10, filter: None }
+        Self {
+            field: field.into(),
+            near: Near::Vector(vector),
+            k: 10,
+            filter: None,
+            effort: Effort::Usual,
+        }
     }
 
     /// The 10 documents nearest to a stored one.
     pub fn like(field: impl Into<String>, key: impl AsRef<[u8]>) -> Self {
         let near = Near::Key(key.as_ref().to_vec());
-        Self { field: field.into(), near, k: 10, filter: None }
+        Self { field: field.into(), near, k: 10, filter: None, effort: Effort::Usual }
     }
 
     /// The same for another number of documents.
     #[must_use]
     pub const fn with_k(mut self, k: usize) -> Self {
         self.k = k;
+        self
+    }
+
+    /// The same looking harder, or less hard.
+    #[must_use]
+    pub const fn with_effort(mut self, effort: Effort) -> Self {
+        self.effort = effort;
         self
     }
 

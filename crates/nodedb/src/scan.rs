@@ -69,8 +69,7 @@ impl Collection {
         let cursor =
             options.cursor.as_deref().map(|cursor| self.read_cursor(cursor, options.direction));
         let cursor = cursor.transpose()?;
-        let deadline = inner.env.clock.now() + inner.options.request_deadline;
-        let snapshot = inner.data.snapshot_for_scan(deadline)?;
+        let snapshot = inner.sender.data.snapshot_for_scan(inner.sender.due())?;
         let start = cursor.clone().map_or(NextPage::First, NextPage::After);
         let partitions = self.vshards().map(|vshard| Partition {
             vshard,
@@ -86,7 +85,7 @@ impl Collection {
             prefix: Bytes::from(options.prefix),
             keys: options.range,
             direction: options.direction,
-            now_ms: inner.data.commit_ms(),
+            now_ms: inner.sender.data.commit_ms(),
             partitions,
             left: options.limit.unwrap_or(usize::MAX),
             last: cursor,

@@ -1,24 +1,37 @@
 //! Vector search over all partitions of a collection.
 
-use crate::{Collection, Error, Hit, Near, Pending, SearchOptions, collection::dimensions};
-use nodedb_data::{Op, Outcome};
+use crate::{
+    Collection, Error, Hit, Near, Pending, SearchOptions, collection::dimensions, index::no_index,
+};
+use nodedb_data::{Effort, Op, Outcome};
 use nodedb_document::{Filter, json};
-use nodedb_engine::VectorIndex;
+use nodedb_engine::{IndexState, VectorIndex};
 use std::sync::Arc;
 
 impl Collection {
-    /// The nearest documents, nearest first; equally near ones in key order. Exact.
+    /// The nearest documents, nearest first; equally near ones in key order. With [`Effort::Exact`] all of
+    /// them, otherwise nearly always.
     ///
     /// # Errors
-    /// [`Error::NoIndex`] if the field has none, [`Error::Vector`] and [`Error::Document`] for a
+    /// [`Error::NoIndex`] if the field has none, [`Error::IndexBuilding`] if it has not all documents yet,
+    /// [`Error::Vector`] and [`Error::Document`] for a
     /// vector of other dimensions or with numbers that are not finite, [`Error::NoDocument`] if the
     /// document to be near to is missing or has no vector, [`Error::Admission`], [`Error::Data`].
     pub fn search(&self, options: SearchOptions) -> Result<Vec<Hit>, Error> {
         let inner = self.inner();
         inner.check_open()?;
         inner.admission.neighbours(options.k)?;
-        let index = self.definition.vector_index(&options.field);
-        let index = index.ok_or_else(|| self.no_index(&options.field))?;
+        if let Effort::Candidates(candidates) = options.effort {
+            inner.admission.candidates(candidates)?;
+        }
+        let catalog = inner.sender.data.catalog();
+        let definition = self.definition_in(&catalog);
+        let index = definition.vector_index(&options.field);
+        let index = index.ok_or_else(|| no_index(definition, &options.field))?;
+        if index.state == IndexState::Building {
+            let collection = self.name().to_owned();
+            return Err(Error::IndexBuilding { collection, over: options.field });
+        }
         let filter = options.filter.as_deref().map(Filter::parse).transpose()?.map(Arc::new);
         let vector = match options.near {
             Near::Vector(vector) => vector,
@@ -32,6 +45,7 @@ impl Collection {
             metric: index.metric,
             k: options.k,
             filter,
+            effort: options.effort,
         };
         let mut hits = inner.patiently(|| self.partition_hits(&search))?;
         hits.sort_by(|a, b| a.distance.total_cmp(&b.distance).then_with(|| a.key.cmp(&b.key)));
@@ -73,16 +87,5 @@ impl Collection {
         let document = self.get(key)?.ok_or_else(missing)?;
         let vector = json::vector_field(&document.value, &index.field, dimensions(index))?;
         vector.ok_or_else(missing)
-    }
-
-    fn no_index(&self, field: &str) -> Error {
-        let fields: Vec<_> =
-            self.definition.vectors.iter().map(|index| format!("`{}`", index.field)).collect();
-        let indexed = if fields.is_empty() { "no field".to_owned() } else { fields.join(", ") };
-        Error::NoIndex {
-            collection: self.name().to_owned(),
-            field: field.chars().take(80).collect(),
-            indexed,
-        }
     }
 }

@@ -196,12 +196,12 @@ impl Inner {
         if log == LogHealth::SpaceLow {
             reasons.push("the disk has no room for more log".to_owned());
         }
-        for vshard in self.data.floors() {
+        for vshard in self.sender.data.floors() {
             if let Some(failure) = vshard.failure {
                 reasons.push(format!("vshard {} cannot be flushed: {failure}", vshard.vshard));
             }
         }
-        let quarantine = self.data.quarantine().len();
+        let quarantine = self.sender.data.quarantine().len();
         if quarantine > 0 {
             reasons
                 .push(format!("{quarantine} CRDT updates made the library fail, see the vshards"));
@@ -211,7 +211,7 @@ impl Inner {
             let state = if fault.stopped { "stopped" } else { "failing" };
             reasons.push(format!("archiving is {state}: {}", fault.message));
         }
-        reasons.extend(self.data.expiry_halted());
+        reasons.extend(self.sender.data.expiry_halted());
         reasons.extend(self.tasks.failed().iter().map(ToString::to_string));
         if reasons.is_empty() { Health::Ok } else { Health::Degraded { reasons } }
     }
@@ -259,7 +259,7 @@ impl Inner {
     }
 
     fn vshard_status(&self) -> Vec<VshardStatus> {
-        let held = self.data.quarantine();
+        let held = self.sender.data.quarantine();
         let status = |known: nodedb_data::VshardFloors| VshardStatus {
             vshard: known.vshard,
             dirty_bytes: known.dirty.map_or(0, |dirty| dirty.bytes as u64),
@@ -279,7 +279,7 @@ impl Inner {
                 .map(|(_, held)| quarantined(held))
                 .collect(),
         };
-        self.data.floors().into_iter().map(status).collect()
+        self.sender.data.floors().into_iter().map(status).collect()
     }
 
     /// Bytes of the segments that hold records from `lsn` on.

@@ -1,15 +1,16 @@
 //! The data of one tenant: collections and atomic batches.
 
 use crate::{
-    BatchOp, BatchWritten, Collection, Database, Error, NewCollection, VectorField, database::Inner,
+    BatchOp, BatchOptions, BatchWritten, Collection, Database, Error, IndexInfo, NewCollection,
+    database::Inner,
+    index::{check_kind, indexes},
 };
-use nodedb_data::{Change, Group, Op, Outcome, Part, Write};
+use nodedb_data::{Op, Outcome};
 use nodedb_document::Statistics;
 use nodedb_engine::{
-    CatalogChange, Collection as Definition, CollectionKind, IndexState, Metric, VectorIndex,
-    VectorStorage,
+    Catalog, CatalogChange, Collection as Definition, CollectionKind, Index, IndexState,
 };
-use nodedb_types::{CollectionId, Durability, IndexId, Lsn, LsnRange, Name, TenantId};
+use nodedb_types::{IndexId, Lsn, Name, TenantId};
 
 /// The data of one tenant; a handle that is cheap to clone. No call of it ever reaches the data of
 /// another one.
@@ -34,19 +35,8 @@ pub struct CollectionInfo {
     pub key_bytes: u64,
     /// Stored bytes of its values; of CRDT documents those of their snapshots and updates.
     pub value_bytes: u64,
-    /// Its vector indexes.
+    /// Its indexes.
     pub indexes: Vec<IndexInfo>,
-}
-
-/// A vector index of a collection.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct IndexInfo {
-    /// The indexed field.
-    pub field: String,
-    /// Numbers per vector.
-    pub dimensions: u32,
-    /// How distance is measured.
-    pub metric: Metric,
 }
 
 impl Tenant {
@@ -61,7 +51,7 @@ impl Tenant {
 
     /// Its id, if it has had a collection.
     pub(crate) fn id(&self) -> Result<TenantId, Error> {
-        let catalog = self.inner().data.catalog();
+        let catalog = self.inner().sender.data.catalog();
         catalog.tenant(self.name.as_ref()).ok_or_else(|| Error::NoTenant {
             name: self.name.as_ref().map(ToString::to_string).unwrap_or_default(),
         })
@@ -74,7 +64,7 @@ impl Tenant {
     pub fn collection(&self, name: &str) -> Result<Collection, Error> {
         self.inner().check_open()?;
         let tenant = self.id()?;
-        let definition = self.inner().data.catalog().find(tenant, name)?.clone();
+        let definition = self.inner().sender.data.catalog().find(tenant, name)?.clone();
         Ok(Collection::new(self.database.clone(), definition))
     }
 
@@ -85,16 +75,11 @@ impl Tenant {
     pub fn collections(&self) -> Result<Vec<CollectionInfo>, Error> {
         self.inner().check_open()?;
         let tenant = self.id()?;
-        let catalog = self.inner().data.catalog();
+        let catalog = self.inner().sender.data.catalog();
         catalog.of(tenant).map(|definition| self.info(definition)).collect()
     }
 
     fn info(&self, definition: &Definition) -> Result<CollectionInfo, Error> {
-        let indexes = definition.vectors.iter().map(|index| IndexInfo {
-            field: index.field.clone(),
-            dimensions: index.dimensions,
-            metric: index.metric,
-        });
         let statistics = self.inner().patiently(|| self.statistics(definition))?;
         Ok(CollectionInfo {
             name: definition.name.to_string(),
@@ -103,14 +88,14 @@ impl Tenant {
             documents: statistics.documents,
             key_bytes: statistics.key_bytes,
             value_bytes: statistics.value_bytes,
-            indexes: indexes.collect(),
+            indexes: indexes(definition).map(|index| IndexInfo::of(&index)).collect(),
         })
     }
 
     fn statistics(&self, definition: &Definition) -> Result<Statistics, Error> {
         let inner = self.inner();
-        let deadline = inner.env.clock.now() + inner.options.request_deadline;
-        let Some(snapshot) = inner.data.snapshot_for_scan(deadline)? else {
+        let deadline = inner.sender.due();
+        let Some(snapshot) = inner.sender.data.snapshot_for_scan(deadline)? else {
             return Ok(Statistics::default());
         };
         let (collection, lsn) = (definition.id, snapshot.lsn());
@@ -143,37 +128,61 @@ impl Tenant {
         let inner = self.inner();
         inner.check_open()?;
         let name = Name::new(&new.name)?;
-        if !new.vectors.is_empty() && new.kind != CollectionKind::Document {
-            return Err(Error::WrongCollectionKind {
-                collection: new.name,
-                kind: new.kind.name(),
-                message: "only collections of documents have indexes",
-            });
-        }
-        let _one_at_a_time = inner.schema.lock();
-        let catalog = inner.data.catalog();
+        let (_lsn, definition) = inner.schema.change(|catalog| {
+            let definition = self.definition(catalog, name, new)?;
+            Ok((self.creation(catalog, &definition)?, definition))
+        })?;
+        self.info(&definition)
+    }
+
+    fn definition(
+        &self,
+        catalog: &Catalog,
+        name: Name,
+        new: NewCollection,
+    ) -> Result<Definition, Error> {
+        let inner = self.inner();
         let (next_tenant, id, next_index) = catalog.next_ids();
-        let known = catalog.tenant(self.name.as_ref());
         let partitions = new.partitions.unwrap_or(inner.identity.vshards);
-        let definition = Definition {
+        let ids = (next_index.get()..).map(IndexId::new);
+        let indexes = new.indexes.into_iter().zip(ids);
+        let indexes = indexes.map(|(new, id)| new.into_index(id, IndexState::Ready));
+        let indexes: Vec<_> = indexes.collect();
+        inner.admission.collection(partitions, &indexes)?;
+        let tenant = catalog.tenant(self.name.as_ref()).unwrap_or(next_tenant);
+        inner.admission.one_more_collection(catalog.of(tenant).count())?;
+        let mut definition = Definition {
             id,
-            tenant: known.unwrap_or(next_tenant),
+            tenant,
             name,
             kind: new.kind,
             partitions,
-            vectors: vector_indexes(next_index, new.vectors),
+            vectors: Vec::new(),
             fields: Vec::new(),
         };
-        inner.admission.collection(partitions, &definition.vectors)?;
+        for index in indexes {
+            check_kind(&definition)?;
+            match index {
+                Index::Vector(index) => definition.vectors.push(index),
+                Index::Field(index) => definition.fields.push(index),
+            }
+        }
+        Ok(definition)
+    }
+
+    fn creation(
+        &self,
+        catalog: &Catalog,
+        definition: &Definition,
+    ) -> Result<Vec<CatalogChange>, Error> {
         let mut changes = Vec::new();
-        if let (None, Some(name)) = (known, self.name.clone()) {
-            changes.push(CatalogChange::CreateTenant { id: next_tenant, name });
+        if let (None, Some(name)) = (catalog.tenant(self.name.as_ref()), self.name.clone()) {
+            changes.push(CatalogChange::CreateTenant { id: definition.tenant, name });
         }
         let create = CatalogChange::CreateCollection(definition.clone());
         catalog.check(&create)?;
         changes.push(create);
-        self.change_catalog(&changes)?;
-        self.info(&definition)
+        Ok(changes)
     }
 
     /// Drops a collection with all that is in it. Durable on return; its id is never used again.
@@ -184,41 +193,12 @@ impl Tenant {
         let inner = self.inner();
         inner.check_open()?;
         let tenant = self.id()?;
-        let _one_at_a_time = inner.schema.lock();
-        let definition = inner.data.catalog().find(tenant, name)?.clone();
-        let indexes = definition.vectors.iter().map(|index| index.id).collect();
-        self.change_catalog(&[CatalogChange::DropCollection { id: definition.id, indexes }])
-    }
-
-    /// Logs the changes for every vshard as one atomic group, so that no vshard ever sees a put to a
-    /// collection before, or after, all the others do.
-    /// Sent again while the database is busy: nothing was done by the tries before.
-    fn change_catalog(&self, changes: &[CatalogChange]) -> Result<Lsn, Error> {
-        self.inner().patiently(|| self.change_catalog_once(changes))
-    }
-
-    fn change_catalog_once(&self, changes: &[CatalogChange]) -> Result<Lsn, Error> {
-        let inner = self.inner();
-        let write = |change: &CatalogChange| Write {
-            collection: CollectionId::new(0),
-            change: Change::Catalog(change.clone()),
-            expect: None,
-            durability: Durability::Sync,
-            idempotency: None,
-        };
-        let part = |vshard| Part { vshard, writes: changes.iter().map(write).collect() };
-        let parts = inner.routing.all().map(part).collect();
-        let group = Group { parts, durability: Durability::Sync, idempotency: None };
-        let deadline = inner.env.clock.now() + inner.options.request_deadline;
-        let ticket = inner.data.send_group(TenantId::SYSTEM, group, deadline)?;
-        let pending = inner.pending(ticket, |outcome| {
-            let Outcome::GroupWritten(written) = outcome else {
-                return Err(Error::mismatched("catalog change"));
-            };
-            let last = written.lsns.and_then(LsnRange::last);
-            last.ok_or_else(|| Error::internal("a catalog change wrote nothing"))
-        });
-        pending.wait()
+        let (lsn, ()) = inner.schema.change(|catalog| {
+            let definition = catalog.find(tenant, name)?;
+            let indexes = definition.index_ids().collect();
+            Ok((vec![CatalogChange::DropCollection { id: definition.id, indexes }], ()))
+        })?;
+        Ok(lsn)
     }
 
     /// Writes all or nothing, over any of the tenant's collections. Answered as the database's
@@ -229,19 +209,19 @@ impl Tenant {
     /// [`Error::Admission`], [`Error::Document`] if an operation is refused; [`Error::NoDocument`]
     /// for a delete of a missing key: nothing was written.
     pub fn batch(&self, operations: &[BatchOp]) -> Result<BatchWritten, Error> {
-        crate::batch::write(self, operations)
+        self.batch_with(operations, BatchOptions::default())
     }
-}
 
-fn vector_indexes(next: IndexId, fields: Vec<VectorField>) -> Vec<VectorIndex> {
-    let ids = (next.get()..).map(IndexId::new);
-    let index = |(id, field): (IndexId, VectorField)| VectorIndex {
-        id,
-        field: field.field,
-        dimensions: field.dimensions,
-        metric: field.metric,
-        storage: VectorStorage::default(),
-        state: IndexState::Ready,
-    };
-    ids.zip(fields).map(index).collect()
+    /// The same with options.
+    ///
+    /// # Errors
+    /// As [`Tenant::batch`]; [`Error::Data`] with kind `Conflict` or `IdempotencyExpired` as
+    /// [`IdempotencyId`](crate::IdempotencyId) says.
+    pub fn batch_with(
+        &self,
+        operations: &[BatchOp],
+        options: BatchOptions,
+    ) -> Result<BatchWritten, Error> {
+        crate::batch::write(self, operations, options)
+    }
 }

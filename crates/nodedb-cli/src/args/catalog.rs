@@ -1,8 +1,8 @@
 //! Words of `init` and `collection`.
 
-use super::values::{parse_durability, parse_vector_field};
+use super::values::{parse_durability, parse_field_path, parse_vector_field};
 use clap::{Args, Subcommand, ValueEnum};
-use nodedb::{ArchivePolicy, CollectionKind, Durability, VectorField};
+use nodedb::{ArchivePolicy, CollectionKind, Durability, FieldPath, VectorField};
 
 /// Words of `init`.
 #[derive(Args, Clone, Debug, Default)]
@@ -68,9 +68,55 @@ pub(crate) struct CreateArgs {
     /// Over how many vshards its keys are spread. Default: all.
     #[arg(long, value_name = "N")]
     pub(crate) partitions: Option<u16>,
-    /// A vector index over a top-level field, FIELD:DIM:cosine|l2|dot. May be repeated.
+    /// A vector index over a top-level field, FIELD:DIM:cosine|l2|dot[:f32|bf16|i8]; its segments keep
+    /// bf16 unless told otherwise. May be repeated.
     #[arg(long, value_name = "FIELD:DIM:METRIC", value_parser = parse_vector_field)]
     pub(crate) vector: Vec<VectorField>,
+    /// An ordered index over a path of member names with dots between them, for filters. PATH:unique
+    /// refuses a value that another document has, and needs --partitions 1. May be repeated.
+    #[arg(long, value_name = "PATH[:unique]", value_parser = parse_field_path)]
+    pub(crate) index: Vec<FieldPath>,
+}
+
+/// Words of `index`.
+#[derive(Subcommand, Debug)]
+pub(crate) enum IndexCommand {
+    /// Add an index to a collection, filled or not, and wait until it is ready.
+    #[command(
+        after_help = "Reads and writes go on meanwhile. Where it is killed, the next open of \
+        the database goes on.\n\
+        Examples:\n  nodedb --dir ./db index add words --vector embedding:384:cosine\n  \
+        nodedb --dir ./db index add words --index origin.year"
+    )]
+    Add(IndexAddArgs),
+    /// Drop the index over a field.
+    #[command(after_help = "Example: nodedb --dir ./db index drop words embedding")]
+    Drop(IndexDropArgs),
+}
+
+/// Words of `index add`.
+#[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("over").required(true).args(["vector", "index"]))]
+pub(crate) struct IndexAddArgs {
+    /// The collection.
+    pub(crate) name: String,
+    /// A vector index over a top-level field, FIELD:DIM:cosine|l2|dot[:f32|bf16|i8]; its segments keep
+    /// bf16 unless told otherwise.
+    #[arg(long, value_name = "FIELD:DIM:METRIC", value_parser = parse_vector_field)]
+    pub(crate) vector: Option<VectorField>,
+    /// An ordered index over a path of member names with dots between them, for filters. PATH:unique
+    /// refuses a value that another document has, and needs a collection of one partition.
+    #[arg(long, value_name = "PATH[:unique]", value_parser = parse_field_path)]
+    pub(crate) index: Option<FieldPath>,
+}
+
+/// Words of `index drop`.
+#[derive(Args, Debug)]
+pub(crate) struct IndexDropArgs {
+    /// The collection.
+    pub(crate) name: String,
+    /// The field or path.
+    pub(crate) field: String,
 }
 
 /// Kinds of collections.

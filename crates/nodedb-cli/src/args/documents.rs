@@ -1,7 +1,11 @@
 //! Words of the commands on documents.
 
-use super::Expected;
+use super::{
+    Expected,
+    values::{parse_consistency, parse_idempotency},
+};
 use clap::{Args, Subcommand};
+use nodedb::{Consistency, IdempotencyId};
 use std::path::PathBuf;
 
 /// Words of `put`.
@@ -19,6 +23,13 @@ pub(crate) struct PutArgs {
     /// Write only if the key holds this: absent, or the `version` of an earlier answer.
     #[arg(long, value_name = "absent|VERSION")]
     pub(crate) expect: Option<Expected>,
+    /// Show and keep it for so long only. Default: for ever.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) ttl: Option<u32>,
+    /// A name of 1 to 64 bytes that makes it safe to send this again: it is done once. A UUID of version 7
+    /// or MILLISECONDS:REST carries its issue time and stays safe for ever; any other name for a day.
+    #[arg(long, value_name = "ID", value_parser = parse_idempotency)]
+    pub(crate) idempotency: Option<IdempotencyId>,
 }
 
 /// Words of `get`.
@@ -30,6 +41,10 @@ pub(crate) struct GetArgs {
     /// The key.
     #[arg(allow_hyphen_values = true)]
     pub(crate) key: String,
+    /// How fresh: strong shows all that was acknowledged and nothing that can be lost; eventual shows
+    /// what is applied now, which a crash may take back. Default: strong.
+    #[arg(long, value_name = "WHICH", value_parser = parse_consistency)]
+    pub(crate) consistency: Option<Consistency>,
 }
 
 /// Words of `delete`.
@@ -60,6 +75,10 @@ pub(crate) struct BatchArgs {
     /// array itself.
     #[arg(value_name = "FILE|-|JSON", allow_hyphen_values = true)]
     pub(crate) operations: String,
+    /// A name of 1 to 64 bytes that makes it safe to send this again: it is done once. A UUID of version 7
+    /// or MILLISECONDS:REST carries its issue time and stays safe for ever; any other name for a day.
+    #[arg(long, value_name = "ID", value_parser = parse_idempotency)]
+    pub(crate) idempotency: Option<IdempotencyId>,
 }
 
 /// Words of `scan`.
@@ -71,15 +90,27 @@ pub(crate) struct ScanArgs {
     /// Only keys that begin with this.
     #[arg(long, value_name = "P", allow_hyphen_values = true)]
     pub(crate) prefix: Option<String>,
+    /// Only keys from this one on.
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
+    pub(crate) from: Option<String>,
+    /// Only keys before this one, which is left out itself.
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
+    pub(crate) to: Option<String>,
+    /// The greatest key first.
+    #[arg(long)]
+    pub(crate) reverse: bool,
     /// Only documents that satisfy a SQL boolean expression, such as lang = 'en' AND year >= 2020.
     #[arg(long, value_name = "EXPR")]
     pub(crate) filter: Option<String>,
     /// At most so many. Default: all.
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<usize>,
-    /// Go on where an earlier scan with a limit ended.
+    /// Go on where an earlier scan with a limit, in the same direction, ended.
     #[arg(long, value_name = "C", allow_hyphen_values = true)]
     pub(crate) cursor: Option<String>,
+    /// Say how the filter is answered instead: by which index, or by looking at every document.
+    #[arg(long, requires = "filter")]
+    pub(crate) explain: bool,
 }
 
 /// Words of `search`.
@@ -104,7 +135,10 @@ pub(crate) struct SearchArgs {
     /// Only documents that satisfy a SQL boolean expression.
     #[arg(long, value_name = "EXPR")]
     pub(crate) filter: Option<String>,
-    /// Ask for the exact answer. Every search is exact as built.
+    /// Candidates that each graph keeps: more find better and take longer.
+    #[arg(long, value_name = "N", conflicts_with = "exact")]
+    pub(crate) ef: Option<usize>,
+    /// Measure every vector instead of walking graphs: always the nearest.
     #[arg(long)]
     pub(crate) exact: bool,
 }

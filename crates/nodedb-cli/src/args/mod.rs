@@ -9,7 +9,9 @@ mod log;
 mod values;
 
 pub(crate) use bulk::{ExportArgs, ImportArgs, OnError};
-pub(crate) use catalog::{CollectionCommand, CreateArgs, InitArgs, PolicyName};
+pub(crate) use catalog::{
+    CollectionCommand, CreateArgs, IndexAddArgs, IndexCommand, IndexDropArgs, InitArgs, PolicyName,
+};
 pub(crate) use documents::{
     BatchArgs, CrdtCommand, CrdtExportArgs, CrdtMergeArgs, DeleteArgs, GetArgs, PutArgs, ScanArgs,
     SearchArgs,
@@ -59,10 +61,14 @@ pub(crate) enum Command {
     /// Create, list and drop collections.
     #[command(subcommand)]
     Collection(CollectionCommand),
+    /// Add and drop indexes of a collection.
+    #[command(subcommand)]
+    Index(IndexCommand),
     /// Write one document.
     #[command(
         after_help = "Examples:\n  nodedb --dir ./db put notes a '{\"text\": \"hello\"}'\n  \
-                            nodedb --dir ./db put notes a @note.json --expect absent"
+                            nodedb --dir ./db put notes a @note.json --expect absent\n  \
+                            nodedb --dir ./db put sessions a 1 --ttl 3600"
     )]
     Put(PutArgs),
     /// Read one document.
@@ -84,7 +90,8 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Read documents in key order.
     #[command(after_help = "Example: nodedb --dir ./db scan words --filter \"pos = 'noun' AND \
-                            length >= 40\" --limit 10")]
+                            length >= 40\" --limit 10\n         \
+                            nodedb --dir ./db scan words --from m --to n --reverse")]
     Scan(ScanArgs),
     /// Find the documents nearest to a vector or to another document.
     #[command(after_help = "Examples:\n  nodedb --dir ./db search words --field embedding --like \

@@ -1,7 +1,10 @@
 //! Texts of options as values.
 
 use jiff::Timestamp;
-use nodedb::{Durability, Expect, Lsn, Metric, Name, RestoreTarget, VectorField, Version};
+use nodedb::{
+    Consistency, Durability, Expect, FieldPath, IdempotencyId, Lsn, Metric, Name, RestoreTarget,
+    VectorField, VectorStorage, Version,
+};
 use std::{str::FromStr, time::Duration};
 
 /// `absent`, or the version of an earlier answer.
@@ -67,22 +70,30 @@ pub(crate) fn parse_durability(text: &str) -> Result<Durability, String> {
     }
 }
 
-/// `FIELD:DIM:cosine|l2|dot[:f32]`. The field may hold colons itself.
+/// `PATH` or `PATH:unique`.
+pub(crate) fn parse_field_path(text: &str) -> Result<FieldPath, String> {
+    let (path, unique) = text.strip_suffix(":unique").map_or((text, false), |path| (path, true));
+    if path.is_empty() {
+        return Err("the path is empty: give PATH or PATH:unique".to_owned());
+    }
+    Ok(FieldPath { path: path.to_owned(), unique })
+}
+
+/// `FIELD:DIM:cosine|l2|dot[:f32|bf16|i8]`. The field may hold colons itself.
 pub(crate) fn parse_vector_field(text: &str) -> Result<VectorField, String> {
-    let wrong = |why: &str| format!("{why}: give FIELD:DIM:cosine|l2|dot[:f32]");
-    let rest = match text.rsplit_once(':') {
-        Some((rest, "f32")) => rest,
-        Some((_, storage @ ("bf16" | "i8"))) => {
-            return Err(wrong(&format!("storage as {storage} is not built, f32 is")));
-        }
-        _ => text,
+    let wrong = |why: &str| format!("{why}: give FIELD:DIM:cosine|l2|dot[:f32|bf16|i8]");
+    let (rest, storage) = match text.rsplit_once(':') {
+        Some((rest, "f32")) => (rest, VectorStorage::F32),
+        Some((rest, "bf16")) => (rest, VectorStorage::Bf16),
+        Some((rest, "i8")) => (rest, VectorStorage::I8),
+        _ => (text, VectorStorage::default()),
     };
     let (rest, metric) = rest.rsplit_once(':').ok_or_else(|| wrong("parts are missing"))?;
     let metric = match metric {
         "cosine" => Metric::Cosine,
         "l2" => Metric::L2,
         "dot" => Metric::Dot,
-        other => return Err(wrong(&format!("`{other}` is no metric"))),
+        other => return Err(wrong(&format!("`{other}` is no metric or storage"))),
     };
     let (field, dimensions) = rest.rsplit_once(':').ok_or_else(|| wrong("parts are missing"))?;
     let dimensions =
@@ -90,5 +101,19 @@ pub(crate) fn parse_vector_field(text: &str) -> Result<VectorField, String> {
     if field.is_empty() {
         return Err(wrong("the field is empty"));
     }
-    Ok(VectorField { field: field.to_owned(), dimensions, metric })
+    Ok(VectorField { field: field.to_owned(), dimensions, metric, storage })
+}
+
+/// How fresh a read is: `strong` or `eventual`.
+pub(crate) fn parse_consistency(text: &str) -> Result<Consistency, String> {
+    match text {
+        "strong" => Ok(Consistency::Strong),
+        "eventual" => Ok(Consistency::Eventual),
+        other => Err(format!("`{other}` is no consistency: give strong or eventual")),
+    }
+}
+
+/// A name of a write that is safe to send again.
+pub(crate) fn parse_idempotency(text: &str) -> Result<IdempotencyId, String> {
+    IdempotencyId::new(text).map_err(|error| error.to_string())
 }

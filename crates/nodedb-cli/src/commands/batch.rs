@@ -7,7 +7,7 @@ use crate::{
     failure::Failure,
     value_text,
 };
-use nodedb::{BatchOp, CollectionKind, Expect, Tenant, Version};
+use nodedb::{BatchOp, BatchOptions, CollectionKind, Expect, Tenant, Version};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::{collections::HashMap, path::Path};
@@ -55,7 +55,8 @@ pub(super) fn run(args: &BatchArgs, context: &mut Context) -> Result<Answer, Fai
     let operations: Vec<_> =
         operations.into_iter().map(|one| kinds.bind(one)).collect::<Result<_, _>>()?;
     let count = operations.len();
-    let written = tenant.batch(&operations)?;
+    let options = BatchOptions { idempotency: args.idempotency };
+    let written = tenant.batch_with(&operations, options)?;
     let versions = written.versions.iter().map(Version::to_string).collect();
     let answer = Written { lsn: written.lsn.get(), versions };
     let text = format!("{count} written together, lsn {}", answer.lsn);

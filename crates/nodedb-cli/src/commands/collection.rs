@@ -1,12 +1,13 @@
 //! `collection create`, `collection list`, `collection drop`.
 
+use super::index::{Index, describe_all};
 use crate::{
     answer::Answer,
     args::{CollectionCommand, CreateArgs},
     context::Context,
     failure::Failure,
 };
-use nodedb::{CollectionInfo, NewCollection};
+use nodedb::{CollectionInfo, NewCollection, NewIndex};
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -22,13 +23,6 @@ struct Described {
     partitions: u16,
     documents: u64,
     indexes: Vec<Index>,
-}
-
-#[derive(Serialize)]
-struct Index {
-    field: String,
-    dimensions: u32,
-    metric: &'static str,
 }
 
 #[derive(Serialize)]
@@ -55,23 +49,23 @@ fn create(args: &CreateArgs, context: &mut Context) -> Result<Answer, Failure> {
         name: args.name.clone(),
         kind: args.kind.into(),
         partitions: args.partitions,
-        vectors: args.vector.clone(),
+        indexes: indexes(args),
     })?;
     answer(vec![describe(created)])
 }
 
+fn indexes(args: &CreateArgs) -> Vec<NewIndex> {
+    let vectors = args.vector.iter().cloned().map(NewIndex::Vector);
+    vectors.chain(args.index.iter().cloned().map(NewIndex::Field)).collect()
+}
+
 fn describe(info: CollectionInfo) -> Described {
-    let indexes = info.indexes.into_iter().map(|index| Index {
-        field: index.field,
-        dimensions: index.dimensions,
-        metric: index.metric.name(),
-    });
     Described {
         name: info.name,
         kind: info.kind.name(),
         partitions: info.partitions,
         documents: info.documents,
-        indexes: indexes.collect(),
+        indexes: describe_all(info.indexes),
     }
 }
 
@@ -79,9 +73,7 @@ fn answer(collections: Vec<Described>) -> Result<Answer, Failure> {
     let mut text = String::from("NAME  KIND  PARTITIONS  DOCUMENTS  INDEXES");
     for one in &collections {
         let Described { name, kind, partitions, documents, indexes } = one;
-        let shown =
-            |index: &Index| format!("{}:{}:{}", index.field, index.dimensions, index.metric);
-        let indexes: Vec<_> = indexes.iter().map(shown).collect();
+        let indexes: Vec<_> = indexes.iter().map(Index::text).collect();
         let indexes = if indexes.is_empty() { "-".to_owned() } else { indexes.join(",") };
         write!(text, "\n{name}  {kind}  {partitions}  {documents}  {indexes}")
             .map_err(|error| Failure::Internal { message: error.to_string() })?;

@@ -1,11 +1,12 @@
 //! `get`.
 
 use crate::{answer::Answer, args::GetArgs, context::Context, failure::Failure, rows::Row};
-use nodedb::CollectionKind;
+use nodedb::{CollectionKind, ReadOptions};
 
 pub(super) fn run(args: &GetArgs, context: &mut Context) -> Result<Answer, Failure> {
     let collection = context.collection(&args.collection)?;
-    let document = collection.get(&args.key)?.ok_or_else(|| Failure::NoDocument {
+    let options = ReadOptions { consistency: args.consistency.unwrap_or_default() };
+    let document = collection.get_with(&args.key, options)?.ok_or_else(|| Failure::NoDocument {
         collection: args.collection.clone(),
         key: args.key.clone(),
     })?;

@@ -9,6 +9,7 @@ mod delete;
 mod export;
 mod get;
 mod import;
+mod index;
 mod init;
 mod man;
 mod put;
@@ -44,6 +45,7 @@ pub(crate) fn run(command: &Command, context: &mut Context) -> Result<Answer, Fa
         Command::QuickstartWriter => quickstart::write_until_killed(context),
         Command::Init(args) => init::run(args, context),
         Command::Collection(command) => collection::run(command, context),
+        Command::Index(command) => index::run(command, context),
         Command::Put(args) => put::run(args, context),
         Command::Get(args) => get::run(args, context),
         Command::Delete(args) => delete::run(args, context),

@@ -3,7 +3,7 @@
 use crate::{
     answer::Answer, args::SearchArgs, context::Context, failure::Failure, rows::Row, value_text,
 };
-use nodedb::{Near, SearchOptions};
+use nodedb::{Effort, Near, SearchOptions};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -34,6 +34,7 @@ pub(super) fn run(args: &SearchArgs, context: &mut Context) -> Result<Answer, Fa
         near,
         k: args.k,
         filter: args.filter.clone(),
+        effort: effort(args),
     })?;
     let mut lines = Vec::with_capacity(hits.len());
     let mut found = Vec::with_capacity(hits.len());
@@ -48,6 +49,13 @@ pub(super) fn run(args: &SearchArgs, context: &mut Context) -> Result<Answer, Fa
         found.push(FoundHit { key, distance: hit.distance, version, value });
     }
     Answer::new(&Found { hits: found }, lines.join("\n"))
+}
+
+fn effort(args: &SearchArgs) -> Effort {
+    if args.exact {
+        return Effort::Exact;
+    }
+    args.ef.map_or(Effort::Usual, Effort::Candidates)
 }
 
 /// A JSON array of numbers that a 32-bit float can hold.

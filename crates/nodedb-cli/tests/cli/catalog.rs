@@ -10,7 +10,9 @@ fn collections_are_created_listed_and_dropped() {
     let created = database.json(&words);
     let wanted = json!({
         "name": "words", "kind": "document", "partitions": 2, "documents": 0,
-        "indexes": [{"field": "v", "dimensions": 3, "metric": "cosine"}],
+        "indexes": [
+            {"field": "v", "dimensions": 3, "metric": "cosine", "storage": "bf16", "state": "ready"}
+        ],
     });
     assert_eq!(created["collections"], json!([wanted]));
     database.json(&["collection", "create", "raw", "--kind", "bytes"]);
@@ -78,4 +80,61 @@ fn no_tenant_sees_what_another_has() {
     assert_eq!(database.text(&["get", "c", "k"]), "1\n");
     assert_eq!(database.text(&["get", "c", "k", "--tenant", "acme"]), "2\n");
     database.refused(&["get", "c", "k", "--tenant", "a b"], "InvalidInput", 1);
+}
+
+#[test]
+fn indexes_are_added_to_filled_collections_and_dropped() {
+    let database = Database::with_collection();
+    for number in 0..20 {
+        let value = format!("{{\"v\": [{number}, 0]}}");
+        database.json(&["put", "c", &number.to_string(), &value]);
+    }
+    let added = database.json(&["index", "add", "c", "--vector", "v:2:l2:i8"]);
+    let index = json!({
+        "field": "v", "dimensions": 2, "metric": "l2", "storage": "i8", "state": "ready"
+    });
+    assert_eq!(added, json!({"index": index, "documents": 20}));
+    let listed = database.json(&["collection", "list"]);
+    assert_eq!(listed["collections"][0]["indexes"], json!([index]));
+    let found = database.json(&["search", "c", "--field", "v", "--vector", "[7,0]", "-k", "1"]);
+    assert_eq!(found["hits"][0]["key"], "7");
+    database.refused(&["index", "add", "c", "--vector", "v:2:l2"], "AlreadyExists", 1);
+    assert!(database.json(&["index", "drop", "c", "v"])["lsn"].is_u64());
+    database.refused(&["index", "drop", "c", "v"], "NotFound", 3);
+    database.refused(&["search", "c", "--field", "v", "--vector", "[7,0]"], "NotFound", 3);
+    let message = database.refused(&["index", "add", "c", "--vector", "v:3:l2"], "InvalidInput", 1);
+    assert!(message.contains("key `"), "{message}");
+    let listed = database.json(&["collection", "list"]);
+    assert_eq!(listed["collections"][0]["indexes"], json!([]));
+    database.refused(&["index", "add", "x", "--vector", "v:3:l2"], "NotFound", 3);
+}
+
+#[test]
+fn filters_are_answered_by_indexes_and_explained() {
+    let database = Database::new();
+    let words = ["collection", "create", "c", "--index", "a.b", "--index", "id:unique"];
+    database.refused(&words, "InvalidInput", 1);
+    let created = database.json(&[&words[..], &["--partitions", "1"]].concat());
+    let wanted = json!([
+        {"field": "a.b", "unique": false, "state": "ready"},
+        {"field": "id", "unique": true, "state": "ready"},
+    ]);
+    assert_eq!(created["collections"][0]["indexes"], wanted);
+    for number in 0..20 {
+        let value = format!("{{\"id\": {number}, \"a\": {{\"b\": {}}}}}", number % 5);
+        database.json(&["put", "c", &number.to_string(), &value]);
+    }
+    database.refused(&["put", "c", "other", "{\"id\": 7}"], "AlreadyExists", 1);
+    let scan = ["scan", "c", "--filter", "a.b = 3"];
+    assert_eq!(database.lines(&scan).len(), 4);
+    let plan = &database.json(&[&scan[..], &["--explain"]].concat())["plans"][0];
+    assert_eq!((&plan["access"], &plan["index"]), (&json!("index"), &json!("a.b")));
+    database.json(&["index", "drop", "c", "a.b"]);
+    let text = database.text(&[&scan[..], &["--explain"]].concat());
+    assert_eq!(text, "scan: every document is looked at\n");
+    let added = database.json(&["index", "add", "c", "--index", "a.b"]);
+    assert_eq!((&added["index"]["state"], &added["documents"]), (&json!("ready"), &json!(20)));
+    assert_eq!(database.lines(&scan).len(), 4);
+    let twice = database.refused(&["index", "add", "c", "--index", "a.b"], "AlreadyExists", 1);
+    assert!(twice.contains("a.b"), "{twice}");
 }

@@ -177,6 +177,13 @@ fn a_scan_goes_in_key_order_and_on_from_a_cursor() {
     assert_eq!(seen, all);
     let odd = shell.ok("scan c --filter 'odd = 1 AND n >= 20'");
     assert_eq!(keys(&odd), ["key-21", "key-23", "key-25", "key-27", "key-29"]);
+    let down = shell.ok("scan c --from key-05 --to key-09 --reverse --limit 3");
+    assert_eq!(keys(&down), ["key-08", "key-07", "key-06"]);
+    let cursor = down["cursor"].as_str().expect("one is left");
+    let rest = format!("scan c --from key-05 --to key-09 --reverse --cursor {cursor}");
+    assert_eq!(keys(&shell.ok(&rest)), ["key-05"]);
+    let other_way = shell.ask(&format!("scan c --cursor {cursor}"));
+    assert_eq!(other_way["error"]["kind"], "InvalidInput");
     assert!(shell.end().success());
     let lines = database.lines(&["scan", "c", "--prefix", "key-0"]);
     assert_eq!(lines.len(), 10);
@@ -223,4 +230,38 @@ fn a_reader_that_goes_away_is_no_error() {
         let output = child.wait_with_output().expect("the child ends");
         assert_eq!((output.status.code(), output.stderr.len()), (Some(1), 0), "{output:?}");
     }
+}
+
+#[test]
+fn a_document_expires() {
+    let database = Database::with_collection();
+    let mut shell = database.shell();
+    shell.ok("put c kept 1 --ttl 3600");
+    shell.ok("put c gone 1 --ttl 1");
+    while shell.ask("get c gone")["ok"] == true {}
+    shell.ok("get c kept");
+    assert_eq!(shell.ok("scan c")["rows"].as_array().expect("rows").len(), 1);
+    assert!(shell.end().success());
+    database.refused(&["put", "c", "k", "1", "--ttl", "0"], "InvalidInput", 1);
+}
+
+#[test]
+fn a_named_write_is_done_once() {
+    let database = Database::with_collection();
+    let put = ["put", "c", "k", "1", "--idempotency", "order-17"];
+    let first = database.json(&put);
+    database.json(&["put", "c", "k", "2"]);
+    assert_eq!(database.json(&put), first);
+    for consistency in ["strong", "eventual"] {
+        let get = ["get", "c", "k", "--consistency", consistency];
+        assert_eq!(database.text(&get), "2\n");
+    }
+    assert_eq!(database.run(&["get", "c", "k", "--consistency", "most"]).code, 64);
+    assert_eq!(database.text(&["get", "c", "k"]), "2\n");
+    database.refused(&["put", "c", "k", "3", "--idempotency", "order-17"], "Conflict", 1);
+    let old = ["put", "c", "k", "1", "--idempotency", "1000000000000:order"];
+    database.refused(&old, "IdempotencyExpired", 1);
+    let batch = r#"[{"put": {"collection": "c", "key": "b", "value": 1}}]"#;
+    let batch = ["batch", batch, "--idempotency", "batch-1"];
+    assert_eq!(database.json(&batch), database.json(&batch));
 }

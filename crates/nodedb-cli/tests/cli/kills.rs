@@ -131,3 +131,59 @@ fn every_acknowledged_write_survives_every_kill_and_nothing_else_appears() {
     let export = |dir: &str| crate::harness::run(&["--dir", dir, "export", "c"]).stdout;
     assert_eq!(export(&into), export(&database.dir().display().to_string()));
 }
+
+/// Builds that are to be cut short before the test is content.
+const CUT_SHORT: u32 = 3;
+const DOCUMENTS: u32 = 6000;
+
+/// A build that a kill has cut short goes on at the next open; nothing of it is seen before it is whole.
+#[test]
+fn a_killed_index_build_is_completed_by_the_next_open() {
+    let database = Database::with_collection();
+    let line = |number: u32| json!({"id": number, "v": [number, 1]}).to_string() + "\n";
+    let lines: String = (0..DOCUMENTS).map(line).collect();
+    let file = database.write("lines", &lines);
+    let file = file.to_str().expect("a path");
+    database.json(&["import", "c", file, "--key", "id"]);
+    let random = SeededRandom::new(SEED);
+    let mut cut_short = 0;
+    for _ in 0..200 {
+        if cut_short == CUT_SHORT {
+            break;
+        }
+        let mut shell = database.shell();
+        shell.send("put c last '{\"v\": [-1, 1]}'");
+        shell.send("index add c --vector v:2:l2");
+        assert_eq!(shell.next().expect("an answer")["ok"], true);
+        for _ in 0..random.below(3000) {
+            std::thread::yield_now();
+        }
+        shell.child.kill().expect("killed");
+        shell.child.wait().expect("it is gone");
+        let mut shell = database.shell();
+        let listed = shell.ok("collection list");
+        if let Some(state) = listed["collections"][0]["indexes"][0]["state"].as_str() {
+            cut_short += u32::from(state == "building");
+            check_index(&mut shell);
+            shell.ok("index drop c v");
+        }
+        assert!(shell.end().success());
+    }
+    assert_eq!(cut_short, CUT_SHORT, "kills come in the middle of builds");
+}
+
+fn check_index(shell: &mut crate::harness::Shell) {
+    let found = loop {
+        shell.send("search c --field v --vector [-1,1] -k 10000 --exact");
+        let found = shell.next().expect("an answer");
+        if found["ok"] == true {
+            break found;
+        }
+        assert_eq!(found["error"]["kind"], "Busy", "{found}");
+    };
+    let hits = found["hits"].as_array().expect("hits");
+    assert_eq!(hits[0]["key"], "last");
+    let keys: Vec<_> =
+        hits.iter().skip(1).map(|hit| hit["value"]["id"].as_u64().expect("an id")).collect();
+    assert_eq!(keys, (0..u64::from(DOCUMENTS)).collect::<Vec<_>>(), "each once, nearest first");
+}

@@ -30,6 +30,10 @@ fn the_nearest_come_first_with_their_distance() {
     assert_eq!(first["distance"], 1.0);
     assert!(first["version"].is_string());
     assert_eq!(first["value"].to_string(), r#"{"v":[0,0],"odd":0}"#);
+    let words = ["search", "c", "--field", "v", "--vector", "[-1, 0]", "-k", "3", "--ef", "50"];
+    assert_eq!(database.json(&words)["hits"], found["hits"]);
+    let none = ["search", "c", "--field", "v", "--vector", "[-1, 0]", "--ef", "0"];
+    database.refused(&none, "InvalidInput", 1);
     let found = database.json(&["search", "c", "--field", "v", "--like", "07", "-k", "1"]);
     assert_eq!(keys(&found), ["07"]);
     let filtered =

@@ -12,7 +12,7 @@ fn a_wrong_command_line_exits_64_with_one_line() {
         &["put", "c", "k", "1", "--expect", "never"],
         &["init", "--durability", "periodic"],
         &["init", "--vshards", "many"],
-        &["collection", "create", "c", "--vector", "f:3:cosine:i8"],
+        &["collection", "create", "c", "--vector", "f:3:cosine:f16"],
         &["restore", "--archive", "file:///a", "--into", "b", "--to", "yesterday"],
     ] {
         let message = refused(words, "InvalidInput", 64);
@@ -20,8 +20,8 @@ fn a_wrong_command_line_exits_64_with_one_line() {
     }
     let message = refused(&["get", "c", "k"], "InvalidInput", 64);
     assert!(message.contains("--dir") && message.contains("NODEDB_DIR"), "{message}");
-    let words = ["collection", "create", "c", "--vector", "f:3:cosine:i8"];
-    assert!(refused(&words, "InvalidInput", 64).contains("not built"));
+    let words = ["collection", "create", "c", "--vector", "f:3:cosine:f16"];
+    assert!(refused(&words, "InvalidInput", 64).contains("f32|bf16|i8"));
 }
 
 #[test]

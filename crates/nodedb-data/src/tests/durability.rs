@@ -135,6 +135,7 @@ fn a_search_waits_for_what_it_has_seen_and_asks_for_the_sync() {
         metric: Metric::L2,
         k: 3,
         filter: None,
+        effort: crate::Effort::Usual,
     });
     let search = parked(&world, world.send(vshard(0), search));
     world.faults.release_syncs();

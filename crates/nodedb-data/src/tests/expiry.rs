@@ -32,6 +32,7 @@ impl World {
             metric: Metric::L2,
             k: 10,
             filter: None,
+            effort: crate::Effort::Usual,
         };
         match self.ask(vshard(0), Op::Search(search)).expect("found") {
             Outcome::Hits(hits) => hits.len(),

@@ -215,6 +215,7 @@ fn replay_flushes_one_engine_that_lags_behind_another() {
         metric: nodedb_engine::Metric::L2,
         k: 100,
         filter: None,
+        effort: crate::Effort::Usual,
     };
     let Ok(Outcome::Hits(hits)) = world.ask(vshard(0), Op::Search(search)) else {
         panic!("hits");

@@ -27,6 +27,7 @@ fn nearest(world: &World, vector: &[f32]) -> Vec<Hit> {
         metric: Metric::L2,
         k: 3,
         filter: None,
+        effort: crate::Effort::Usual,
     };
     match world.ask(vshard(0), Op::Search(search)).expect("hits") {
         Outcome::Hits(hits) => hits,

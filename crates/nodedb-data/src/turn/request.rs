@@ -50,6 +50,7 @@ impl Core {
                 let count = Count { filter, ..Count::new(tenant, collection, snapshot) };
                 self.begin_count(caller, CountWork::Rows(count));
             }
+            Op::BuildIndex(slice) => self.build(caller, &slice),
             Op::Flush { barrier } => self.flush(caller, barrier),
             Op::Image { into } => self.image(caller, into),
             Op::Status => {

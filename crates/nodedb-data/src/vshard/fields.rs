@@ -191,7 +191,7 @@ fn changes(before: &[FieldValue], after: &[FieldValue]) -> Vec<FieldChange> {
 
 /// A put names each field index of its collection once, or its catalog is not the one that holds. Puts
 /// the values in the order of the indexes.
-fn named_once(
+pub(super) fn named_once(
     schema: &Collection,
     mut values: Vec<FieldValue>,
 ) -> Result<Vec<FieldValue>, DataError> {

@@ -110,7 +110,8 @@ impl Vshard {
     ) -> Result<Option<Known>, DataError> {
         let found = self.engines.documents.idempotency(tenant, &once.key.key);
         if let Some(found) = found.map_err(DataError::document(self.id))? {
-            if found.digest != once.digest || found.issued != once.key.issued_ms {
+            // Not its issue time: who names a write without a time sends another one with each retry.
+            if found.digest != once.digest {
                 return Err(DataError::IdempotencyConflict);
             }
             let remembered = Remembered::decode(&found.outcome);

@@ -1,7 +1,7 @@
 //! Nearest-neighbour search.
 
 use super::Vshard;
-use crate::{DataError, Hit, Outcome, Search, release::Until};
+use crate::{DataError, Effort, Hit, Outcome, Search, release::Until};
 use bytes::Bytes;
 use nodedb_document::{
     DocumentError, Filter, Place, ReadAt, ScanRange, Stored,
@@ -32,6 +32,9 @@ impl Vshard {
                 index: search.index,
             });
         }
+        if index.is_some_and(|index| index.state == IndexState::Building) {
+            return Err(DataError::IndexBuilding { index: search.index });
+        }
         let hits = self.nearest(tenant, collection, search);
         let hits = hits.map_err(DataError::document(self.id))?;
         Ok((Outcome::Hits(hits), self.all_durable()))
@@ -49,8 +52,15 @@ impl Vshard {
             vector: &search.vector,
             metric: search.metric,
             k: search.k,
-            ef: None,
-            mode: if filter.is_some() { SearchMode::Filtered } else { SearchMode::Auto },
+            ef: match search.effort {
+                Effort::Candidates(candidates) => Some(candidates),
+                Effort::Usual | Effort::Exact => None,
+            },
+            mode: match (search.effort, filter) {
+                (Effort::Exact, _) => SearchMode::Exact,
+                (Effort::Usual | Effort::Candidates(_), Some(_)) => SearchMode::Filtered,
+                (Effort::Usual | Effort::Candidates(_), None) => SearchMode::Auto,
+            },
         };
         let mut rows = BTreeMap::new();
         let mut accept = |key: &[u8]| -> Result<bool, DocumentError> {

@@ -1,7 +1,10 @@
 //! Checking a write and turning it into redo.
 
-use super::{Vshard, fields::FieldOverlay};
-use crate::{Change, DataError, Expect, Write, group::GroupPart, group::PreparedPart};
+use super::{
+    Vshard,
+    fields::{FieldOverlay, named_once},
+};
+use crate::{Change, DataError, Entries, Expect, Write, group::GroupPart, group::PreparedPart};
 use bytes::Bytes;
 use nodedb_document::{Place, ReadAt};
 use nodedb_engine::{Catalog, Collection, CollectionKind, Redo, VectorChange};
@@ -45,7 +48,8 @@ impl Vshard {
             }
             Change::Put { key, value, expires, vectors, fields } => {
                 let schema = self.collection(tenant, collection)?;
-                check_put(schema, &vectors)?;
+                let entries = Entries { vectors, fields };
+                let Entries { vectors, fields } = fitting(schema, &key, &value, entries)?;
                 self.check_expect(tenant, collection, &key, expect)?;
                 let fields = self.field_changes(schema, &key, Some(fields), &mut overlay.fields)?;
                 overlay.keys.insert((collection, key.clone()), true);
@@ -162,6 +166,25 @@ impl Vshard {
         let row = self.engines.documents.get(&place, ReadAt::Latest);
         let row = row.map_err(DataError::document(self.id))?;
         Ok(row.map(|row| row.stamp))
+    }
+}
+
+/// The entries that a put logs: the caller's, or, if its catalog was older or newer than this one, those
+/// that the value has. Were such a put refused to be sent again, it would overtake the puts of the same
+/// caller behind it.
+fn fitting(
+    schema: &Collection,
+    key: &Bytes,
+    value: &[u8],
+    entries: Entries,
+) -> Result<Entries, DataError> {
+    let checked = check_put(schema, &entries.vectors)
+        .and_then(|()| named_once(schema, entries.fields.clone()).map(drop));
+    match checked {
+        Err(DataError::WrongIndex { .. }) if schema.kind == CollectionKind::Document => {
+            Entries::of(schema, value).map_err(|error| DataError::unindexable(key, error))
+        }
+        checked => checked.map(|()| entries),
     }
 }
 

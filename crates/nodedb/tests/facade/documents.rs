@@ -1,7 +1,8 @@
 use crate::world::World;
 use nodedb::{
-    BatchOp, CollectionKind, Database, Direction, Durability, ErrorKind, Expect, ImportOptions,
-    KeyRange, Metric, NewCollection, OnError, ScanOptions, SearchOptions, WriteOptions,
+    BatchOp, BatchOptions, CollectionKind, Database, Direction, Durability, ErrorKind, Expect,
+    IdempotencyId, ImportOptions, KeyRange, Metric, NewCollection, OnError, ScanOptions,
+    SearchOptions, WriteOptions,
 };
 use std::{
     future::Future,
@@ -9,6 +10,7 @@ use std::{
     sync::Arc,
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
+    time::Duration,
 };
 
 fn notes(world: &World) -> (Database, nodedb::Collection) {
@@ -362,4 +364,63 @@ fn futures_need_no_runtime_of_the_callers() {
         let found = notes.get_async("99").expect("sent").await.expect("read");
         assert!(found.is_some());
     });
+}
+
+#[test]
+fn a_put_lasts_as_long_as_it_says() {
+    let world = World::new();
+    let (_database, notes) = notes(&world);
+    let lasting = |ms| WriteOptions { ttl: Some(Duration::from_millis(ms)), ..Default::default() };
+    notes.put_raw("long", br#"{"v":[1,2]}"#, lasting(3_600_000)).expect("put");
+    notes.put_raw("short", br#"{"v":[1,2]}"#, lasting(1)).expect("put");
+    while notes.get("short").expect("read").is_some() {
+        thread::yield_now();
+    }
+    let keys: Vec<_> = notes.scan(ScanOptions::default()).expect("a scan").collect();
+    assert_eq!(keys.len(), 1);
+    assert_eq!(keys[0].as_ref().expect("a row").key, "long");
+    let hits = notes.search(SearchOptions::vector("v", vec![1.0, 2.0])).expect("hits");
+    assert_eq!(hits.len(), 1);
+    let absent = WriteOptions { expect: Some(Expect::Absent), ..lasting(3_600_000) };
+    notes.put_raw("short", b"{}", absent).expect("what has expired is not there");
+    for wrong in [0, 36_501 * 24 * 3_600_000] {
+        let error = notes.put_raw("k", b"1", lasting(wrong)).expect_err("no life");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    }
+}
+
+/// P5: a retry is answered as its first run was, also after a reopen and whatever others did since.
+#[test]
+fn a_named_write_is_done_once() {
+    let world = World::new();
+    let (database, notes) = notes(&world);
+    let id = |name| Some(IdempotencyId::new(name).expect("a good name"));
+    let named = WriteOptions { idempotency: id("order-17"), ..WriteOptions::default() };
+    let first = notes.put_raw("a", b"1", named).expect("put");
+    notes.put_raw("a", b"2", WriteOptions::default()).expect("another's");
+    assert_eq!(notes.put_raw("a", b"1", named).expect("answered"), first);
+    assert_eq!(notes.get("a").expect("read").expect("there").text().expect("text"), "2");
+    let other = notes.put_raw("a", b"3", named).expect_err("another payload");
+    assert_eq!(other.kind(), ErrorKind::Conflict);
+    let old = WriteOptions { idempotency: id("1000000000000:order"), ..named };
+    let error = notes.put_raw("a", b"1", old).expect_err("older than what is remembered");
+    assert_eq!(error.kind(), ErrorKind::IdempotencyExpired);
+    let batch: Vec<_> = (0..10_u32)
+        .map(|key| BatchOp::Put {
+            collection: "notes".to_owned(),
+            key: key.to_string().into_bytes(),
+            value: b"{}".to_vec(),
+            expect: None,
+        })
+        .collect();
+    let options = BatchOptions { idempotency: id("batch") };
+    let tenant = database.tenant(None).expect("the default one");
+    let written = tenant.batch_with(&batch, options).expect("written");
+    drop((notes, tenant));
+    database.close().expect("closed");
+    let database = world.reopen();
+    let tenant = database.tenant(None).expect("the default one");
+    assert_eq!(tenant.batch_with(&batch, options).expect("answered"), written);
+    let notes = database.collection("notes").expect("found");
+    assert_eq!(notes.put_raw("a", b"1", named).expect("answered"), first);
 }

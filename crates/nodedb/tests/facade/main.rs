@@ -8,6 +8,8 @@ mod crdt;
 mod crdt_trace;
 mod documents;
 mod hostile;
+mod indexes;
 mod lifecycle;
 mod log_tools;
+mod tenants;
 mod world;
