@@ -8,9 +8,13 @@ use std::path::{Path, PathBuf};
 
 /// Durable before it is answered.
 pub(super) const SYNCED: WriteOptions =
-    WriteOptions { expect: None, durability: Some(Durability::Sync) };
-const BUFFERED: WriteOptions =
-    WriteOptions { expect: None, durability: Some(Durability::Buffered) };
+    WriteOptions { expect: None, durability: Some(Durability::Sync), ttl: None, idempotency: None };
+const BUFFERED: WriteOptions = WriteOptions {
+    expect: None,
+    durability: Some(Durability::Buffered),
+    ttl: None,
+    idempotency: None,
+};
 
 /// Puts that are under way while a collection is filled before it is measured.
 const PIPELINE: usize = 256;
