@@ -2,7 +2,8 @@
 
 use crate::world::{World, copy};
 use nodedb::{
-    CheckpointRequest, Collection, CollectionKind, Database, ErrorKind, NewCollection,
+    CheckpointRequest, Collection, CollectionKind, CreateOptions, Database, Durability, ErrorKind,
+    NewCollection,
     loro::{ExportMode, LoroDoc},
 };
 use serde::Deserialize;
@@ -134,7 +135,9 @@ fn two_authors_converge_in_any_order_over_checkpoints_reopens_and_kills() {
         let mut random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let mut left = sends.clone();
         let third = (left[0].len() + left[1].len()) / 3;
-        let database = world.open(World::small());
+        // Buffered survives what is done here to the files, and thousands of merges need no sync each.
+        let options = CreateOptions { durability: Durability::Buffered, ..World::small() };
+        let database = world.open(options);
         let texts = open(&database);
         merge_some(&texts, &mut left, &mut random, third);
         database.checkpoint(CheckpointRequest::default()).expect("a checkpoint");
