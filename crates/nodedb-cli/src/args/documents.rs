@@ -41,8 +41,9 @@ pub(crate) struct GetArgs {
     /// The key.
     #[arg(allow_hyphen_values = true)]
     pub(crate) key: String,
-    /// How fresh: strong shows all that was acknowledged and nothing that can be lost; eventual shows
-    /// what is applied now, which a crash may take back. Default: strong.
+    /// How fresh: strong shows all that was acknowledged and nothing that can be lost; bounded:MS may
+    /// miss what was acknowledged below sync in so many last milliseconds; eventual shows what is applied
+    /// now, which a crash may take back. Default: strong.
     #[arg(long, value_name = "WHICH", value_parser = parse_consistency)]
     pub(crate) consistency: Option<Consistency>,
 }

@@ -2,7 +2,9 @@
 
 use super::*;
 use clap::CommandFactory;
-use nodedb::{Durability, Expect, Lsn, Metric, Name, RestoreTarget, VectorField, VectorStorage};
+use nodedb::{
+    Consistency, Durability, Expect, Lsn, Metric, Name, RestoreTarget, VectorField, VectorStorage,
+};
 use std::{path::Path, time::Duration};
 
 fn parse(words: &[&str]) -> Result<Cli, String> {
@@ -89,11 +91,23 @@ fn what_is_not_built_is_absent() {
         &["promote"],
         &["bench"],
         &["archive", "attach", "file:///a"],
-        &["get", "c", "k", "--consistency", "bounded:10"],
         &["init", "--archive", "file:///a", "--archive-policy", "best-effort"],
         &["verify", "--archive", "file:///a", "--level", "restore"],
     ] {
         assert!(parse(words).is_err(), "{words:?}");
+    }
+}
+
+#[test]
+fn consistency_is_strong_bounded_or_eventual() {
+    assert_eq!(parse_consistency("strong"), Ok(Consistency::Strong));
+    assert_eq!(parse_consistency("eventual"), Ok(Consistency::Eventual));
+    for ms in [0, 3_600_000] {
+        let bound = Consistency::BoundedStaleness(Duration::from_millis(ms));
+        assert_eq!(parse_consistency(&format!("bounded:{ms}")), Ok(bound));
+    }
+    for bad in ["", "most", "bounded", "bounded:", "bounded:-1", "bounded:3600001", "strong:1"] {
+        assert!(parse_consistency(bad).is_err(), "{bad}");
     }
 }
 

@@ -104,12 +104,16 @@ pub(crate) fn parse_vector_field(text: &str) -> Result<VectorField, String> {
     Ok(VectorField { field: field.to_owned(), dimensions, metric, storage })
 }
 
-/// How fresh a read is: `strong` or `eventual`.
+/// How fresh a read is: `strong`, `bounded:MS` or `eventual`.
 pub(crate) fn parse_consistency(text: &str) -> Result<Consistency, String> {
-    match text {
-        "strong" => Ok(Consistency::Strong),
-        "eventual" => Ok(Consistency::Eventual),
-        other => Err(format!("`{other}` is no consistency: give strong or eventual")),
+    match text.split_once(':') {
+        None if text == "strong" => Ok(Consistency::Strong),
+        None if text == "eventual" => Ok(Consistency::Eventual),
+        Some(("bounded", ms)) => match ms.parse() {
+            Ok(ms @ 0..=3_600_000) => Ok(Consistency::BoundedStaleness(Duration::from_millis(ms))),
+            _ => Err(format!("`{ms}` is no bound: give 0 to 3600000 milliseconds")),
+        },
+        _ => Err(format!("`{text}` is no consistency: give strong, bounded:MS or eventual")),
     }
 }
 

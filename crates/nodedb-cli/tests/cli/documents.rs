@@ -252,7 +252,7 @@ fn a_named_write_is_done_once() {
     let first = database.json(&put);
     database.json(&["put", "c", "k", "2"]);
     assert_eq!(database.json(&put), first);
-    for consistency in ["strong", "eventual"] {
+    for consistency in ["strong", "bounded:100", "eventual"] {
         let get = ["get", "c", "k", "--consistency", consistency];
         assert_eq!(database.text(&get), "2\n");
     }
