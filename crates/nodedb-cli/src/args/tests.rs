@@ -1,6 +1,6 @@
 //! The words as scripts use them.
 
-use super::*;
+use super::{values::parse_consistency, *};
 use clap::CommandFactory;
 use nodedb::{
     Consistency, Durability, Expect, Lsn, Metric, Name, RestoreTarget, VectorField, VectorStorage,
