@@ -47,6 +47,11 @@ impl FrozenVectors {
     pub(crate) fn changes(&self) -> &Changes {
         &self.parts.changes
     }
+
+    /// Whether it takes a rebuilt segment in.
+    pub(crate) fn adopts(&self) -> bool {
+        !self.parts.adoptions.is_empty()
+    }
 }
 
 impl Frozen for FrozenVectors {

@@ -3,6 +3,7 @@
 use crate::{
     VectorEngine, VectorOptions,
     changes::Changes,
+    layout::Layout,
     live_index::LiveIndex,
     part::{Part, PartId, PartRows},
     run,
@@ -13,32 +14,60 @@ use nodedb_engine::{EngineError, Flushed};
 use nodedb_types::{DecodeError, IndexId};
 use std::{
     collections::BTreeMap,
+    path::Path,
     sync::{Arc, Mutex},
 };
 
 /// The indexes as of the floor.
 pub(crate) fn indexes(dir: &VectorDir) -> Result<BTreeMap<IndexId, LiveIndex>, EngineError> {
-    let layout = dir.layout();
-    let known = layout.indexes.iter();
-    let mut indexes: BTreeMap<_, _> =
-        known.map(|(id, known)| (*id, LiveIndex::new(known.definition))).collect();
+    let mut loading = Loading::new(dir.layout());
     dir.read_runs(|part| {
-        for row in part.rows.iter().filter(|row| !layout.is_void(row)) {
-            take_over(&mut indexes, row);
-        }
+        loading.take_run(&part);
         Ok(())
     })?;
-    for OpenSegment { index, id, segment, dead } in dir.read_segments()? {
+    for segment in dir.read_segments()? {
+        loading.take_segment(segment);
+    }
+    loading.finish(dir.path())
+}
+
+/// Indexes on their way from files, to be used or only to be checked.
+#[derive(Debug)]
+pub(crate) struct Loading<'a> {
+    layout: &'a Layout,
+    indexes: BTreeMap<IndexId, LiveIndex>,
+}
+
+impl<'a> Loading<'a> {
+    pub(crate) fn new(layout: &'a Layout) -> Self {
+        let known = layout.indexes.iter();
+        let indexes = known.map(|(id, known)| (*id, LiveIndex::new(known.definition))).collect();
+        Self { layout, indexes }
+    }
+
+    /// Takes the rows of a part of a run; parts come from the oldest run on.
+    pub(crate) fn take_run(&mut self, part: &run::Part) {
+        for row in part.rows.iter().filter(|row| !self.layout.is_void(row)) {
+            take_over(&mut self.indexes, row);
+        }
+    }
+
+    pub(crate) fn take_segment(&mut self, open: OpenSegment) {
+        let OpenSegment { index, id, segment, dead } = open;
         let rows = PartRows::Sealed(Arc::new(segment));
         let part = Part { id, rows, dead: Arc::new(dead) };
-        if let Some(live) = indexes.get_mut(&index) {
+        if let Some(live) = self.indexes.get_mut(&index) {
             live.parts.push(part);
         }
     }
-    for (index, live) in &indexes {
-        check(*index, live).map_err(|error| EngineError::corrupt(dir.path(), error.to_string()))?;
+
+    /// The indexes, of which `dir` is the directory.
+    pub(crate) fn finish(self, dir: &Path) -> Result<BTreeMap<IndexId, LiveIndex>, EngineError> {
+        for (index, live) in &self.indexes {
+            check(*index, live).map_err(|error| EngineError::corrupt(dir, error.to_string()))?;
+        }
+        Ok(self.indexes)
     }
-    Ok(indexes)
 }
 
 fn take_over(indexes: &mut BTreeMap<IndexId, LiveIndex>, row: &run::Row) {

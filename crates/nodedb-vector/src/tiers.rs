@@ -38,14 +38,17 @@ impl Size {
 
 /// The segments to merge into one, by their places in `sizes`, or nothing.
 pub(crate) fn due(sizes: &[Size], goal: Goal) -> Option<Vec<usize>> {
-    if let Some(rotten) = sizes.iter().position(|size| size.is_rotten()) {
+    // Without room for a head only fewer segments help. Those that lose rows as fast as they are rebuilt
+    // would be rebuilt one by one for ever, with the same number left, and the head would grow.
+    let full = sizes.len() >= SEGMENTS_MAX;
+    let goes_first = |size: &Size| size.is_rotten() && (!full || size.live == 0);
+    if let Some(rotten) = sizes.iter().position(goes_first) {
         return Some(vec![rotten]);
     }
     let mut places: Vec<usize> = (0..sizes.len()).collect();
     places.sort_by_key(|place| sizes.get(*place).map(|size| size.live));
     let live: Vec<u64> =
         places.iter().filter_map(|place| sizes.get(*place)).map(|size| size.live).collect();
-    let full = sizes.len() >= SEGMENTS_MAX;
     let count = match goal {
         Goal::Rest => largest_group(&live, 2, REST_RATIO),
         Goal::Ingest => largest_group(&live, ALIKE, 1),
@@ -103,6 +106,20 @@ mod tests {
         assert_eq!(due(&[sound, rotten, sound, sound, sound], Goal::Ingest), Some(vec![1]));
         assert_eq!(due(&[sound], Goal::Ingest), None);
         assert_eq!(due(&[Size { slots: 3, live: 0 }], Goal::Ingest), Some(vec![0]));
+    }
+
+    /// Steady updates made every segment rotten again before its turn came round: six stayed six, no head
+    /// could be sealed, and it grew until every row was in it.
+    #[test]
+    fn rotten_segments_without_room_for_a_head_are_merged() {
+        let rotten = Size { slots: 100, live: 60 };
+        for goal in [Goal::Ingest, Goal::Rest] {
+            let places = due(&[rotten; SEGMENTS_MAX], goal).expect("full");
+            assert!(places.len() > 1, "{goal:?}");
+        }
+        let mut sizes = [rotten; SEGMENTS_MAX];
+        sizes[3].live = 0;
+        assert_eq!(due(&sizes, Goal::Ingest), Some(vec![3]), "nothing is left of it");
     }
 
     /// Ten million rows by heads of a few thousand: never more segments than there may be, and few

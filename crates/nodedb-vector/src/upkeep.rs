@@ -26,6 +26,11 @@ pub(crate) struct Upkeep {
     suspects: BTreeSet<IndexId>,
     /// Indexes that may be merged further at rest.
     restless: BTreeSet<IndexId>,
+    /// Indexes of which a rebuild has failed since the last flush: on a full disk it would fail again,
+    /// after as much work.
+    failed: BTreeSet<IndexId>,
+    /// The index served last: the others come first now.
+    last: Option<IndexId>,
     running: Vec<Running>,
     /// Ended, and not in a flush yet.
     rebuilt: Vec<Arc<Rebuilt>>,
@@ -36,6 +41,7 @@ pub(crate) struct Upkeep {
 #[derive(Clone, Copy, Debug)]
 struct Running {
     number: u64,
+    index: IndexId,
     sort: Sort,
 }
 
@@ -76,6 +82,8 @@ impl Upkeep {
             rebuilds: 0,
             restless: suspects.clone(),
             suspects,
+            failed: BTreeSet::new(),
+            last: None,
             running: Vec::new(),
             rebuilt: Vec::new(),
             garbage: Vec::new(),
@@ -91,6 +99,7 @@ impl Upkeep {
     pub(crate) fn forget(&mut self, index: IndexId, live: LiveIndex) {
         self.suspects.remove(&index);
         self.restless.remove(&index);
+        self.failed.remove(&index);
         let (gone, rest) =
             std::mem::take(&mut self.rebuilt).into_iter().partition(|done| done.index == index);
         self.rebuilt = rest;
@@ -109,6 +118,14 @@ impl Upkeep {
 
     pub(crate) fn take_rebuilt(&mut self) -> Vec<Arc<Rebuilt>> {
         std::mem::take(&mut self.rebuilt)
+    }
+
+    /// Those to look at, each in its turn: writes that come faster than heads are sealed would else keep
+    /// the first index at it and let the heads of all others grow for ever.
+    fn suspects_in_turn(&self) -> Vec<IndexId> {
+        let (served, next): (Vec<_>, Vec<_>) =
+            self.suspects.difference(&self.failed).partition(|index| Some(**index) <= self.last);
+        next.into_iter().chain(served).copied().collect()
     }
 
     fn runs(&self, sort: Sort) -> bool {
@@ -134,10 +151,10 @@ impl VectorEngine {
         if self.upkeep.runs(Sort::Seal) && self.upkeep.runs(Sort::Merge) {
             return None;
         }
-        let suspects: Vec<_> = self.upkeep.suspects.iter().copied().collect();
-        for index in suspects {
+        for index in self.upkeep.suspects_in_turn() {
             let begun = self.begin_seal(index).or_else(|| self.begin_merge(index, Goal::Ingest));
             if begun.is_some() {
+                self.upkeep.last = Some(index);
                 return begun;
             }
             if !self.is_anything_due(index) {
@@ -167,12 +184,16 @@ impl VectorEngine {
 
     /// Gives up a rebuild that failed. It is tried again after the next flush.
     pub fn give_up_rebuild(&mut self, number: u64) {
+        let index = self.upkeep.running.iter().find(|running| running.number == number);
+        let index = index.map(|running| running.index);
+        let known = index.filter(|index| self.indexes.contains_key(index));
+        self.upkeep.failed.extend(known);
         self.upkeep.end(number);
     }
 
-    /// Whether a rebuilt segment waits for a flush to take it in.
-    pub const fn wants_flush(&self) -> bool {
-        !self.upkeep.rebuilt.is_empty()
+    /// Whether a rebuilt segment waits for a flush to take it in, or for the one that does to succeed.
+    pub fn wants_flush(&self) -> bool {
+        !self.upkeep.rebuilt.is_empty() || self.frozen.as_ref().is_some_and(FrozenVectors::adopts)
     }
 
     /// Memory to be dropped where it takes nobody's time. What is not taken after a flush is dropped by
@@ -228,7 +249,7 @@ impl VectorEngine {
     fn begin(&mut self, index: IndexId, sort: Sort, parts: Vec<Part>) -> Rebuild {
         self.upkeep.rebuilds += 1;
         let number = self.upkeep.rebuilds;
-        self.upkeep.running.push(Running { number, sort });
+        self.upkeep.running.push(Running { number, index, sort });
         let definition = self.indexes.get(&index).expect("the index is there").definition;
         let (dir, spec) = (Arc::clone(&self.dir), definition.spec(index));
         let id = self.upkeep.next_part();
@@ -264,6 +285,9 @@ impl VectorEngine {
         let waiting = self.indexes.iter().filter(|(_, live)| live.aside().is_some());
         let waiting: Vec<_> = waiting.map(|(index, _)| *index).collect();
         self.upkeep.suspects.extend(waiting);
+        let failed = std::mem::take(&mut self.upkeep.failed);
+        self.upkeep.restless.extend(&failed);
+        self.upkeep.suspects.extend(failed);
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::{
     changes::{Changes, Dead},
     layout::{Known, Layout, Run, SEGMENT_FILES, SEGMENTS_MAX, SegmentEntry},
+    load::Loading,
     merge::{Bottom, Source, merge},
     order::Order,
     part::PartId,
@@ -323,7 +324,8 @@ fn open_segment(
 }
 
 /// Checks a directory without changing or syncing anything: the manifest, every file that it names,
-/// and every row in them. Answers the manifest.
+/// every row in them, and that no key lives twice. Answers the manifest. Takes the memory of all heads, as a
+/// load does.
 ///
 /// # Errors
 /// [`EngineError::Corrupt`], [`EngineError::UnsupportedFormat`] or [`EngineError::Io`].
@@ -331,17 +333,21 @@ pub fn verify(files: &dyn Files, dir: &Path) -> Result<Manifest, EngineError> {
     let manifest = ManifestDir::verify(files, dir, EngineKind::Vectors)?;
     let layout = Layout::decode(dir, &manifest)?;
     let mut order = Order::new(&layout);
+    let mut loading = Loading::new(&layout);
     for (number, run) in layout.runs.iter().enumerate() {
         for file in &run.files {
             let path = dir.join(file.name());
             let bytes = files.read(&path).map_err(EngineError::io("reading", &path))?;
+            let part = Part::decode(&path, bytes)?;
             order
-                .check(number, &Part::decode(&path, bytes)?)
+                .check(number, &part)
                 .map_err(|error| EngineError::corrupt(&path, error.to_string()))?;
+            loading.take_run(&part);
         }
     }
     for entry in &layout.segments {
-        open_segment(files, dir, &layout, entry)?;
+        loading.take_segment(open_segment(files, dir, &layout, entry)?);
     }
+    loading.finish(dir)?;
     Ok(manifest)
 }

@@ -4,7 +4,8 @@
 mod world;
 
 use nodedb_engine::{
-    Engine, EngineError, Frozen, Metric, Redo, VectorChange, conformance::TestLog,
+    Engine, EngineError, EngineKind, Frozen, ManifestDir, Metric, Redo, VectorChange,
+    conformance::TestLog,
 };
 use nodedb_testkit::SimFiles;
 use nodedb_types::{CollectionId, ErrorKind, IndexId, LogEpoch, Lsn, Stamp, TenantId};
@@ -161,6 +162,31 @@ fn every_flipped_bit_and_every_cut_is_refused_without_a_change() {
             assert_refused(&cut, &path);
         }
     }
+}
+
+/// A directory that `verify` called whole could not be opened: it did not look for keys that live twice.
+#[test]
+fn a_key_that_lives_twice_is_refused() {
+    let mut flusher = Flusher::new(2);
+    flusher.engine = flusher.engine.with_options(VectorOptions { head_rows: 8 });
+    for key in 0..8 {
+        flusher.set(key, Some(vec![1.0, 2.0]));
+    }
+    let rebuild = flusher.engine.begin_rebuild().expect("the head is full");
+    world::finish(&mut flusher.engine, rebuild);
+    flusher.flush();
+    flusher.set(3, Some(vec![3.0, 4.0]));
+    flusher.flush();
+    let dir = Path::new(DIR);
+    let mut manifest = verify(&flusher.files, dir).expect("whole");
+    // The one segment comes last, and of it whether rows are dead and which.
+    manifest.files.pop().expect("a row has died");
+    assert_eq!(manifest.extra.pop(), Some(1));
+    manifest.extra.push(0);
+    let files = Arc::new(flusher.files.clone());
+    let (mut open, _) = ManifestDir::open(files, dir, EngineKind::Vectors).expect("whole");
+    open.switch(manifest, &TestLog::new()).expect("the disk works");
+    assert_refused(&flusher.files, dir);
 }
 
 fn assert_refused(files: &SimFiles, path: &Path) {

@@ -31,3 +31,19 @@ fn ten_nearest_are_found_and_every_vector_finds_itself() {
         assert!(lost.is_empty(), "{storage:?}: {lost:?}");
     }
 }
+
+/// Points on a line: bf16 cannot tell up to 16 of 4,000 from each other, and only measuring in full can.
+#[test]
+fn neighbours_that_rounding_makes_equal_are_told_apart() {
+    let rows: Vec<Vec<f32>> = (0..4_000_u16).map(|at| vec![f32::from(at), 1.0]).collect();
+    let none = RoaringBitmap::new();
+    let segment = segment(spec(2, Metric::L2, VectorStorage::Bf16), &rows);
+    let (mut right, mut all) = (0, 0);
+    for vector in rows.iter().step_by(7) {
+        let exact = segment.exact_except(vector, &none, 10).expect("scanned");
+        let found = segment.search(query(vector, 10, EF), None).expect("found");
+        right += exact.iter().filter(|hit| found.contains(hit)).count();
+        all += exact.len();
+    }
+    assert!(right * 100 >= all * 98, "{right} of {all}");
+}
