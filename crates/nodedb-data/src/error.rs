@@ -389,7 +389,6 @@ impl DataError {
         move |error| match error {
             DocumentError::SnapshotExpired(expired) => Self::SnapshotExpired(expired),
             DocumentError::Engine(source) => Self::engine(vshard)(source),
-            DocumentError::NotUnique { path, key } => Self::NotUnique { path, key },
             other => Self::Document(Arc::new(other)),
         }
     }

@@ -1,6 +1,5 @@
 //! What can go wrong with documents, by situation.
 
-use bytes::Bytes;
 use nodedb_engine::{EngineError, SnapshotExpired};
 use nodedb_types::ErrorKind;
 
@@ -48,17 +47,6 @@ pub enum DocumentError {
         /// The limit.
         limit: usize,
     },
-    /// Another document has the same value in a unique index.
-    #[error(
-        "the value at `{path}` must be unique and `{}` has it already: change one of them",
-        String::from_utf8_lossy(key)
-    )]
-    NotUnique {
-        /// The indexed path.
-        path: String,
-        /// The key of the other document.
-        key: Bytes,
-    },
     /// A filter expression is too long to be parsed.
     #[error("the filter is {bytes} bytes long, the limit is {limit}: shorten it")]
     FilterTooLong {
@@ -95,7 +83,6 @@ impl DocumentError {
         match self {
             Self::SnapshotExpired(_) => ErrorKind::SnapshotExpired,
             Self::Engine(error) => error.kind(),
-            Self::NotUnique { .. } => ErrorKind::AlreadyExists,
             Self::NotJson { .. }
             | Self::DuplicateMember { .. }
             | Self::NotVector { .. }

@@ -18,6 +18,7 @@ use crate::{
 use bytes::Bytes;
 use nodedb_engine::DurableLog;
 use nodedb_types::{ByteReader, CollectionId, DecodeError, Stamp, TenantId};
+use std::ops::RangeInclusive;
 
 /// An entry in the list of times.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -78,17 +79,25 @@ impl DocumentEngine {
         self.log().commit_ms()
     }
 
-    /// The first entries of the list of times at or before a time, at most `limit` of them, in their
-    /// order.
+    /// The first entries of the list of times within these times, at most `limit` of them, in their
+    /// order. A caller who knows that there are none before a time begins there: entries that were taken
+    /// off the list are passed over one by one until a merge has removed them.
     ///
     /// # Errors
     /// As [`DocumentEngine::get`].
-    pub fn expiring(&self, until_ms: u64, limit: usize) -> Result<Vec<Expiring>, DocumentError> {
-        let mut range = RowRange::prefix(expiry_prefix());
-        if let Some(next) = until_ms.checked_add(1) {
-            let mut end = expiry_prefix();
-            end.extend_from_slice(&next.to_be_bytes());
-            range = range.ending(Edge::before(end));
+    pub fn expiring(
+        &self,
+        times_ms: RangeInclusive<u64>,
+        limit: usize,
+    ) -> Result<Vec<Expiring>, DocumentError> {
+        let edge = |time_ms: u64| {
+            let mut row = expiry_prefix();
+            row.extend_from_slice(&time_ms.to_be_bytes());
+            Edge::before(row)
+        };
+        let mut range = RowRange::prefix(expiry_prefix()).starting(edge(*times_ms.start()));
+        if let Some(next) = times_ms.end().checked_add(1) {
+            range = range.ending(edge(next));
         }
         let rows = self.rows(&range, Direction::Ascending, ReadAt::Latest)?;
         let entry = |row: Result<(Bytes, Stored), _>| {

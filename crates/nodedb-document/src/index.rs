@@ -24,10 +24,8 @@
 //! # Ok::<(), nodedb_document::DocumentError>(())
 //! ```
 
-mod build;
+mod holder;
 pub(crate) mod value;
-
-pub use build::IndexPage;
 
 use crate::{DocumentError, json::Paths, scalar::Scalar};
 use bytes::Bytes;

@@ -46,6 +46,9 @@ pub struct ScanPage {
     pub next: Option<Bytes>,
 }
 
+/// Most expired documents that a page passes over, which await the sweeper and count to no limit.
+const EXPIRED_MAX: usize = 4096;
+
 impl ScanRange {
     /// All rows of a collection on one page, in ascending order.
     pub const fn all(tenant: TenantId, collection: CollectionId) -> Self {
@@ -90,7 +93,8 @@ impl ScanRange {
 
 impl DocumentEngine {
     /// One page of a collection, in the order of keys. Pages that are read at the same open snapshot
-    /// together show the collection as of that position.
+    /// together show the collection as of that position. Among many expired documents a page may be
+    /// short, or empty, though `next` is set.
     ///
     /// # Errors
     /// As [`DocumentEngine::get`].
@@ -102,9 +106,15 @@ impl DocumentEngine {
             return Ok(page);
         }
         let mut judge = Judge::new(self.log(), range.now_ms);
+        let mut expired = 0_usize;
         for row in rows {
             let (mut key, stored) = row?;
             if judge.has_expired(&stored) {
+                expired += 1;
+                if expired == EXPIRED_MAX {
+                    page.next = Some(key.slice(HEAD_BYTES..));
+                    break;
+                }
                 continue;
             }
             if let Some((last, _)) = page.rows.last()

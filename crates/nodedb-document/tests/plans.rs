@@ -459,3 +459,26 @@ proptest! {
         }
     }
 }
+
+/// Parts of a filter that would make more ranges than a plan uses are left to the others.
+#[test]
+fn a_part_with_too_many_ranges_is_covered_by_another() {
+    let indexes = [index(1, "a")];
+    let over: Vec<_> = indexes.iter().collect();
+    let list = |from: u32| (from..from + 1200).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+    let chain = |how: &str, with: &str| {
+        let parts = (1000..2100_u32).map(|n| format!("a{how}{n}"));
+        parts.collect::<Vec<_>>().join(with)
+    };
+    for (text, scanned) in [
+        (format!("a IN ({}) AND a IN ({})", list(1000), list(1500)), true),
+        (format!("a IN ({}) AND a = 1500", list(1000)), false),
+        (format!("a NOT IN ({})", list(1000)), true),
+        (chain("=", " OR "), true),
+        (chain("<>", " AND "), false),
+        (format!("{} AND a = 7", chain("<>", " AND ")), false),
+    ] {
+        let filter = Filter::parse(&text).expect("a filter");
+        assert_eq!(Plan::new(&filter, &over).is_scan(), scanned, "{}", &text[..40]);
+    }
+}

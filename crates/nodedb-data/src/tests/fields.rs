@@ -1,7 +1,7 @@
 //! Field indexes: entries of every write, unique values, plans of filters.
 
 use super::world::{World, delete, options, put, vshard};
-use crate::{Change, DataError, DataOptions, Op, Outcome, Page, Scan, Write};
+use crate::{BuildSlice, Change, DataError, DataOptions, Op, Outcome, Page, Scan, Write};
 use bytes::Bytes;
 use nodedb_document::{Filter, index::field_values};
 use nodedb_engine::{CatalogChange, Collection, CollectionKind, FieldIndex, Index, IndexState};
@@ -348,6 +348,71 @@ fn an_expired_document_holds_no_unique_value() {
     let world = world.kill(1);
     assert_eq!(found(&world, "email >= ''"), "c d e");
     assert_eq!(refused(write(&world, mail("f", "y"))), "e");
+}
+
+/// A world of people whose sweeper halts as soon as there is something to sweep: any time between the last
+/// write and this open is more than its limit allows.
+fn without_sweeper(world: World) -> World {
+    let strict = DataOptions { clock_jump_max: Duration::ZERO, ..options(1) };
+    World::open(world.die(), 1, strict, Vec::new()).expect("opens")
+}
+
+#[test]
+fn a_put_over_an_expired_document_takes_its_entries_along() {
+    let world = people();
+    write(&world, mail("other", "o")).expect("written");
+    let past = world.data.commit_ms();
+    let world = without_sweeper(world);
+    for flushed in [false, true] {
+        write(&world, until(mail("a", "x"), past)).expect("written");
+        write(&world, until(mail("b", "y"), past)).expect("written");
+        if flushed {
+            world.flush(0).expect("flushed");
+        }
+        // By an index, by a look at every document, and counted.
+        for filter in
+            ["email = 'x'", "email IS NOT NULL AND email <> 'o'", "age = 1 AND email <> 'o'"]
+        {
+            assert_eq!(found(&world, filter), "", "{filter}");
+        }
+        write(&world, mail("a", "z")).expect("written");
+        write(&world, mail("c", "x")).expect("free");
+        assert_eq!(found(&world, "email = 'x'"), "c");
+        assert_eq!(found(&world, "email >= ''"), "a c other");
+        batch(&world, vec![mail("b", "z"), mail("a", "y")]).expect("exchanged");
+        assert_eq!(found(&world, "email = 'y' OR email = 'z'"), "a b");
+        batch(&world, vec![remove("a"), remove("b"), remove("c")]).expect("deleted");
+        assert_eq!(found(&world, "email >= ''"), "other");
+    }
+    let world = world.kill(1);
+    assert_eq!(found(&world, "email >= ''"), "other");
+    for key in ["d", "e", "f"] {
+        write(&world, mail(key, key)).expect("every value is free");
+    }
+}
+
+/// An expired document that the sweeper has not got to made the build of a unique index fail, and the
+/// index was dropped for a document that nobody can see.
+#[test]
+fn a_unique_index_is_built_past_expired_documents() {
+    let world = World::new(1, options(1));
+    create(&world, Vec::new());
+    write(&world, mail("b", "x")).expect("written");
+    let past = world.data.commit_ms();
+    let world = without_sweeper(world);
+    let email = FieldIndex { state: IndexState::Building, ..index(2, "email", true) };
+    let id = email.id;
+    let index = Index::Field(email);
+    world.change_catalog(&CatalogChange::CreateIndex { collection: PEOPLE, index });
+    write(&world, until(mail("a", "x"), past)).expect("written");
+    let slice = BuildSlice { collection: PEOPLE, index: id, after: None };
+    let built = world.ask(vshard(0), Op::BuildIndex(slice)).expect("built past the expired one");
+    assert!(matches!(built, Outcome::Built(built) if built.documents == 1 && built.next.is_none()));
+    world.change_catalog(&CatalogChange::IndexReady { collection: PEOPLE, index: id });
+    assert_eq!(found(&world, "email = 'x'"), "b");
+    assert_eq!(refused(write(&world, mail("c", "x"))), "b");
+    write(&world, mail("a", "y")).expect("written");
+    assert_eq!(found(&world, "email >= ''"), "a b");
 }
 
 #[test]

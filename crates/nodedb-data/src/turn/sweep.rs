@@ -23,6 +23,9 @@ pub(crate) struct Sweep {
     pause: Duration,
     watch: ClockWatch,
     halted: bool,
+    /// The vshard that was swept last; the next due one comes first, so that one that cannot be swept
+    /// does not keep the others waiting.
+    last: Option<VshardId>,
 }
 
 impl Sweep {
@@ -32,7 +35,7 @@ impl Sweep {
         let last = shared.wal.recovered_commit_time_ms();
         let last = last.unwrap_or_else(|| shared.wal.commit_time_ms());
         let watch = ClockWatch::new(last, shared.env.clock.now(), jump_max);
-        Self { due: Some(Duration::ZERO), pause: Duration::ZERO, watch, halted: false }
+        Self { due: Some(Duration::ZERO), pause: Duration::ZERO, watch, halted: false, last: None }
     }
 
     /// When the core must have a turn for it.
@@ -50,9 +53,12 @@ impl Core {
         }
         let now_ms = self.shared.wal.commit_time_ms();
         let is_due = |next: Option<u64>| next.is_some_and(|time| time <= now_ms);
-        let mut vshards = self.vshards.values();
-        let due = vshards.find(|vshard| vshard.pause.is_none() && is_due(vshard.expires_next));
-        let swept = due.map(|vshard| vshard.id).map(|id| self.sweep_slice(id, now_ms));
+        let due = self.vshards.values();
+        let due = due.filter(|vshard| vshard.pause.is_none() && is_due(vshard.expires_next));
+        // Those behind the last one first, then those before it.
+        let due = due.map(|vshard| vshard.id).min_by_key(|id| (Some(*id) <= self.sweep.last, *id));
+        self.sweep.last = due.or(self.sweep.last);
+        let swept = due.map(|id| self.sweep_slice(id, now_ms));
         match swept {
             Some(Ok(())) => {}
             Some(Err(error)) => {
@@ -101,10 +107,11 @@ impl Core {
             self.halt_sweep(jump.by);
             return Ok(());
         }
+        // Also if it stops half-way: what was deleted by then weighs like every other write.
+        self.touched.insert(id);
         for entry in &entries {
             self.delete_expired(id, entry)?;
         }
-        self.touched.insert(id);
         match self.vshards.get_mut(&id) {
             // Only now, with their deletes logged and applied.
             Some(vshard) => vshard.forget_expiring(&entries),

@@ -88,7 +88,12 @@ impl Vshard {
         if !index.unique {
             return Ok(());
         }
-        let holder = self.engines.documents.holder(place, index.id, value, |_| false);
+        // An expired document that awaits the sweeper holds nothing; its delete takes its entry along.
+        let documents = &self.engines.documents;
+        let expired = |key: &[u8]| {
+            matches!(documents.get(&Place { key, ..*place }, ReadAt::Latest), Ok(None))
+        };
+        let holder = documents.holder(place, index.id, value, expired);
         let holder = holder.map_err(DataError::document(self.id))?;
         match holder.or_else(|| rows.holder(value)) {
             Some(other) => Err(DataError::NotUnique { path: index.path.clone(), key: other }),

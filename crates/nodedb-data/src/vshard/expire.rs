@@ -6,9 +6,12 @@ use nodedb_document::Expiring;
 use nodedb_engine::Redo;
 
 impl Vshard {
-    /// The first entries of the list of times that are due at a time of the commit clock.
+    /// The first entries of the list of times that are due at a time of the commit clock. None is
+    /// before the time at which the next is known to be due: else each slice would pass over everything
+    /// that the slices before it took off the list.
     pub(crate) fn expiring(&self, now_ms: u64, limit: usize) -> Result<Vec<Expiring>, DataError> {
-        let due = self.engines.documents.expiring(now_ms, limit);
+        let from = self.expires_next.unwrap_or(now_ms);
+        let due = self.engines.documents.expiring(from..=now_ms, limit);
         due.map_err(DataError::document(self.id))
     }
 
@@ -28,7 +31,11 @@ impl Vshard {
         for entry in entries {
             self.engines.documents.forget_expiring(entry);
         }
-        self.expires_next = self.expiring(u64::MAX, 1)?.first().map(|entry| entry.time_ms);
+        // They were the first of the list.
+        let from = entries.last().map(|entry| entry.time_ms).or(self.expires_next).unwrap_or(0);
+        let next = self.engines.documents.expiring(from..=u64::MAX, 1);
+        let next = next.map_err(DataError::document(self.id))?;
+        self.expires_next = next.first().map(|entry| entry.time_ms);
         Ok(())
     }
 }

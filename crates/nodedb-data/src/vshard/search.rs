@@ -7,7 +7,7 @@ use nodedb_document::{
     DocumentError, Filter, Place, ReadAt, ScanRange, Stored,
     plan::{Plan, Selection},
 };
-use nodedb_engine::{Collection, FieldIndex, IndexState};
+use nodedb_engine::{Collection, IndexState};
 use nodedb_types::TenantId;
 use nodedb_vector::{Query, SearchMode, among_max};
 use std::collections::BTreeMap;
@@ -102,9 +102,7 @@ impl Vshard {
         collection: &Collection,
         (filter, search): (&Filter, &Search),
     ) -> Result<Option<Vec<Bytes>>, DocumentError> {
-        let ready = |index: &&FieldIndex| index.state == IndexState::Ready;
-        let indexes: Vec<&FieldIndex> = collection.fields.iter().filter(ready).collect();
-        let plan = Plan::new(filter, &indexes);
+        let plan = Plan::new(filter, &self.usable(collection, None));
         if plan.is_scan() {
             return Ok(None);
         }

@@ -53,31 +53,31 @@ impl Paths {
         values: &mut [Scalar<'d>],
     ) -> Result<(), DocumentError> {
         let mut cursor = Cursor::new(document);
-        let ended = match cursor.begin()? {
+        let open = match cursor.begin()? {
             Begin::Object => object(&mut cursor, &self.members, values)?,
             Begin::Array => {
                 cursor.skip()?;
-                true
+                0
             }
             Begin::Scalar => {
                 cursor.scalar()?;
-                true
+                0
             }
         };
-        if ended {
+        if open == 0 {
             cursor.end()?;
         }
         Ok(())
     }
 }
 
-/// Answers whether the object was read to its end. A member is named once, so that nothing is missed
-/// by leaving it when all of them were met.
+/// Answers how many objects the position is still in, this one and those within it; none if it was read
+/// to its end. A member is named once, so that nothing is missed by leaving it when all of them were met.
 fn object<'d>(
     cursor: &mut Cursor<'d>,
     members: &[Member],
     values: &mut [Scalar<'d>],
-) -> Result<bool, Malformed> {
+) -> Result<usize, Malformed> {
     let mut left = members.len();
     let mut more = cursor.enter()?;
     while more {
@@ -95,33 +95,33 @@ fn object<'d>(
             continue;
         };
         left = left.saturating_sub(1);
-        let ended = value(cursor, member, values)?;
-        if !ended {
-            if left == 0 {
-                return Ok(false);
-            }
+        let open = value(cursor, member, values)?;
+        if open > 0 && left == 0 {
+            return Ok(open + 1);
+        }
+        for _ in 0..open {
             cursor.leave()?;
         }
         more = cursor.next_member()?;
         if left == 0 {
-            return Ok(!more);
+            return Ok(usize::from(more));
         }
     }
-    Ok(true)
+    Ok(0)
 }
 
-/// Reads the value of a member. Answers whether it was read to its end.
+/// Reads the value of a member. Answers how many objects within it the position is still in.
 fn value<'d>(
     cursor: &mut Cursor<'d>,
     member: &Member,
     values: &mut [Scalar<'d>],
-) -> Result<bool, Malformed> {
+) -> Result<usize, Malformed> {
     let begin = cursor.begin()?;
     let slot = member.path.and_then(|path| values.get_mut(path));
     match (begin, slot) {
         (Begin::Scalar, Some(slot)) => {
             *slot = cursor.scalar()?;
-            return Ok(true);
+            return Ok(0);
         }
         (Begin::Object | Begin::Array, Some(slot)) => *slot = Scalar::Composite,
         (_, None) => {}
@@ -130,7 +130,7 @@ fn value<'d>(
         return object(cursor, &member.within, values);
     }
     cursor.skip()?;
-    Ok(true)
+    Ok(0)
 }
 
 #[cfg(test)]

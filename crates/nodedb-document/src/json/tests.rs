@@ -148,3 +148,28 @@ proptest! {
         prop_assert!(known || field(text.as_bytes(), "a").is_err() || text.contains('a'));
     }
 }
+
+/// Every number that is accepted is read again by filters and indexes, at the very edge of a double, too.
+#[test]
+fn a_number_that_is_accepted_can_be_read_by_every_reader() {
+    let mut paths = Paths::default();
+    let number = paths.add(["a"].iter());
+    let mut texts = Vec::new();
+    for tail in 0..40_u32 {
+        texts.push(format!("1.7976931348623157{tail:02}e308"));
+        texts.push(format!("1.7976931348623158{tail:02}e308"));
+        texts.push(format!("17976931348623158{tail:02}{}", "0".repeat(290)));
+        texts.push(format!("17976931348623157{tail:02}9{}", "9".repeat(289)));
+        texts.push(format!("-1.79769313486231{tail:02}e+308"));
+        texts.push(format!("0.00017976931348623158{tail:02}e312"));
+        texts.push(format!("1797693134862315{tail:02}0e290"));
+    }
+    for text in texts {
+        let document = format!("{{\"a\":{text}}}");
+        if canonical(document.as_bytes()).is_ok() {
+            let mut values = [crate::scalar::Scalar::Null];
+            paths.extract(document.as_bytes(), &mut values).expect(&text);
+            assert!(matches!(values[number], crate::scalar::Scalar::Float(_)), "{text}");
+        }
+    }
+}

@@ -1,6 +1,9 @@
 //! Which entries of which indexes cover all documents that a filter can match.
 
-use super::ranges::{Ranges, Side};
+use super::{
+    RANGES_MAX,
+    ranges::{Ranges, Side},
+};
 use crate::{
     Filter,
     filter::{Comparison, Operand, Pattern, Predicate},
@@ -84,6 +87,8 @@ impl Chooser<'_> {
                 self.compare(left, how.negated(), right)
             }
             (Predicate::Is(inner, Some(wanted)), true) => self.access(inner, *wanted),
+            // Nothing that such a plan could use; its ranges alone would take long to make.
+            (Predicate::In(_, list), _) if list.len() > RANGES_MAX => None,
             (Predicate::In(operand, list), true) => {
                 any(list.iter().map(|item| self.compare(operand, Comparison::Equal, item)))
             }
@@ -168,7 +173,12 @@ fn all(parts: impl Iterator<Item = Option<Access>>) -> Option<Access> {
         for part in parts {
             match (probe_of(&mut choices, &part), &part) {
                 (Some(known), Access::Probe(probe)) => {
-                    known.ranges = known.ranges.intersection(&probe.ranges);
+                    // Each covers all by itself; many steps over many ranges would take a turn's time.
+                    if known.ranges.len().max(probe.ranges.len()) <= RANGES_MAX {
+                        known.ranges = known.ranges.intersection(&probe.ranges);
+                    } else if probe.ranges.len() < known.ranges.len() {
+                        known.ranges = probe.ranges.clone();
+                    }
                 }
                 _ => choices.push(part),
             }
@@ -189,10 +199,15 @@ fn any(parts: impl Iterator<Item = Option<Access>>) -> Option<Access> {
         for part in parts {
             match (probe_of(&mut together, &part), part) {
                 (Some(known), Access::Probe(probe)) => {
-                    known.ranges = std::mem::take(&mut known.ranges).union(probe.ranges);
+                    known.ranges.append(probe.ranges);
                 }
                 (_, part) => together.push(part),
             }
+        }
+    }
+    for part in &mut together {
+        if let Access::Probe(probe) = part {
+            probe.ranges = std::mem::take(&mut probe.ranges).merged();
         }
     }
     if together.len() == 1 { together.pop() } else { Some(Access::Any(together)) }

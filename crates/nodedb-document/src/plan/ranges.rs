@@ -125,8 +125,13 @@ impl Ranges {
         Self(merged)
     }
 
-    pub(crate) fn union(mut self, other: Self) -> Self {
+    /// Adds the ranges of another. What overlaps then is for [`Ranges::merged`], once for all.
+    pub(crate) fn append(&mut self, other: Self) {
         self.0.extend(other.0);
+    }
+
+    /// The same values in ascending ranges that do not overlap.
+    pub(crate) fn merged(self) -> Self {
         Self::new(self.0)
     }
 

@@ -52,6 +52,24 @@ fn reading_stops_where_everything_was_found() {
     assert!(found(&["a.b", "z"], early).is_err());
 }
 
+/// Leaving an object whose members were all met left only the innermost of those that were entered, so
+/// what stood behind the outer ones was an error, or was found at the wrong depth.
+#[test]
+fn leaving_an_object_early_leaves_all_that_were_entered_in_it() {
+    for text in [
+        r#"{"a":{"b":{"c":1,"x":2},"y":3},"d":4}"#,
+        r#"{"a":{"b":{"c":1,"x":2}},"d":4}"#,
+        r#"{"a":{"x":[{}],"b":{"c":1,"x":{"d":5}},"d":6},"z":{"d":7},"d":4}"#,
+        r#"{"d":4,"a":{"b":{"c":1,"d":2},"d":3}}"#,
+    ] {
+        let values = found(&["a.b.c", "d"], text).expect(text);
+        assert_eq!(values, ["Integer(1)", "Integer(4)"], "{text}");
+    }
+    let deep = r#"{"a":{"b":{"c":{"d":1,"e":0},"e":0},"e":0},"e":2,"f":3}"#;
+    let values = found(&["a.b.c.d", "e", "f"], deep).expect(deep);
+    assert_eq!(values, ["Integer(1)", "Integer(2)", "Integer(3)"]);
+}
+
 #[test]
 fn white_space_is_moved_over() {
     let text = " {\n \"a\" : { \"b\" :\t1 } ,\r\n \"c\" : [ ] } ";
