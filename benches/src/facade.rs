@@ -18,8 +18,8 @@ use crate::{Case, wal};
 /// - `get-N`: N async callers, each awaits one strong read of one of 100,000 documents in tables. The limit
 ///   reads the same rows from a bare `lsm-tree`, on one thread for `get-1`, otherwise on as many as there
 ///   are processors.
-/// - `import-flights`: the import of 200,000 flights as JSON lines, durable. The limit has a log make the
-///   same lines durable, as many at a time as the import.
+/// - `import-flights`: the import of 200,000 flights as JSON lines, durable, into a collection with an index
+///   of one field. The limit has a log make the same lines durable, as many at a time as the import.
 pub fn cases<'a>(peers: &'a [&'a dyn wal::Subject]) -> Vec<Case<'a>> {
     let put = |id, callers| Case::new(id, move |site| put::measure(site, callers, peers));
     let get = |id, callers| Case::new(id, move |site| get::measure(site, callers));

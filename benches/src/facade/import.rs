@@ -3,7 +3,7 @@
 use super::{bare_log::BareLog, world::World};
 use crate::{Contender, LIMIT, Outcome, Sample, Site, real, shared_data, wal::record};
 use anyhow::{Result, ensure};
-use nodedb::{ImportOptions, NewCollection, ScanOptions};
+use nodedb::{ImportOptions, NewCollection, NewIndex, ScanOptions};
 use nodedb_env::{Clock, Env};
 use std::{sync::Arc, time::Duration};
 use tokio::runtime::{Builder, Runtime};
@@ -94,7 +94,8 @@ impl Contender for Imports {
         let database = &self.world.database;
         let name = format!("flights-{}", self.turns);
         self.turns += 1;
-        database.create_collection(NewCollection::named(&name))?;
+        let delays = NewIndex::field("delay");
+        database.create_collection(NewCollection::named(&name).with_index(delays))?;
         let collection = database.collection(&name)?;
         let begin = self.clock.now();
         let report = collection.import(self.lines.as_bytes(), &options(), &mut |_| {})?;

@@ -6,6 +6,7 @@
 mod check;
 mod cursor;
 mod member;
+mod name;
 mod paths;
 mod vector;
 

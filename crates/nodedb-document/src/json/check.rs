@@ -1,9 +1,12 @@
 //! Validation of a whole text, without building it in memory.
 
-use super::not_json;
+use super::{
+    name::{Name, Names},
+    not_json,
+};
 use crate::DocumentError;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use std::{collections::HashSet, fmt};
+use std::fmt;
 
 const DUPLICATE: &str = "duplicate member ";
 
@@ -69,9 +72,9 @@ impl<'de> Visitor<'de> for AnyVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Any, A::Error> {
-        let mut names = HashSet::new();
-        while let Some(name) = members.next_key::<String>()? {
-            if let Some(name) = names.replace(name) {
+        let mut names = Names::default();
+        while let Some(Name(name)) = members.next_key()? {
+            if let Err(name) = names.add(name) {
                 return Err(A::Error::custom(format_args!("{DUPLICATE}`{name}`")));
             }
             members.next_value::<Any>()?;

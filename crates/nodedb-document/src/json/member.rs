@@ -1,6 +1,6 @@
 //! One member of a document's top level.
 
-use super::not_json;
+use super::{name::Name, not_json};
 use crate::DocumentError;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -66,7 +66,7 @@ impl<'de> Visitor<'de> for Member<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
         let mut found = None;
-        while let Some(name) = members.next_key::<String>()? {
+        while let Some(Name(name)) = members.next_key()? {
             if name == self.name {
                 found = Some(members.next_value()?);
             } else {
