@@ -338,6 +338,36 @@ impl Wake for Unpark {
     }
 }
 
+/// The greatest value, also with the log record around it, and one byte more.
+#[test]
+fn a_value_may_have_16_mib_and_not_a_byte_more() {
+    let world = World::new();
+    let database = world.open(nodedb::CreateOptions { vshards: 1, ..Default::default() });
+    let texts = NewCollection::named("texts").with_index(nodedb::NewIndex::field("a"));
+    let bytes = NewCollection::named("bytes").with_kind(CollectionKind::Bytes);
+    for new in [texts, bytes] {
+        let name = new.name.clone();
+        database.create_collection(new).expect("created");
+        let collection = database.collection(&name).expect("found");
+        let value = |bytes: usize| format!("\"{}\"", "x".repeat(bytes - 2)).into_bytes();
+        let put = |key: &str, bytes| {
+            collection.put_raw(key, &value(bytes), WriteOptions::default()).map(drop)
+        };
+        put("k", 16 << 20).expect("put");
+        let refused = put("k", (16 << 20) + 1).expect_err("a byte more");
+        assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+        let found = collection.get("k").expect("read").expect("there");
+        assert!(found.value == value(16 << 20), "the value is what was put");
+        let rows = collection.scan(ScanOptions::default()).expect("a scan");
+        let lengths: Vec<_> = rows.map(|row| row.expect("a row").value.len()).collect();
+        assert_eq!(lengths, [16 << 20]);
+    }
+    drop(database);
+    let database = world.reopen();
+    let texts = database.collection("texts").expect("found");
+    assert_eq!(texts.get("k").expect("read").expect("there").value.len(), 16 << 20);
+}
+
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut future = pin!(future);

@@ -326,3 +326,54 @@ fn indexes_of_a_new_collection_are_ready_at_once() {
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{wrong}");
     }
 }
+
+#[test]
+fn counts_and_explanations_agree_with_scans() {
+    let world = World::new();
+    let database = world.open(World::small());
+    let new = NewCollection::named("c").with_index(NewIndex::field("n"));
+    database.create_collection(new).expect("created");
+    let collection = database.collection("c").expect("found");
+    assert_eq!(collection.count(None).expect("counted"), 0);
+    for number in 0..200_u32 {
+        let json = serde_json::json!({"n": number, "even": number % 2 == 0});
+        collection.put(number.to_string(), &json).expect("put");
+    }
+    for (filter, access, expected) in [
+        ("n < 50", "index", 50),
+        ("n < 50 AND even", "index", 25),
+        ("n >= 190 OR n = 3", "index", 11),
+        ("even", "scan", 100),
+        ("n IS NULL", "scan", 0),
+        ("n = NULL", "index", 0),
+    ] {
+        assert_eq!(collection.explain(filter).expect("explained").access, access, "{filter}");
+        assert_eq!(collection.count(Some(filter)).expect("counted"), expected, "{filter}");
+        let options = ScanOptions { filter: Some(filter.to_owned()), ..ScanOptions::default() };
+        let rows = collection.scan(options).expect("a scan").map(|row| row.expect("a row"));
+        assert_eq!(rows.count() as u64, expected, "{filter}");
+    }
+    assert_eq!(collection.count(None).expect("counted"), 200);
+    for wrong in ["n <", "f(n)"] {
+        let error = collection.count(Some(wrong)).expect_err("no filter");
+        assert_eq!(error.kind(), collection.explain(wrong).expect_err("no filter").kind());
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    }
+}
+
+/// A member behind a nested one whose path was followed early made the put fail.
+#[test]
+fn indexes_over_nested_and_later_members_take_every_document() {
+    let world = World::new();
+    let database = world.open(World::small());
+    let new = NewCollection::named("c")
+        .with_index(NewIndex::field("a.b.c"))
+        .with_index(NewIndex::field("d"));
+    database.create_collection(new).expect("created");
+    let collection = database.collection("c").expect("found");
+    let text = br#"{"a":{"b":{"c":1,"x":2},"y":3},"d":4}"#;
+    collection.put_raw("k", text, WriteOptions::default()).expect("put");
+    for filter in ["d = 4", "a.b.c = 1 AND d = 4", "a.b.c = 1 AND a.y = 3 AND d = 4"] {
+        assert_eq!(collection.count(Some(filter)).expect("counted"), 1, "{filter}");
+    }
+}
