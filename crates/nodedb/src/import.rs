@@ -4,7 +4,10 @@ use crate::{Collection, Error, Pending, WriteOptions, Written};
 use nodedb_document::json;
 use nodedb_engine::CollectionKind;
 use nodedb_types::ErrorKind;
-use std::io::{self, BufRead, Read};
+use std::{
+    collections::VecDeque,
+    io::{self, BufRead, Read},
+};
 
 /// How lines are imported.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -95,7 +98,7 @@ impl Collection {
                 message: "import JSON lines into a collection of documents",
             });
         }
-        let (report, rows) = (ImportReport::default(), Vec::new());
+        let (report, rows) = (ImportReport::default(), VecDeque::new());
         let import = Import { collection: self, options, progress, rows, report, lines: 0 };
         import.run(input)
     }
@@ -106,7 +109,8 @@ struct Import<'a> {
     collection: &'a Collection,
     options: &'a ImportOptions,
     progress: &'a mut dyn FnMut(ImportProgress),
-    rows: Vec<Row>,
+    /// Sent and not known to be durable, the oldest first.
+    rows: VecDeque<Row>,
     report: ImportReport,
     lines: u64,
 }
@@ -143,10 +147,11 @@ impl Import<'_> {
                 Err(error) => return Err(error),
             }
             if self.rows.len() == self.options.batch {
-                self.settle()?;
+                // The cores have the younger half to do meanwhile.
+                self.settle(self.options.batch / 2)?;
             }
         }
-        self.settle()?;
+        self.settle(0)?;
         Ok(self.report)
     }
 
@@ -156,12 +161,12 @@ impl Import<'_> {
             // The inboxes are full, perhaps of our own rows; once those are through, their order is
             // safe and this one may wait for the rows of others.
             Err(error) if error.kind() == ErrorKind::Busy => {
-                self.settle()?;
+                self.settle(0)?;
                 self.collection.inner().patiently(|| self.put(&key, line))?
             }
             result => result?,
         };
-        self.rows.push(Row { key, json: line.to_vec(), write });
+        self.rows.push_back(Row { key, json: line.to_vec(), write });
         Ok(())
     }
 
@@ -186,7 +191,7 @@ impl Import<'_> {
     fn refuse(&mut self, error: &Error) -> Result<(), Error> {
         let (line, message) = (self.lines, error.to_string());
         if self.options.on_error == OnError::Stop {
-            self.settle()?;
+            self.settle(0)?;
             return Err(Error::ImportLine { line, imported: self.report.imported, message });
         }
         self.report.skipped += 1;
@@ -196,12 +201,14 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// Waits for every row that is under way. From the first one that the database was too busy for,
-    /// all are sent again one by one, in their order: a key that stands in two lines must end with
-    /// the value of the later one.
-    fn settle(&mut self) -> Result<(), Error> {
+    /// Waits for the oldest rows that are under way until only so many are left. From the first one that
+    /// the database was too busy for, all are sent again one by one, in their order, and none is left: a
+    /// key that stands in two lines must end with the value of the later one.
+    fn settle(&mut self, leave: usize) -> Result<(), Error> {
         let mut busy = false;
-        for row in std::mem::take(&mut self.rows) {
+        while (busy || self.rows.len() > leave)
+            && let Some(row) = self.rows.pop_front()
+        {
             match row.write.wait() {
                 Ok(_) if !busy => {}
                 Err(error) if error.kind() != ErrorKind::Busy => return Err(error),
