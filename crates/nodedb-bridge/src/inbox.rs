@@ -51,7 +51,7 @@ impl<Q, A> Inbox<Q, A> {
         self.core
     }
 
-    /// Blocks until a request, a wake, `until` (in time of [`Clock::now`]) or the end.
+    /// Blocks until a request, a wake, `until` (in time of [`nodedb_env::Clock::now`]) or the end.
     ///
     /// A wake goes first, but not twice in a row while a request waits. What waits is reported also
     /// when `until` has passed, so a busy core looks at its own timers between requests. `None`
@@ -90,7 +90,7 @@ impl<Q, A> Inbox<Q, A> {
         envelope
     }
 
-    /// Blocks until a wake or `until` (in time of [`Clock::now`]), leaving requests where they are.
+    /// Blocks until a wake or `until` (in time of [`nodedb_env::Clock::now`]), leaving requests where they are.
     /// Whether it was a wake. For a core that must not begin anything before another one is done: it
     /// serves nobody meanwhile, so it does not count as having come to its inbox.
     pub fn wait_for_wake(&mut self, until: Duration) -> bool {
