@@ -21,8 +21,8 @@
 //!     key: b"key".to_vec().into(),
 //!     value: b"{}".to_vec().into(),
 //!     vectors: Vec::new(),
-//!,
-//!     expires: None, fields: Vec::new(),
+//!     expires: None,
+//!     fields: Vec::new(),
 //! };
 //! let bytes = redo.encode();
 //! assert_eq!(Redo::decode(RecordKind::Put, &bytes)?, redo);
