@@ -26,6 +26,28 @@ impl Metric {
             Self::Dot => "dot",
         }
     }
+
+    /// Appends its number on disk.
+    pub fn encode(self, out: &mut Vec<u8>) {
+        out.push(match self {
+            Self::Cosine => 1,
+            Self::L2 => 2,
+            Self::Dot => 3,
+        });
+    }
+
+    /// Reads what [`Metric::encode`] wrote.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for anything else.
+    pub fn decode(reader: &mut ByteReader<'_>) -> Result<Self, DecodeError> {
+        match reader.u8("metric")? {
+            1 => Ok(Self::Cosine),
+            2 => Ok(Self::L2),
+            3 => Ok(Self::Dot),
+            other => out_of_range("metric", u64::from(other)),
+        }
+    }
 }
 
 /// How the numbers of a vector index are kept in its sealed segments. Distances of answers are always
@@ -48,6 +70,28 @@ impl VectorStorage {
             Self::F32 => "f32",
             Self::Bf16 => "bf16",
             Self::I8 => "i8",
+        }
+    }
+
+    /// Appends its number on disk.
+    pub fn encode(self, out: &mut Vec<u8>) {
+        out.push(match self {
+            Self::F32 => 1,
+            Self::Bf16 => 2,
+            Self::I8 => 3,
+        });
+    }
+
+    /// Reads what [`VectorStorage::encode`] wrote.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for anything else.
+    pub fn decode(reader: &mut ByteReader<'_>) -> Result<Self, DecodeError> {
+        match reader.u8("vector storage")? {
+            1 => Ok(Self::F32),
+            2 => Ok(Self::Bf16),
+            3 => Ok(Self::I8),
+            other => out_of_range("vector storage", u64::from(other)),
         }
     }
 }
@@ -153,16 +197,8 @@ impl VectorIndex {
         out.extend_from_slice(&self.id.get().to_le_bytes());
         put_bytes(out, self.field.as_bytes());
         out.extend_from_slice(&self.dimensions.to_le_bytes());
-        out.push(match self.metric {
-            Metric::Cosine => 1,
-            Metric::L2 => 2,
-            Metric::Dot => 3,
-        });
-        out.push(match self.storage {
-            VectorStorage::F32 => 1,
-            VectorStorage::Bf16 => 2,
-            VectorStorage::I8 => 3,
-        });
+        self.metric.encode(out);
+        self.storage.encode(out);
         self.state.encode(out);
     }
 }
@@ -197,18 +233,8 @@ pub(crate) fn vector_index(reader: &mut ByteReader<'_>) -> Result<VectorIndex, D
     let id = IndexId::new(countable(reader, "index id")?);
     let field = reader.text("index field")?.to_owned();
     let dimensions = reader.u32("dimensions")?;
-    let metric = match reader.u8("metric")? {
-        1 => Metric::Cosine,
-        2 => Metric::L2,
-        3 => Metric::Dot,
-        other => return out_of_range("metric", u64::from(other)),
-    };
-    let storage = match reader.u8("vector storage")? {
-        1 => VectorStorage::F32,
-        2 => VectorStorage::Bf16,
-        3 => VectorStorage::I8,
-        other => return out_of_range("vector storage", u64::from(other)),
-    };
+    let metric = Metric::decode(reader)?;
+    let storage = VectorStorage::decode(reader)?;
     let state = IndexState::decode(reader)?;
     Ok(VectorIndex { id, field, dimensions, metric, storage, state })
 }

@@ -35,38 +35,18 @@ impl Definition {
 
     pub(crate) fn encode(self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.dimensions.to_le_bytes());
-        out.push(match self.metric {
-            Metric::Cosine => 1,
-            Metric::L2 => 2,
-            Metric::Dot => 3,
-        });
-        out.push(match self.storage {
-            VectorStorage::F32 => 1,
-            VectorStorage::Bf16 => 2,
-            VectorStorage::I8 => 3,
-        });
+        self.metric.encode(out);
+        self.storage.encode(out);
     }
 
     pub(crate) fn decode(reader: &mut ByteReader<'_>) -> Result<Self, DecodeError> {
-        let wrong = |field, value| Err(DecodeError::OutOfRange { field, value });
         let dimensions = reader.u32("dimensions")?;
-        match usize::try_from(dimensions) {
-            Ok(1..=limits::VECTOR_DIMENSIONS_MAX) => {}
-            _ => return wrong("dimensions", u64::from(dimensions)),
+        if !matches!(usize::try_from(dimensions), Ok(1..=limits::VECTOR_DIMENSIONS_MAX)) {
+            let value = u64::from(dimensions);
+            return Err(DecodeError::OutOfRange { field: "dimensions", value });
         }
-        let metric = match reader.u8("metric")? {
-            1 => Metric::Cosine,
-            2 => Metric::L2,
-            3 => Metric::Dot,
-            other => return wrong("metric", u64::from(other)),
-        };
-        let storage = match reader.u8("vector storage")? {
-            1 => VectorStorage::F32,
-            2 => VectorStorage::Bf16,
-            3 => VectorStorage::I8,
-            other => return wrong("vector storage", u64::from(other)),
-        };
-        Ok(Self { dimensions, metric, storage })
+        let metric = Metric::decode(reader)?;
+        Ok(Self { dimensions, metric, storage: VectorStorage::decode(reader)? })
     }
 }
 
