@@ -207,6 +207,16 @@ pub struct Write {
     pub idempotency: Option<IdempotencyKey>,
 }
 
+impl Write {
+    /// Whether there are more vectors after it, or as many that are newer.
+    pub(crate) fn adds_vectors(&self) -> bool {
+        match &self.change {
+            Change::Put { vectors, .. } => vectors.iter().any(|change| change.vector.is_some()),
+            Change::Delete { .. } | Change::Catalog(_) => false,
+        }
+    }
+}
+
 /// What a write changes. Its values are checked by the caller against the limits and the schema.
 #[derive(Clone, Debug)]
 pub enum Change {

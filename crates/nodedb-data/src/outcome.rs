@@ -190,6 +190,9 @@ pub struct VshardStatus {
     pub crdt_documents: usize,
     /// About how much memory they take.
     pub crdt_bytes: usize,
+    /// Memory of its vectors, in bytes, that are not sealed yet
+    /// ([`DataOptions::unsealed_bytes_max`](crate::DataOptions::unsealed_bytes_max)).
+    pub unsealed_bytes: usize,
     /// CRDT updates that made the library fail and are not tried again, the oldest first.
     pub quarantine: Vec<Quarantined>,
 }

@@ -47,6 +47,8 @@ pub(crate) struct Vshard {
     pub(crate) flushes: Flushes,
     /// What it took when its core last looked.
     pub(crate) memory: usize,
+    /// What its vectors took that are not sealed, at the same moment.
+    pub(crate) unsealed: usize,
     /// When the sweeper has to look here, in milliseconds of the commit clock; `None` if nothing is to
     /// expire.
     pub(crate) expires_next: Option<u64>,
@@ -54,7 +56,13 @@ pub(crate) struct Vshard {
 }
 
 impl Vshard {
-    pub(crate) fn new(id: VshardId, dir: PathBuf, engines: Engines, options: &DataOptions) -> Self {
+    pub(crate) fn new(
+        id: VshardId,
+        dir: PathBuf,
+        mut engines: Engines,
+        options: &DataOptions,
+    ) -> Self {
+        engines.vectors.set_options(options.vector_options());
         let floors = EngineKind::ALL.map(|kind| engines.flushed(kind).floor());
         let applied = floors.into_iter().max().flatten();
         Self {
@@ -71,6 +79,7 @@ impl Vshard {
             pause: None,
             flushes: Flushes::default(),
             memory: 0,
+            unsealed: 0,
             // Not known before the first look.
             expires_next: Some(0),
             statistics: statistics::KnownStatistics::new(applied),
@@ -153,6 +162,7 @@ impl Vshard {
             applied: self.applied,
             crdt_documents: self.crdt.len(),
             crdt_bytes: self.crdt.estimated_bytes(),
+            unsealed_bytes: self.unsealed_bytes(),
             quarantine: self.quarantine.list(),
         }
     }

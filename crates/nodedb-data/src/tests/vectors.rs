@@ -1,10 +1,13 @@
 //! Heads that are sealed beside writes.
 #![expect(clippy::disallowed_methods, reason = "tests look at the files of a vshard")]
 
-use super::world::{FIELD, NOTES, World, data_dir, delete, options, put_vector, vshard};
-use crate::{Hit, Op, Outcome, Search, vshard_dir};
-use nodedb_engine::Metric;
-use std::fs;
+use super::world::{FIELD, NOTES, World, at, data_dir, delete, options, put, put_vector, vshard};
+use crate::{DataError, DataOptions, Hit, Op, Outcome, Search, Write, vshard_dir};
+use nodedb_engine::{Engine, Metric};
+use nodedb_env::RealFiles;
+use nodedb_types::{Durability, ErrorKind};
+use nodedb_vector::VectorEngine;
+use std::{fs, sync::Arc};
 
 const ROWS: u16 = 5000;
 
@@ -78,4 +81,107 @@ fn a_full_head_is_sealed_beside_writes_and_found_after_a_kill() {
     assert_eq!(segments(&world), 1);
     assert_found(&world);
     world.close();
+}
+
+/// As little as may be chosen: some 7,000 rows of these tests.
+fn bounded() -> DataOptions {
+    DataOptions { unsealed_bytes_max: 1 << 20, ..options(1) }
+}
+
+fn rows(first: u32, count: u32) -> Vec<Write> {
+    let point =
+        |row: u32| [row % 200, row / 200].map(|x| f32::from(u16::try_from(x).expect("few")));
+    let write = |row| put_vector(&format!("{row:06}"), "{}", Some(point(row).to_vec()));
+    (first..first + count).map(write).collect()
+}
+
+/// A disk that takes no segment stands for one that is slower than the writers: what cannot be sealed
+/// stays in memory, and without a limit it grew until there was none.
+#[test]
+fn vectors_that_cannot_be_sealed_are_refused_at_their_limit_and_deletes_are_not() {
+    let world = World::new(1, bounded());
+    world.faults.fail_creates(Some("0000/vectors"));
+    let mut written = 0;
+    let error = loop {
+        match world.send_group(vec![(0, rows(written, 100))]).wait().expect("an answer") {
+            Ok(_) => written += 100,
+            Err(error) => break error,
+        }
+        assert!(written < 10_000, "the limit is reached before");
+    };
+    assert!(matches!(error, DataError::VectorsFull { bytes, .. } if bytes >= 1 << 20), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Busy);
+    let unsealed = world.status(0).unsealed_bytes;
+    assert!((1 << 20..5 << 18).contains(&unsealed), "{unsealed}");
+    let single = rows(written, 1).pop().expect("one");
+    let refused = world.ask(vshard(0), at(single.clone(), Durability::Buffered)).expect_err("full");
+    assert!(matches!(refused, DataError::VectorsFull { .. }), "{refused}");
+    assert_eq!(world.text(0, &format!("{written:06}")), None, "what is refused was not done");
+    // Everything else is served.
+    world.put(0, "without", "{}");
+    world.ask(vshard(0), Op::Write(delete("000007"))).expect("deleted");
+    assert_eq!(world.text(0, "000007"), None);
+    assert_eq!(nearest(&world, &[8.0, 0.0])[0].key, "000008");
+    world.faults.fail_creates(None);
+    world.flush(0).expect("flushed when asked");
+    let deadline = world.deadline();
+    while world.ask(vshard(0), Op::Write(single.clone())).is_err() {
+        assert!(world.env.clock.now() < deadline, "it is never sealed");
+    }
+    let world = world.kill(1);
+    assert_eq!(nearest(&world, &[8.0, 0.0])[0].key, "000008");
+}
+
+/// Nothing was sealed during a replay, so that opening took the memory of all vectors in the log.
+#[test]
+fn a_replay_of_many_more_vectors_than_the_limit_stays_below_it() {
+    let world = World::new(1, options(1));
+    world.faults.fail_creates(Some("0000/vectors"));
+    let count = 30_000;
+    for first in (0..count).step_by(1000) {
+        let ticket = world.send_group(vec![(0, rows(first, 1000))]);
+        ticket.wait().expect("an answer").expect("far below the default");
+    }
+    world.ask(vshard(0), Op::Write(delete("000007"))).expect("deleted");
+    assert!(world.status(0).unsealed_bytes > 4 << 20);
+    let left = world.copy();
+    drop(world);
+    let world = World::open(left, 1, bounded(), Vec::new()).expect("opens");
+    assert!(world.status(0).unsealed_bytes < 1 << 19);
+    assert_eq!(nearest(&world, &[8.0, 0.0])[0].key, "000008");
+    let left = world.die();
+    let dir = vshard_dir(&data_dir(left.path()), vshard(0)).join("vectors");
+    let engine = VectorEngine::load(Arc::new(RealFiles), &dir).expect("whole");
+    assert!(engine.unsealed_bytes() < 1 << 19);
+    assert!(engine.flushed().floor().is_some());
+    assert!(engine.len(FIELD) > 20_000, "the rest is in the log");
+}
+
+/// An assertion stopped the core: callers of the facade are checked there, those of this crate were not.
+#[test]
+fn a_vector_that_cannot_be_searched_is_refused_before_it_is_logged() {
+    let world = World::new(1, options(1));
+    world.put(0, "a", "{}");
+    let before = world.wal.appended();
+    for bad in [f32::NAN, f32::INFINITY, 1e30] {
+        let write = put_vector("a", "{}", Some(vec![bad, 0.0]));
+        let error = world.ask(vshard(0), Op::Write(write.clone())).expect_err("bad");
+        assert!(matches!(error, DataError::Vector { index: FIELD, .. }), "{error}");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        let group = vec![(0, vec![put("b", "{}"), write])];
+        let error = world.send_group(group).wait().expect("an answer").expect_err("bad");
+        assert!(matches!(error, DataError::Vector { .. }), "{error}");
+        let search = Search {
+            collection: NOTES,
+            index: FIELD,
+            vector: vec![0.0, bad],
+            metric: Metric::L2,
+            k: 3,
+            filter: None,
+            effort: crate::Effort::Exact,
+        };
+        let error = world.ask(vshard(0), Op::Search(search)).expect_err("bad");
+        assert!(matches!(error, DataError::Vector { .. }), "{error}");
+    }
+    assert_eq!(world.wal.appended(), before);
 }

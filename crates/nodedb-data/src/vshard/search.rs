@@ -9,7 +9,7 @@ use nodedb_document::{
 };
 use nodedb_engine::{Collection, IndexState};
 use nodedb_types::TenantId;
-use nodedb_vector::{Query, SearchMode, among_max};
+use nodedb_vector::{Query, SearchMode, VectorError, among_max, check_vector};
 use std::collections::BTreeMap;
 
 impl Vshard {
@@ -22,17 +22,15 @@ impl Vshard {
     ) -> Result<(Outcome, Until), DataError> {
         let collection = self.collection(tenant, search.collection)?;
         let index = collection.vectors.iter().find(|known| known.id == search.index);
-        let fits = index.is_some_and(|index| {
-            index.metric == search.metric
-                && usize::try_from(index.dimensions) == Ok(search.vector.len())
-        });
-        if !fits {
-            return Err(DataError::WrongIndex {
-                collection: search.collection,
-                index: search.index,
-            });
-        }
-        if index.is_some_and(|index| index.state == IndexState::Building) {
+        let wrong = DataError::WrongIndex { collection: search.collection, index: search.index };
+        let index = index.filter(|index| index.metric == search.metric).ok_or(wrong.clone())?;
+        check_vector(index.dimensions, index.metric, &search.vector).map_err(
+            |error| match error {
+                VectorError::Dimensions { .. } => wrong,
+                source => DataError::Vector { index: search.index, source },
+            },
+        )?;
+        if index.state == IndexState::Building {
             return Err(DataError::IndexBuilding { index: search.index });
         }
         let hits = self.nearest(tenant, collection, search);
