@@ -11,7 +11,7 @@ use nodedb_engine::{
 };
 use nodedb_testkit::SimFiles;
 use nodedb_types::{CollectionId, IndexId, Lsn};
-use nodedb_vector::{Rebuild, RebuildStep, Rebuilt, VectorEngine, VectorOptions};
+use nodedb_vector::{Rebuild, RebuildStep, VectorEngine, VectorOptions};
 use std::{path::Path, sync::Arc};
 use world::{collection, put};
 
@@ -75,14 +75,14 @@ impl World {
 
     /// A rebuild, of which the steps are for another thread.
     fn rebuild(&mut self, name: &str, begin: impl FnOnce(&mut VectorEngine) -> Option<Rebuild>) {
-        let mut rebuild = self.core(&format!("beginning {name}"), begin).expect("due");
-        let rebuilt: Box<Rebuilt> = loop {
-            match rebuild.step().expect("the disk works") {
-                RebuildStep::More(rest) => rebuild = rest,
-                RebuildStep::Done(rebuilt) => break rebuilt,
+        let mut rest = self.core(&format!("beginning {name}"), begin).expect("due");
+        let segment = loop {
+            match rest.step().expect("the disk works") {
+                RebuildStep::More(more) => rest = more,
+                RebuildStep::Done(segment) => break segment,
             }
         };
-        self.core(&format!("ending {name}"), |engine| engine.end_rebuild(rebuilt));
+        self.core(&format!("ending {name}"), |engine| engine.end_rebuild(segment));
     }
 }
 

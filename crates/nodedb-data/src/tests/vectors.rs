@@ -95,20 +95,22 @@ fn rows(first: u32, count: u32) -> Vec<Write> {
     (first..first + count).map(write).collect()
 }
 
+/// Writes until that is refused. Answers how many rows were taken, and why no more.
+fn fill(world: &World) -> (u32, DataError) {
+    let refused = (0..100).find_map(|round| {
+        let ticket = world.send_group(vec![(0, rows(round * 100, 100))]);
+        ticket.wait().expect("an answer").err().map(|error| (round * 100, error))
+    });
+    refused.expect("the limit is reached before")
+}
+
 /// A disk that takes no segment stands for one that is slower than the writers: what cannot be sealed
 /// stays in memory, and without a limit it grew until there was none.
 #[test]
 fn vectors_that_cannot_be_sealed_are_refused_at_their_limit_and_deletes_are_not() {
     let world = World::new(1, bounded());
     world.faults.fail_creates(Some("0000/vectors"));
-    let mut written = 0;
-    let error = loop {
-        match world.send_group(vec![(0, rows(written, 100))]).wait().expect("an answer") {
-            Ok(_) => written += 100,
-            Err(error) => break error,
-        }
-        assert!(written < 10_000, "the limit is reached before");
-    };
+    let (written, error) = fill(&world);
     assert!(matches!(error, DataError::VectorsFull { bytes, .. } if bytes >= 1 << 20), "{error}");
     assert_eq!(error.kind(), ErrorKind::Busy);
     let unsealed = world.status(0).unsealed_bytes;

@@ -1,6 +1,6 @@
 //! Nearest-neighbour search.
 
-use super::Vshard;
+use super::{Vshard, write::check_fit};
 use crate::{DataError, Effort, Hit, Outcome, Search, release::Until};
 use bytes::Bytes;
 use nodedb_document::{
@@ -9,7 +9,7 @@ use nodedb_document::{
 };
 use nodedb_engine::{Collection, IndexState};
 use nodedb_types::TenantId;
-use nodedb_vector::{Query, SearchMode, VectorError, among_max, check_vector};
+use nodedb_vector::{Query, SearchMode, among_max};
 use std::collections::BTreeMap;
 
 impl Vshard {
@@ -23,13 +23,8 @@ impl Vshard {
         let collection = self.collection(tenant, search.collection)?;
         let index = collection.vectors.iter().find(|known| known.id == search.index);
         let wrong = DataError::WrongIndex { collection: search.collection, index: search.index };
-        let index = index.filter(|index| index.metric == search.metric).ok_or(wrong.clone())?;
-        check_vector(index.dimensions, index.metric, &search.vector).map_err(
-            |error| match error {
-                VectorError::Dimensions { .. } => wrong,
-                source => DataError::Vector { index: search.index, source },
-            },
-        )?;
+        let index = index.filter(|index| index.metric == search.metric).ok_or(wrong)?;
+        check_fit(search.collection, index, &search.vector)?;
         if index.state == IndexState::Building {
             return Err(DataError::IndexBuilding { index: search.index });
         }

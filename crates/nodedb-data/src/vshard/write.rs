@@ -7,9 +7,9 @@ use super::{
 use crate::{Change, DataError, Entries, Expect, Write, group::GroupPart, group::PreparedPart};
 use bytes::Bytes;
 use nodedb_document::{Place, ReadAt};
-use nodedb_engine::{Catalog, Collection, CollectionKind, Redo, VectorChange};
+use nodedb_engine::{Catalog, Collection, CollectionKind, Redo, VectorChange, VectorIndex};
 use nodedb_types::{CollectionId, IndexId, Lsn, Stamp, TenantId};
-use nodedb_vector::{VectorError, check_vector};
+use nodedb_vector::check_vector;
 use std::collections::BTreeMap;
 
 /// A checked write. Without redo there is nothing to do: the key to be deleted is not there.
@@ -202,10 +202,7 @@ fn check_put(schema: &Collection, vectors: &[VectorChange]) -> Result<(), DataEr
             return Err(wrong(index.id));
         };
         if let Some(vector) = &change.vector {
-            check_vector(index.dimensions, index.metric, vector).map_err(|error| match error {
-                VectorError::Dimensions { .. } => wrong(index.id),
-                source => DataError::Vector { index: index.id, source },
-            })?;
+            check_fit(schema.id, index, vector)?;
         }
     }
     let known = |id| schema.vectors.iter().any(|index| index.id == id);
@@ -213,4 +210,17 @@ fn check_put(schema: &Collection, vectors: &[VectorChange]) -> Result<(), DataEr
         Some(change) => Err(wrong(change.index)),
         None => Ok(()),
     }
+}
+
+/// Whether an index takes a vector, to be kept or to be looked for.
+pub(super) fn check_fit(
+    collection: CollectionId,
+    index: &VectorIndex,
+    vector: &[f32],
+) -> Result<(), DataError> {
+    if usize::try_from(index.dimensions) != Ok(vector.len()) {
+        return Err(DataError::WrongIndex { collection, index: index.id });
+    }
+    check_vector(index.dimensions, index.metric, vector)
+        .map_err(|source| DataError::Vector { index: index.id, source })
 }

@@ -101,13 +101,12 @@ impl SegmentBuilder {
     /// # Errors
     /// `Graph` if the library refuses, for want of memory for example; the builder is of no use then.
     pub(crate) fn add(&mut self, vector: &[f32]) -> Result<(), SegmentError> {
-        let mut graph = match self.graph.take() {
-            Some(graph) => graph,
-            None => {
-                let reach = self.reach.take().map_or(0.0, Reach::end);
-                let shape = Shape { spec: self.spec, rows: self.rows.len(), reach };
-                UsearchGraph::builder(shape)?
-            }
+        let mut graph = if let Some(graph) = self.graph.take() {
+            graph
+        } else {
+            let reach = self.reach.take().map_or(0.0, Reach::end);
+            let shape = Shape { spec: self.spec, rows: self.rows.len(), reach };
+            UsearchGraph::builder(shape)?
         };
         graph.add(self.built, vector)?;
         self.built += 1;
