@@ -263,11 +263,11 @@ fn set(engine: &mut VectorEngine, lsn: u64, key: String, vector: &[f32]) {
 /// Seals what is in the head, and builds the graph over it.
 fn seal(engine: &mut VectorEngine, lsn: u64) -> Result<()> {
     for begin in [VectorEngine::begin_relief, VectorEngine::begin_graph] {
-        let mut rebuild = begin(engine).context("there are rows to seal")?;
+        let mut rest = begin(engine).context("there are rows to seal")?;
         loop {
-            match rebuild.step()? {
-                RebuildStep::More(rest) => rebuild = rest,
-                RebuildStep::Done(rebuilt) => break engine.end_rebuild(rebuilt),
+            match rest.step()? {
+                RebuildStep::More(more) => rest = more,
+                RebuildStep::Done(segment) => break engine.end_rebuild(segment),
             }
         }
         if let Some(frozen) = engine.freeze(at(lsn).lsn) {

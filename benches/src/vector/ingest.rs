@@ -95,7 +95,7 @@ impl Setter {
         Ok(Self { data, env, core, rows, set: 0, busy: 0, _plane: plane, _wal: wal })
     }
 
-    fn send(&mut self, op: Op) -> Result<Ticket<Answer>> {
+    fn send(&mut self, op: &Op) -> Result<Ticket<Answer>> {
         loop {
             let deadline = self.env.clock.now() + PATIENCE;
             let sent = self.core.send(
@@ -124,7 +124,7 @@ impl Setter {
             vectors: vec![VectorChange { index: INDEX, vector }],
             fields: Vec::new(),
         };
-        self.send(Op::Write(write(put)))
+        self.send(&Op::Write(write(put)))
     }
 
     fn await_put(&mut self, (number, ticket): (u64, Ticket<Answer>)) -> Result<()> {
@@ -138,10 +138,10 @@ impl Setter {
     }
 
     fn unsealed(&mut self) -> Result<usize> {
-        match self.send(Op::Status)?.wait()?? {
-            Done::Status(status) => Ok(status.unsealed_bytes),
-            other => bail!("{other:?}"),
-        }
+        let Done::Status(status) = self.send(&Op::Status)?.wait()?? else {
+            bail!("a question for the status answers one");
+        };
+        Ok(status.unsealed_bytes)
     }
 }
 
@@ -216,7 +216,7 @@ impl Contender for Setter {
                 filter: None,
                 effort: nodedb_data::Effort::Exact,
             };
-            let Done::Hits(hits) = self.send(Op::Search(search))?.wait()?? else {
+            let Done::Hits(hits) = self.send(&Op::Search(search))?.wait()?? else {
                 bail!("a search answers hits");
             };
             let key = format!("row:{number:09}");

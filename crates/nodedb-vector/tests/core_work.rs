@@ -105,6 +105,7 @@ fn no_step_on_the_core_grows_with_the_rows() {
         let record = Record::new(world.lsn + 1, Redo::Catalog(change));
         world.lsn += 1;
         world.core("dropping", |engine| engine.apply(record.at, record.tenant, &record.redo));
+        drop(world.core("garbage of a drop", VectorEngine::take_garbage));
         world.flush("a drop");
     }
 }
