@@ -10,6 +10,7 @@ use crate::{
     wal::{PAYLOAD_BYTES, Race, Subject, Workload},
 };
 use anyhow::{Context, Result, ensure};
+use nodedb::CheckpointRequest;
 
 /// Measures the log, the database, and peers with as many threads as there are callers.
 pub(super) fn measure(site: &Site, callers: usize, peers: &[&dyn Subject]) -> Result<Vec<Outcome>> {
@@ -61,6 +62,13 @@ impl Called for Puts {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// A checkpoint, which gives the log of the turn back as segments to come: those of the bare log
+    /// are ready too when its turn begins.
+    fn settle(&self) -> Result<()> {
+        self.world.database.checkpoint(CheckpointRequest::default())?;
+        Ok(())
     }
 
     fn verify(self, calls: u64) -> Result<()> {
