@@ -4,7 +4,7 @@ use super::Vshard;
 use crate::DataError;
 use nodedb_document::{Tallied, Tally};
 use nodedb_types::{CollectionId, Lsn};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 /// What a vshard knows of its collections. In memory only: after an open everything is counted anew.
 #[derive(Debug)]
@@ -51,15 +51,19 @@ impl KnownStatistics {
 }
 
 impl Vshard {
-    /// Goes on with statistics by one slice. Answers the result once it is complete, at once where it is
+    /// Goes on with statistics by one slice, until a time of the clock. Answers the result once it is complete, at once where it is
     /// known.
-    pub(crate) fn tally(&mut self, tally: &mut Tally) -> Result<Option<Tallied>, DataError> {
+    pub(crate) fn tally(
+        &mut self,
+        tally: &mut Tally,
+        until: Duration,
+    ) -> Result<Option<Tallied>, DataError> {
         let (tenant, collection) = tally.of();
         self.collection(tenant, collection)?;
         if let Some(known) = self.statistics.get(tally) {
             return Ok(Some(known));
         }
-        let tallied = self.engines.documents.tally(tally);
+        let tallied = self.engines.documents.tally(tally, Some(until));
         let tallied = tallied.map_err(DataError::document(self.id))?;
         if let Some(tallied) = tallied {
             self.statistics.put(collection, tallied);

@@ -59,8 +59,12 @@ fn writes() -> Vec<Redo> {
             issued: 1_700_000_000_000,
             digest: u128::MAX - 1,
             outcome: Bytes::from_static(b"outcome"),
-            evicted: vec![Bytes::from_static(b"order-1"), Bytes::new()],
-            horizon: 1_600_000_000_000,
+            evicted: vec![
+                IssuedKey { issued: 1_500_000_000_000, key: Bytes::from_static(b"order-1") },
+                IssuedKey { issued: 1_600_000_000_000, key: Bytes::new() },
+            ],
+            horizon: IssuedKey { issued: 1_600_000_000_000, key: Bytes::new() },
+            kept: 10_000,
         }),
         Redo::CrdtMerge {
             collection,
