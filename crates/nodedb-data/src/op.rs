@@ -32,6 +32,8 @@ pub enum Op {
         collection: CollectionId,
         /// As of which record; the caller holds the snapshot open.
         snapshot: Lsn,
+        /// The time of the commit clock that expiry is judged by: one for all vshards of a collection.
+        now_ms: u64,
     },
     /// How a filter over a collection is answered in this vshard.
     Explain {
@@ -48,6 +50,8 @@ pub enum Op {
         filter: Option<Arc<Filter>>,
         /// As of which record; the caller holds the snapshot open.
         snapshot: Lsn,
+        /// The time of the commit clock that expiry is judged by: one for all vshards of a collection.
+        now_ms: u64,
     },
     /// The nearest rows by an index. Answered once everything that it read is durable.
     Search(Search),
@@ -106,6 +110,10 @@ pub enum Consistency {
 }
 
 /// One page of a scan.
+///
+/// A page looks at a bounded number of rows, deleted and expired ones counted, at a bounded number of bytes
+/// and for a few milliseconds. So it may be short, or empty, though there are more: whoever scans goes on
+/// until there is no next.
 #[derive(Clone, Debug)]
 pub struct Scan {
     /// Where.
@@ -118,11 +126,11 @@ pub struct Scan {
     pub direction: Direction,
     /// Only keys that come behind this one: the `next` of the page before.
     pub after: Option<Bytes>,
-    /// Most rows of the page.
+    /// Most rows of the page; 4,096 if more.
     pub rows: usize,
-    /// About the most bytes of the page; one row may exceed it.
+    /// About the most bytes of the page, 4 MiB if more; one row may exceed it.
     pub bytes: usize,
-    /// Which rows. With a filter a page examines 4,096 rows at most, so it may come back short.
+    /// Which rows.
     pub filter: Option<Arc<Filter>>,
     /// As of which record; the caller holds the snapshot open.
     pub snapshot: Lsn,

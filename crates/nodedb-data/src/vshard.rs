@@ -20,6 +20,7 @@ use crate::{
     release::Until, weak::WeakWrites,
 };
 use nodedb_crdt::{CrdtCache, CrdtKey, CrdtLimits, Quarantine};
+use nodedb_document::{ExpiryPlace, Place};
 use nodedb_engine::{CatalogChange, Collection, EngineKind, Redo};
 use nodedb_types::{CollectionId, IndexId, Lsn, Stamp, TenantId, VshardId};
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
@@ -37,7 +38,6 @@ pub(crate) struct Vshard {
     /// Field indexes that became complete since it was opened, and by which record: an older snapshot
     /// does not see all of their entries.
     ready: BTreeMap<IndexId, Lsn>,
-    once: idempotency::Windows,
     /// The last record of its own that it has applied, or the highest floor of its files.
     pub(crate) applied: Option<Lsn>,
     /// The last record acknowledged, or about to be, below `Sync` (protocol rule P6).
@@ -49,9 +49,9 @@ pub(crate) struct Vshard {
     pub(crate) memory: usize,
     /// What its vectors took that are not sealed, at the same moment.
     pub(crate) unsealed: usize,
-    /// When the sweeper has to look here, in milliseconds of the commit clock; `None` if nothing is to
+    /// Where the sweeper goes on: before it nothing is on the list of times. `None` if nothing is to
     /// expire.
-    pub(crate) expires_next: Option<u64>,
+    expires: Option<ExpiryPlace>,
     statistics: statistics::KnownStatistics,
 }
 
@@ -73,7 +73,6 @@ impl Vshard {
             crdt_limits: options.crdt_limits,
             quarantine: Quarantine::default(),
             ready: BTreeMap::new(),
-            once: idempotency::Windows::default(),
             applied,
             weak: WeakWrites::default(),
             pause: None,
@@ -81,7 +80,7 @@ impl Vshard {
             memory: 0,
             unsealed: 0,
             // Not known before the first look.
-            expires_next: Some(0),
+            expires: Some(ExpiryPlace::first()),
             statistics: statistics::KnownStatistics::new(applied),
         }
     }
@@ -114,8 +113,8 @@ impl Vshard {
                 self.statistics.forget(*id);
                 self.crdt.evict_collection(*id);
             }
-            Redo::Put { expires: Some(time), .. } => {
-                self.expires_next = Some(self.expires_next.map_or(*time, |next| next.min(*time)));
+            Redo::Put { collection, key, expires: Some(time), .. } => {
+                self.note_expiry(*time, &Place { tenant, collection: *collection, key });
             }
             Redo::Catalog(CatalogChange::CreateIndex { index, .. }) => {
                 self.ready.insert(index.id(), at.lsn);
@@ -126,12 +125,12 @@ impl Vshard {
             Redo::Catalog(CatalogChange::DropIndex { index, .. }) => {
                 self.ready.remove(index);
             }
-            Redo::Idempotency(redo) => self.once.applied(tenant, redo),
             Redo::Put { expires: None, .. }
             | Redo::Delete { crdt: None, .. }
             | Redo::CrdtMerge { .. }
             | Redo::CrdtSnapshot { .. }
             | Redo::IndexRows { .. }
+            | Redo::Idempotency(_)
             | Redo::Catalog(_) => {}
         }
     }

@@ -99,10 +99,11 @@ impl Tenant {
             return Ok(Statistics::default());
         };
         let (collection, lsn) = (definition.id, snapshot.lsn());
+        let now_ms = inner.sender.data.commit_ms();
         let partitions = inner.routing.partitions(collection, definition.partitions);
         let parts: Vec<_> = partitions
             .map(|vshard| {
-                let op = Op::Statistics { collection, snapshot: lsn };
+                let op = Op::Statistics { collection, snapshot: lsn, now_ms };
                 inner.send(definition.tenant, vshard, op, |outcome| {
                     let Outcome::Statistics(statistics) = outcome else {
                         return Err(Error::mismatched("statistics"));

@@ -1,13 +1,16 @@
 //! Heads that are sealed beside writes.
 #![expect(clippy::disallowed_methods, reason = "tests look at the files of a vshard")]
 
-use super::world::{FIELD, NOTES, World, at, data_dir, delete, options, put, put_vector, vshard};
+use super::{
+    copies::copy_tree,
+    world::{FIELD, NOTES, World, at, data_dir, delete, options, put, put_vector, vshard},
+};
 use crate::{DataError, DataOptions, Hit, Op, Outcome, Search, Write, vshard_dir};
-use nodedb_engine::{Engine, Metric};
+use nodedb_engine::{Engine, EngineKind, Metric};
 use nodedb_env::RealFiles;
 use nodedb_types::{Durability, ErrorKind};
 use nodedb_vector::VectorEngine;
-use std::{fs, sync::Arc};
+use std::{collections::BTreeMap, fs, sync::Arc};
 
 const ROWS: u16 = 5000;
 
@@ -186,4 +189,74 @@ fn a_vector_that_cannot_be_searched_is_refused_before_it_is_logged() {
         assert!(matches!(error, DataError::Vector { .. }), "{error}");
     }
     assert_eq!(world.wal.appended(), before);
+}
+
+/// A replay that feeds one engine records which the other has already. Vectors come from the records, never
+/// from what the store holds by then: a document that was moved twice would be found at its last place by a
+/// record of its first.
+#[test]
+fn each_engine_may_lie_behind_the_other() {
+    for behind in [EngineKind::Vectors, EngineKind::Documents] {
+        let world = World::new(1, options(1));
+        let mut places = BTreeMap::new();
+        let mut put = |row: u16, at: u16| {
+            let write = put_vector(&key(row), &format!("{{\"at\":{at}}}"), Some(point(at)));
+            world.ask(vshard(0), Op::Write(write)).expect("put");
+            places.insert(row, at);
+        };
+        for row in 0..40 {
+            put(row, row);
+        }
+        world.flush(0).expect("flushed");
+        let older = world.copy();
+        let deleted = |row: u16| row % 4 == 2;
+        for row in 0..40 {
+            match row % 4 {
+                1 => put(row, row + 1000),
+                2 => drop(world.ask(vshard(0), Op::Write(delete(&key(row)))).expect("deleted")),
+                3 => {
+                    world.ask(vshard(0), Op::Write(delete(&key(row)))).expect("deleted");
+                    put(row, row + 2000);
+                }
+                _ => {}
+            }
+        }
+        world.flush(0).expect("flushed");
+        for row in (1..40).step_by(4) {
+            put(row, row + 3000);
+        }
+        places.retain(|row, _| !deleted(*row));
+        let left = world.copy();
+        drop(world);
+        let path = |root: &tempfile::TempDir| {
+            vshard_dir(&data_dir(root.path()), vshard(0)).join(behind.name())
+        };
+        fs::remove_dir_all(path(&left)).expect("removes");
+        fs::create_dir(path(&left)).expect("a directory");
+        copy_tree(&path(&older), &path(&left));
+        let world = World::open(left, 1, options(1), Vec::new()).expect("opens");
+        let floor = |engine| {
+            world
+                .status(0)
+                .floors
+                .floors
+                .iter()
+                .find(|(of, _)| *of == engine)
+                .map(|(_, floor)| floor.own())
+        };
+        let other = EngineKind::ALL
+            .into_iter()
+            .find(|kind| *kind != behind && *kind != EngineKind::Catalog);
+        assert!(floor(behind) < other.and_then(floor), "{behind:?} lies behind");
+        let found: BTreeMap<_, _> = world.scan(0, 100).into_iter().collect();
+        let expected = places.iter().map(|(row, at)| (key(*row), format!("{{\"at\":{at}}}")));
+        assert_eq!(found, expected.collect());
+        for (row, at) in &places {
+            let nearest = &nearest(&world, &point(*at))[0];
+            assert_eq!(nearest.key, key(*row).into_bytes(), "at {at}");
+        }
+        for row in (0..40).filter(|row| deleted(*row)) {
+            assert_ne!(nearest(&world, &point(row))[0].key, key(row).into_bytes());
+        }
+    }
 }
