@@ -7,7 +7,7 @@ use crate::{
     release::Until,
     task::Caller,
     turn::CountWork,
-    vshard::{Count, Vshard},
+    vshard::{Count, IndexCount, Vshard},
 };
 use nodedb_crdt::CrdtKey;
 use nodedb_document::Tally;
@@ -17,7 +17,8 @@ impl Core {
     /// Serves a request whose vshard is not paused.
     pub(crate) fn serve_op(&mut self, caller: Caller, op: Op) {
         let tenant = caller.tenant;
-        if matches!(op, Op::Scan(_) | Op::Search(_) | Op::CrdtExport { .. }) {
+        if matches!(op, Op::Scan(_) | Op::Search(_) | Op::ExplainSearch(_) | Op::CrdtExport { .. })
+        {
             // It takes long, and the disk need not wait for it.
             self.asks.ask();
         }
@@ -34,6 +35,9 @@ impl Core {
             }
             Op::Scan(scan) => self.read(caller, |vshard| vshard.scan(tenant, &scan)),
             Op::Search(search) => self.read(caller, |vshard| vshard.search(tenant, &search)),
+            Op::ExplainSearch(search) => {
+                self.read(caller, |vshard| vshard.explain_search(tenant, &search));
+            }
             Op::CrdtExport { collection, key: document, since } => {
                 let key = key(collection, document);
                 self.read(caller, |vshard| vshard.export(&key, since.as_deref()));
@@ -42,6 +46,10 @@ impl Core {
                 let now_ms = self.shared.wal.commit_time_ms();
                 let tally = Tally::new(tenant, collection, snapshot, now_ms);
                 self.begin_count(caller, CountWork::Statistics(tally));
+            }
+            Op::IndexStatistics { collection, snapshot } => {
+                let count = IndexCount::new(tenant, collection, snapshot);
+                self.begin_count(caller, CountWork::Indexes(count));
             }
             Op::Explain { collection, filter } => {
                 self.read(caller, |vshard| vshard.explain(tenant, collection, &filter));
