@@ -120,8 +120,8 @@ pub enum Error {
     },
     /// No such index over the field or path.
     #[error(
-        "collection `{collection}` has no {what} over `{field}`: there is one over {indexed}; see \
-         `collection info`, or add one with `index add`"
+        "collection `{collection}` has no {what} over `{field}`, those there are: {indexed}; \
+         name one of them, or add it with `index add`"
     )]
     NoIndex {
         /// The collection.

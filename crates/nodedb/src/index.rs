@@ -181,7 +181,7 @@ pub(crate) fn no_index(definition: &Definition, field: &str, wanted: IndexWanted
     let fits = |index: &Index| wanted == IndexWanted::Any || matches!(index, Index::Vector(_));
     let there = indexes(definition).filter(fits);
     let fields: Vec<_> = there.map(|index| format!("`{}`", index.over())).collect();
-    let indexed = if fields.is_empty() { "nothing".to_owned() } else { fields.join(", ") };
+    let indexed = if fields.is_empty() { "none".to_owned() } else { fields.join(", ") };
     Error::NoIndex {
         collection: definition.name.to_string(),
         field: field.chars().take(80).collect(),
