@@ -54,7 +54,8 @@ fn entries_are_counted_over_many_slices() -> Result<(), Error> {
     let new = NewCollection::named("c").with_partitions(1).with_index(NewIndex::field("n"));
     database.create_collection(new)?;
     let collection = database.collection("c")?;
-    let lines: String = (0..9_000).map(|n| format!("{{\"id\":{n},\"n\":{}}}\n", n % 7)).collect();
+    let line = |n: u32| format!("{{\"id\":{n},\"n\":{}}}\n", n % 7);
+    let lines: String = (0..9_000).map(line).collect();
     let options = nodedb::ImportOptions::keyed_by("id");
     collection.import(lines.as_bytes(), &options, &mut |_| {})?;
     let found = collection.statistics()?;
@@ -82,9 +83,11 @@ fn a_search_says_how_each_partition_answers_it() -> Result<(), Error> {
     assert!(plain.iter().all(|part| part.plan == SearchPlan::Exact && part.segments == 0));
     assert_eq!(plain.iter().map(|part| part.vectors).sum::<u64>(), 50);
     let filtered = collection.explain_search(near().with_filter("n = 7"))?;
-    let matches = |part: &nodedb::SearchExplain| match part.plan {
-        SearchPlan::Among { matches } => matches,
-        other => panic!("the index leads to the matches, {other:?} does not use it"),
+    let matches = |part: &nodedb::SearchExplain| {
+        let SearchPlan::Among { matches } = part.plan else {
+            panic!("the index leads to the matches: {part:?}");
+        };
+        matches
     };
     assert_eq!(filtered.iter().map(matches).sum::<usize>(), 1);
     let exact = collection.explain_search(near().with_effort(Effort::Exact))?;
