@@ -35,6 +35,14 @@ pub enum Op {
         /// The time of the commit clock that expiry is judged by: one for all vshards of a collection.
         now_ms: u64,
     },
+    /// How much the indexes of a collection hold in this vshard: vectors as applied, entries as of a
+    /// snapshot. Counted in slices.
+    IndexStatistics {
+        /// Where.
+        collection: CollectionId,
+        /// As of which record; the caller holds the snapshot open.
+        snapshot: Lsn,
+    },
     /// How a filter over a collection is answered in this vshard.
     Explain {
         /// Where.
@@ -55,6 +63,8 @@ pub enum Op {
     },
     /// The nearest rows by an index. Answered once everything that it read is durable.
     Search(Search),
+    /// How a search is answered: it is done, and only its plan is told.
+    ExplainSearch(Search),
     /// Merges a CRDT update into a document. It is tried before it is logged. Idempotent by nature.
     CrdtMerge {
         /// Where; a CRDT collection.

@@ -5,6 +5,7 @@ mod crdt;
 mod expire;
 mod fields;
 mod idempotency;
+mod index_count;
 mod read;
 mod replay;
 mod search;
@@ -12,6 +13,7 @@ mod select;
 mod statistics;
 mod write;
 
+pub(crate) use index_count::IndexCount;
 pub(crate) use read::Count;
 pub(crate) use replay::{LoadedVshards, Replay, load_all};
 

@@ -72,7 +72,9 @@ pub enum DocumentError {
         limit: usize,
     },
     /// A filter expression is no SQL expression.
-    #[error("the filter cannot be parsed: {message}")]
+    #[error(
+        "the filter cannot be parsed: {message}; give a condition such as lang = 'en' AND year >= 2020"
+    )]
     FilterSyntax {
         /// What is wrong, with line and column.
         message: String,

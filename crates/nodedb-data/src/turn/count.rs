@@ -5,7 +5,7 @@ use crate::{
     core::Core,
     release::Until,
     task::Caller,
-    vshard::{Count, Vshard},
+    vshard::{Count, IndexCount, Vshard},
 };
 use nodedb_document::Tally;
 use std::time::Duration;
@@ -24,6 +24,8 @@ pub(crate) enum CountWork {
     Rows(Count),
     /// How much a collection holds.
     Statistics(Tally),
+    /// How much its indexes hold.
+    Indexes(IndexCount),
 }
 
 /// Counts of a core that may be under way.
@@ -46,6 +48,12 @@ impl CountWork {
                 let tallied = vshard.tally(tally, until)?;
                 let until = Until::Durable(tally.snapshot());
                 Ok(tallied.map(|tallied| (Outcome::Statistics(tallied.statistics), until)))
+            }
+            Self::Indexes(count) => {
+                let counted = vshard.count_indexes(count)?;
+                // Vectors know no snapshots.
+                let until = vshard.all_durable();
+                Ok(counted.map(|counted| (Outcome::IndexStatistics(counted), until)))
             }
         }
     }

@@ -7,7 +7,7 @@ use crate::{
     release::Until,
     task::Caller,
     turn::CountWork,
-    vshard::{Count, Vshard},
+    vshard::{Count, IndexCount, Vshard},
 };
 use nodedb_crdt::CrdtKey;
 use nodedb_document::Tally;
@@ -21,7 +21,8 @@ impl Core {
     /// Serves a request whose vshard is not paused.
     pub(crate) fn serve_op(&mut self, caller: Caller, op: Op) {
         let tenant = caller.tenant;
-        if matches!(op, Op::Scan(_) | Op::Search(_) | Op::CrdtExport { .. }) {
+        if matches!(op, Op::Scan(_) | Op::Search(_) | Op::ExplainSearch(_) | Op::CrdtExport { .. })
+        {
             // It takes long, and the disk need not wait for it.
             self.asks.ask();
         }
@@ -41,6 +42,9 @@ impl Core {
                 self.read(caller, |vshard| vshard.scan(tenant, &scan, until));
             }
             Op::Search(search) => self.read(caller, |vshard| vshard.search(tenant, &search)),
+            Op::ExplainSearch(search) => {
+                self.read(caller, |vshard| vshard.explain_search(tenant, &search));
+            }
             Op::CrdtExport { collection, key: document, since } => {
                 let key = key(collection, document);
                 self.read(caller, |vshard| vshard.export(&key, since.as_deref()));
@@ -48,6 +52,10 @@ impl Core {
             Op::Statistics { collection, snapshot, now_ms } => {
                 let tally = Tally::new(tenant, collection, snapshot, now_ms);
                 self.begin_count(caller, CountWork::Statistics(tally));
+            }
+            Op::IndexStatistics { collection, snapshot } => {
+                let count = IndexCount::new(tenant, collection, snapshot);
+                self.begin_count(caller, CountWork::Indexes(count));
             }
             Op::Explain { collection, filter } => {
                 self.read(caller, |vshard| vshard.explain(tenant, collection, &filter));
