@@ -6,10 +6,12 @@ mod burial;
 mod count;
 mod flush;
 mod group;
+mod merge;
 mod once;
 mod request;
 mod sweep;
 mod write;
 
 pub(crate) use count::{CountRun, CountWork};
+pub(crate) use merge::Merges;
 pub(crate) use sweep::Sweep;

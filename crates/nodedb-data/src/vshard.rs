@@ -12,6 +12,7 @@ mod select;
 mod statistics;
 mod write;
 
+pub(crate) use crdt::Merge;
 pub(crate) use read::Count;
 pub(crate) use replay::{LoadedVshards, Replay, load_all};
 
@@ -47,6 +48,8 @@ pub(crate) struct Vshard {
     pub(crate) flushes: Flushes,
     /// What it took when its core last looked.
     pub(crate) memory: usize,
+    /// What its live CRDT documents took of it.
+    pub(crate) crdt_bytes: usize,
     /// When the sweeper has to look here, in milliseconds of the commit clock; `None` if nothing is to
     /// expire.
     pub(crate) expires_next: Option<u64>,
@@ -71,6 +74,7 @@ impl Vshard {
             pause: None,
             flushes: Flushes::default(),
             memory: 0,
+            crdt_bytes: 0,
             // Not known before the first look.
             expires_next: Some(0),
             statistics: statistics::KnownStatistics::new(applied),
