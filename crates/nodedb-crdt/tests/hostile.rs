@@ -184,6 +184,9 @@ fn every_byte_of_the_trace_may_be_anything() {
     }
 }
 
+/// Makes a document so many levels deeper.
+type Edit<'a> = &'a dyn Fn(&LoroDoc, usize) -> loro::LoroResult<()>;
+
 /// Loro reads values by recursion: maps in maps in maps, each made by an operation of its own, ended the
 /// process at the first read of the document, and again after every restart.
 #[test]
@@ -211,7 +214,6 @@ fn a_document_nests_as_deep_as_json_may_and_no_deeper() {
         }
         doc.get_map("m").insert("deep", value)
     };
-    type Edit<'a> = &'a dyn Fn(&LoroDoc, usize) -> loro::LoroResult<()>;
     // The object of the whole counts, and so does the root container. A node is an object, with an
     // object of what it is about, in an array.
     let edits = [

@@ -16,7 +16,7 @@ fn texts(database: &Database) -> Collection {
 fn peers(texts: &Collection) -> BTreeSet<u64> {
     let replica = LoroDoc::new();
     replica.import(&texts.export_crdt("doc", None).expect("exported")).expect("imported");
-    replica.oplog_vv().iter().map(|(peer, _)| *peer).collect()
+    replica.oplog_vv().keys().copied().collect()
 }
 
 fn push(texts: &Collection, item: &str) {
