@@ -9,7 +9,7 @@ use crate::{
     release::ReleaseQueue,
     shared::Shared,
     task::Task,
-    turn::{Merges, Sweep},
+    turn::{Graphs, Merges, Sweep},
     vshard::{LoadedVshards, Replay, Vshard, load_all},
 };
 use nodedb_bridge::Inbox;
@@ -116,6 +116,8 @@ impl CoreSeed {
             counts: VecDeque::new(),
             sweep,
             memory: 0,
+            unsealed: 0,
+            graphs: Graphs::default(),
             closing: false,
             forgotten: false,
         };

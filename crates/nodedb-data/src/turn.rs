@@ -10,8 +10,10 @@ mod merge;
 mod once;
 mod request;
 mod sweep;
+mod vectors;
 mod write;
 
 pub(crate) use count::{CountRun, CountWork};
 pub(crate) use merge::Merges;
 pub(crate) use sweep::Sweep;
+pub(crate) use vectors::Graphs;

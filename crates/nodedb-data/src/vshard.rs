@@ -5,6 +5,7 @@ mod crdt;
 mod expire;
 mod fields;
 mod idempotency;
+mod index_count;
 mod read;
 mod replay;
 mod search;
@@ -13,6 +14,7 @@ mod statistics;
 mod write;
 
 pub(crate) use crdt::Merge;
+pub(crate) use index_count::IndexCount;
 pub(crate) use read::Count;
 pub(crate) use replay::{LoadedVshards, Replay, load_all};
 
@@ -21,6 +23,7 @@ use crate::{
     release::Until, weak::WeakWrites,
 };
 use nodedb_crdt::{CrdtCache, CrdtKey, CrdtLimits, Quarantine};
+use nodedb_document::{ExpiryPlace, Place};
 use nodedb_engine::{CatalogChange, Collection, EngineKind, Redo};
 use nodedb_types::{CollectionId, IndexId, Lsn, Stamp, TenantId, VshardId};
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
@@ -38,7 +41,6 @@ pub(crate) struct Vshard {
     /// Field indexes that became complete since it was opened, and by which record: an older snapshot
     /// does not see all of their entries.
     ready: BTreeMap<IndexId, Lsn>,
-    once: idempotency::Windows,
     /// The last record of its own that it has applied, or the highest floor of its files.
     pub(crate) applied: Option<Lsn>,
     /// The last record acknowledged, or about to be, below `Sync` (protocol rule P6).
@@ -50,14 +52,22 @@ pub(crate) struct Vshard {
     pub(crate) memory: usize,
     /// What its live CRDT documents took of it.
     pub(crate) crdt_bytes: usize,
-    /// When the sweeper has to look here, in milliseconds of the commit clock; `None` if nothing is to
+    /// What its vectors took that are not sealed, at the same moment.
+    pub(crate) unsealed: usize,
+    /// Where the sweeper goes on: before it nothing is on the list of times. `None` if nothing is to
     /// expire.
-    pub(crate) expires_next: Option<u64>,
+    expires: Option<ExpiryPlace>,
     statistics: statistics::KnownStatistics,
 }
 
 impl Vshard {
-    pub(crate) fn new(id: VshardId, dir: PathBuf, engines: Engines, options: &DataOptions) -> Self {
+    pub(crate) fn new(
+        id: VshardId,
+        dir: PathBuf,
+        mut engines: Engines,
+        options: &DataOptions,
+    ) -> Self {
+        engines.vectors.set_options(options.vector_options());
         let floors = EngineKind::ALL.map(|kind| engines.flushed(kind).floor());
         let applied = floors.into_iter().max().flatten();
         Self {
@@ -68,15 +78,15 @@ impl Vshard {
             crdt_limits: options.crdt_limits,
             quarantine: Quarantine::default(),
             ready: BTreeMap::new(),
-            once: idempotency::Windows::default(),
             applied,
             weak: WeakWrites::default(),
             pause: None,
             flushes: Flushes::default(),
             memory: 0,
             crdt_bytes: 0,
+            unsealed: 0,
             // Not known before the first look.
-            expires_next: Some(0),
+            expires: Some(ExpiryPlace::first()),
             statistics: statistics::KnownStatistics::new(applied),
         }
     }
@@ -109,8 +119,8 @@ impl Vshard {
                 self.statistics.forget(*id);
                 self.crdt.evict_collection(*id);
             }
-            Redo::Put { expires: Some(time), .. } => {
-                self.expires_next = Some(self.expires_next.map_or(*time, |next| next.min(*time)));
+            Redo::Put { collection, key, expires: Some(time), .. } => {
+                self.note_expiry(*time, &Place { tenant, collection: *collection, key });
             }
             Redo::Catalog(CatalogChange::CreateIndex { index, .. }) => {
                 self.ready.insert(index.id(), at.lsn);
@@ -121,12 +131,12 @@ impl Vshard {
             Redo::Catalog(CatalogChange::DropIndex { index, .. }) => {
                 self.ready.remove(index);
             }
-            Redo::Idempotency(redo) => self.once.applied(tenant, redo),
             Redo::Put { expires: None, .. }
             | Redo::Delete { crdt: None, .. }
             | Redo::CrdtMerge { .. }
             | Redo::CrdtSnapshot { .. }
             | Redo::IndexRows { .. }
+            | Redo::Idempotency(_)
             | Redo::Catalog(_) => {}
         }
     }
@@ -157,6 +167,7 @@ impl Vshard {
             applied: self.applied,
             crdt_documents: self.crdt.len(),
             crdt_bytes: self.crdt.estimated_bytes(),
+            unsealed_bytes: self.unsealed_bytes(),
             quarantine: self.quarantine.list(),
         }
     }

@@ -12,8 +12,11 @@ impl Core {
         let Some(vshard) = self.vshards.get(&caller.vshard) else {
             return self.fail_unknown(caller);
         };
-        let draft =
-            vshard.admit(&self.options).and_then(|()| vshard.build(caller.tenant, slice, limit));
+        let of_vectors = vshard.engines.vectors.definition(slice.index).is_some();
+        let draft = vshard
+            .admit(&self.options)
+            .and_then(|()| if of_vectors { self.admit_vectors(caller.vshard) } else { Ok(()) })
+            .and_then(|()| vshard.build(caller.tenant, slice, limit));
         let draft = match draft {
             Ok(draft) => draft,
             Err(error) => return self.fail(caller.vshard, caller.reply, error),

@@ -10,10 +10,11 @@ impl Core {
         let Some(vshard) = self.vshards.get(&caller.vshard) else {
             return self.fail_unknown(caller);
         };
-        let durability = write.durability;
+        let (id, durability, adds) = (caller.vshard, write.durability, write.adds_vectors());
         let prepared = self
             .admit_write()
             .and_then(|()| vshard.admit(&self.options))
+            .and_then(|()| if adds { self.admit_vectors(id) } else { Ok(()) })
             .and_then(|()| vshard.prepare_alone(caller.tenant, write));
         let redos = match prepared {
             Ok(redos) if redos.is_empty() => {
