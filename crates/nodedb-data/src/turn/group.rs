@@ -277,5 +277,6 @@ impl Core {
             }
             self.dispatch(envelope);
         }
+        self.finish_merges();
     }
 }
