@@ -13,7 +13,7 @@ use crate::{
 };
 use nodedb_bridge::{Bridge, Reply};
 use nodedb_document::TableMaintenance;
-use nodedb_engine::{DurableLog, EngineError, EngineKind, IoBudget};
+use nodedb_engine::{DurableLog, EngineError, EngineKind, Hurry, IoBudget};
 use nodedb_env::{Clock, Env, Files, Thread};
 use nodedb_types::{CoreId, VshardId};
 use nodedb_vector::{Rebuild, RebuildStep, VectorGarbage};
@@ -95,6 +95,11 @@ impl Maintenance {
         }
         self.threads.push(thread.map_err(DataError::io("starting thread", Path::new(&name)))?);
         Ok(())
+    }
+
+    /// Lets flushes and merges go on without the budget until the answer is dropped.
+    pub(crate) fn hurry(&self) -> Hurry {
+        self.budget.hurry()
     }
 
     /// Hands a frozen engine over.

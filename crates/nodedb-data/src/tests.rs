@@ -19,6 +19,7 @@ pub(crate) fn planted_panic(document: &LiveDocument, update: &[u8]) -> Result<()
 
 mod asks;
 mod bounds;
+mod budget;
 mod build;
 mod copies;
 mod cores;
@@ -27,10 +28,13 @@ mod durability;
 mod expiry;
 mod fields;
 mod flush;
+mod full_disk;
 mod groups;
 mod kill;
+mod machine;
 mod once;
 mod reads;
+mod retries;
 mod serial;
 mod start;
 mod vectors;

@@ -2,6 +2,7 @@
 
 use crate::{BuildSlice, Built, Outcome, core::Core, release::Until, task::Caller};
 use nodedb_types::Durability;
+use nodedb_wal::AppendClass;
 
 impl Core {
     /// Serves one slice: the documents are read and their entries logged in one turn. What goes on
@@ -12,8 +13,10 @@ impl Core {
         let Some(vshard) = self.vshards.get(&caller.vshard) else {
             return self.fail_unknown(caller);
         };
-        let draft =
-            vshard.admit(&self.options).and_then(|()| vshard.build(caller.tenant, slice, limit));
+        let class = AppendClass::User;
+        let draft = vshard
+            .admit(&self.options, class)
+            .and_then(|()| vshard.build(caller.tenant, slice, limit));
         let draft = match draft {
             Ok(draft) => draft,
             Err(error) => return self.fail(caller.vshard, caller.reply, error),
@@ -23,7 +26,7 @@ impl Core {
             return self.answer(caller.reply, Ok(outcome), Until::Now);
         };
         let durability = Durability::Sync;
-        match self.log_and_apply(&caller, std::slice::from_ref(&redo), durability) {
+        match self.log_and_apply(&caller, std::slice::from_ref(&redo), (durability, class)) {
             // Answered when it is durable, so that a build is never ahead of the disk by more than a
             // slice of each vshard.
             Ok(stamp) => {

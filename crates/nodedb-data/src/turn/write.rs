@@ -13,10 +13,10 @@ impl Core {
         let Some(vshard) = self.vshards.get(&caller.vshard) else {
             return self.fail_unknown(caller);
         };
-        let durability = write.durability;
+        let (durability, class) = (write.durability, write.change.class());
         let prepared = self
-            .admit_write()
-            .and_then(|()| vshard.admit(&self.options))
+            .admit_write(class)
+            .and_then(|()| vshard.admit(&self.options, class))
             .and_then(|()| vshard.prepare_alone(caller.tenant, write));
         let redos = match prepared {
             Ok(redos) if redos.is_empty() => {
@@ -27,7 +27,7 @@ impl Core {
             Ok(redos) => redos,
             Err(error) => return self.fail(caller.vshard, caller.reply, error),
         };
-        match self.log_and_apply(&caller, &redos, durability) {
+        match self.log_and_apply(&caller, &redos, (durability, class)) {
             Ok(stamp) => {
                 let outcome = Outcome::Written(Written { stamp: Some(stamp) });
                 let until = Until::acknowledged(durability, stamp.lsn);
@@ -45,7 +45,8 @@ impl Core {
         durability: Durability,
     ) {
         let limit = self.shared.wal.group_bytes_max();
-        if let Err(error) = self.admit_write() {
+        let class = AppendClass::User;
+        if let Err(error) = self.admit_write(class) {
             return self.fail(caller.vshard, caller.reply, error);
         }
         let now = Duration::from_millis(self.shared.env.clock.unix_ms());
@@ -53,7 +54,7 @@ impl Core {
             return self.fail_unknown(caller);
         };
         let merge =
-            vshard.admit(&self.options).and_then(|()| vshard.merge(key, update, limit, now));
+            vshard.admit(&self.options, class).and_then(|()| vshard.merge(key, update, limit, now));
         let merge = match merge {
             Ok(merge) => merge,
             Err(error) => {
@@ -69,7 +70,7 @@ impl Core {
             let until = vshard.all_durable();
             return self.answer(caller.reply, Ok(nothing), until);
         }
-        let logged = self.log_and_apply(&caller, &merge.redos, durability);
+        let logged = self.log_and_apply(&caller, &merge.redos, (durability, class));
         let Some(vshard) = self.vshards.get_mut(&caller.vshard) else {
             return self.fail_unknown(caller);
         };
@@ -96,7 +97,7 @@ impl Core {
         &mut self,
         caller: &Caller,
         redos: &[Redo],
-        durability: Durability,
+        (durability, class): (Durability, AppendClass),
     ) -> Result<Stamp, DataError> {
         let payloads: Vec<_> = redos.iter().map(Redo::encode).collect();
         let records: Vec<_> = redos
@@ -109,7 +110,7 @@ impl Core {
                 payload,
             })
             .collect();
-        let range = self.append(&records, durability)?;
+        let range = self.append(&records, durability, class)?;
         let epoch = self.shared.wal.epoch();
         let stamp = |offset| Stamp { epoch, lsn: range.start().advance(offset) };
         if let Some(vshard) = self.vshards.get_mut(&caller.vshard) {
@@ -131,8 +132,9 @@ impl Core {
         &self,
         records: &[Record<'_>],
         durability: Durability,
+        class: AppendClass,
     ) -> Result<LsnRange, DataError> {
-        Ok(self.asks.stage(records, durability, AppendClass::User)?)
+        Ok(self.asks.stage(records, durability, class)?)
     }
 }
 
