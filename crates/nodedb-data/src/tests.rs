@@ -38,4 +38,5 @@ mod retries;
 mod serial;
 mod start;
 mod vectors;
+mod visits;
 mod world;
