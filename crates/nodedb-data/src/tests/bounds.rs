@@ -32,9 +32,9 @@ fn writes_meet_busy_while_too_many_answers_wait_for_the_log() {
 /// Limits in requests alone would be 64 GiB of values in an inbox.
 #[test]
 fn inboxes_and_paused_queues_are_bounded_in_bytes() {
-    let bridge = BridgeOptions { capacity_bytes: 1 << 20, ..BridgeOptions::default() };
-    let world = World::new(2, DataOptions { bridge, paused_bytes_max: 1 << 20, ..options(2) });
-    let large = "x".repeat(400 << 10);
+    let bridge = BridgeOptions { capacity_bytes: 100 << 10, ..BridgeOptions::default() };
+    let world = World::new(2, DataOptions { bridge, paused_bytes_max: 100 << 10, ..options(2) });
+    let large = "x".repeat(40 << 10);
     let write = |id: u16, key: &str| {
         let op = at(put(key, &large), Durability::Sync);
         let deadline = world.deadline();
@@ -44,18 +44,18 @@ fn inboxes_and_paused_queues_are_bounded_in_bytes() {
     // Vshard 0 is paused for it until core 1 goes on.
     let group = world.send_group(vec![(0, vec![put("a", "1")]), (1, vec![put("b", "1")])]);
     world.settle(0);
-    let waiting = ["c", "d"].map(|key| write(1, key).expect("800 KiB"));
-    let full = write(1, "e").expect_err("1.2 MB");
+    let waiting = ["c", "d"].map(|key| write(1, key).expect("80 KiB"));
+    let full = write(1, "e").expect_err("120 KiB");
     assert!(matches!(full, DataError::InboxFull { .. }), "{full}");
     // A read takes no bytes, and a group is as heavy as all of its values, wherever it waits.
     let read = world.send(vshard(1), get(NOTES, "b", Consistency::Strong));
     let paused = ["h", "i"].map(|key| write(0, key).expect("the inbox is empty"));
     world.settle(0);
     let heavy = world.send_group(vec![(0, vec![put("f", "1")]), (1, vec![put("g", &large)])]);
-    let heavy = heavy.wait().expect("an answer").expect_err("800 KiB wait for vshard 0");
+    let heavy = heavy.wait().expect("an answer").expect_err("80 KiB wait for vshard 0");
     assert!(matches!(heavy, DataError::PausedFull { .. }), "{heavy}");
     let refused = write(0, "j").expect("the inbox is empty").wait().expect("an answer");
-    let refused = refused.expect_err("1.2 MB wait for the group");
+    let refused = refused.expect_err("120 KiB wait for the group");
     assert!(matches!(refused, DataError::PausedFull { .. }), "{refused}");
     held.release();
     for ticket in [group].into_iter().chain(waiting).chain(paused) {
