@@ -1,6 +1,6 @@
 //! One workload of a group, and how a group is run.
 
-use crate::{Arguments, Contender, Effort, LIMIT, Machine, Outcome, Report, in_turns};
+use crate::{Arguments, Contender, Effort, LIMIT, Machine, Outcome, Report, Series, in_turns};
 use anyhow::{Context, Result, ensure};
 use nodedb_env::Env;
 use std::{fmt, path::PathBuf};
@@ -65,6 +65,12 @@ impl Site {
         let series = in_turns(contenders, self.effort)?;
         let (group, case) = (self.group, self.case.to_owned());
         Ok(Outcome { group, case, unit, limit: LIMIT, series, remarks: vec![] })
+    }
+
+    /// Names one of several outcomes after the case and what it is about.
+    pub fn outcome(&self, about: &str, unit: &'static str, series: Vec<Series>) -> Outcome {
+        let (group, case) = (self.group, format!("{}-{about}", self.case));
+        Outcome { group, case, unit, limit: LIMIT, series, remarks: vec![] }
     }
 }
 

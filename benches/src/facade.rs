@@ -6,6 +6,7 @@ mod callers;
 mod get;
 mod import;
 mod put;
+mod stalls;
 mod world;
 
 use crate::{Case, wal};
@@ -20,6 +21,9 @@ use crate::{Case, wal};
 ///   are processors.
 /// - `import-flights`: the import of 200,000 flights as JSON lines, durable, into a collection with an index
 ///   of one field. The limit has a log make the same lines durable, as many at a time as the import.
+/// - `stalls-paced`, `-closed`, `-vectors`: the 99.9th percentile of puts and of gets in a database whose
+///   memtables are so small that it flushes, merges and takes checkpoints all the time; of puts beside a log
+///   with the same load, of gets beside `calm`, the same database with nothing in the background.
 pub fn cases<'a>(peers: &'a [&'a dyn wal::Subject]) -> Vec<Case<'a>> {
     let put = |id, callers| Case::new(id, move |site| put::measure(site, callers, peers));
     let get = |id, callers| Case::new(id, move |site| get::measure(site, callers));
@@ -30,5 +34,8 @@ pub fn cases<'a>(peers: &'a [&'a dyn wal::Subject]) -> Vec<Case<'a>> {
         get("get-1", 1),
         get("get-64", 64),
         Case::new("import-flights", import::measure),
+        Case::new("stalls-paced", stalls::paced),
+        Case::new("stalls-closed", stalls::closed),
+        Case::new("stalls-vectors", stalls::vectors),
     ]
 }

@@ -47,7 +47,17 @@ mod tests {
         assert_eq!(ids("crdt"), ["crdt-trace"]);
         assert_eq!(
             ids("facade"),
-            ["put-1", "put-8", "put-64", "get-1", "get-64", "import-flights"]
+            [
+                "put-1",
+                "put-8",
+                "put-64",
+                "get-1",
+                "get-64",
+                "import-flights",
+                "stalls-paced",
+                "stalls-closed",
+                "stalls-vectors"
+            ]
         );
         assert!(GROUPS.iter().all(|group| !ids(group).is_empty()), "a group without a case");
     }

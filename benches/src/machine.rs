@@ -1,6 +1,6 @@
 //! Where a run took place.
 
-use std::{fmt, fs, path::Path, thread};
+use std::{fmt, fs, path::Path, thread, time::Duration};
 
 /// What a reader of absolute figures must know.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,6 +45,22 @@ impl fmt::Display for Machine {
 /// Peak of this process's memory in KiB, with the pages of mapped files; `None` if the system does not tell.
 pub fn peak_memory_kib() -> Option<u64> {
     field(&text("/proc/self/status"), "VmHWM:")
+}
+
+/// Processor time that the threads of this process have used; `None` if the system does not tell.
+pub fn cpu_time() -> Option<Duration> {
+    ticks(&text("/proc/self/stat")).map(|ticks| TICK.saturating_mul(ticks))
+}
+
+/// What the kernel counts processor time in for its readers, on every machine.
+const TICK: Duration = Duration::from_millis(10);
+
+/// In user mode and in the kernel: fields 14 and 15, the twelfth and thirteenth behind the name.
+fn ticks(stat: &str) -> Option<u32> {
+    let (_, behind) = stat.rsplit_once(')')?;
+    let mut fields = behind.split_whitespace().skip(11).map(str::parse::<u32>);
+    let (user, kernel) = (fields.next()?.ok()?, fields.next()?.ok()?);
+    user.checked_add(kernel)
 }
 
 fn field(status: &str, name: &str) -> Option<u64> {
@@ -102,7 +118,15 @@ mod tests {
     }
 
     #[test]
-    fn this_process_has_a_peak() {
+    fn processor_time_stands_behind_the_name_whatever_that_is() {
+        let stat = "7 (a) 1 b) S 1 7 7 0 -1 4194304 1 0 0 0 250 31 0 0 20 0 3 0 99\n";
+        assert_eq!(ticks(stat), Some(281));
+        assert_eq!(ticks("7 (bench) S 1"), None);
+    }
+
+    #[test]
+    fn this_process_has_a_peak_and_uses_time() {
         assert!(peak_memory_kib().is_some_and(|kib| kib > 100));
+        assert!(cpu_time().is_some());
     }
 }

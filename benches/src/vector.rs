@@ -1,6 +1,8 @@
 //! Searches for nearest vectors, with and without filters, and setting them: the engine beside the
 //! library of its graphs, on the 20,000 WordNet glosses (384 dimensions, cosine), one thread.
 
+mod ingest;
+
 use crate::{Case, Contender, LIMIT, Outcome, Sample, Site, real, shared_data};
 use anyhow::{Context, Result, ensure};
 use nodedb_engine::{
@@ -26,13 +28,14 @@ const EXPANSION: usize = 64;
 /// - `search-filter-10`, `search-filter-100`: the 10 nearest of one row in 10 or 100. The limit is the
 ///   library's own search with a predicate; `nodedb` asks the filter, `among` knows the matching keys,
 ///   as a field index gives them.
-/// - `ingest-vectors`: vectors set a second, flushes and seals included. The limit adds them to a graph.
+/// - `ingest-vectors`: vectors set a second through one core, durable when they are answered, while heads
+///   are sealed and graphs built and merged beside them. The limit adds them to a graph.
 pub fn cases<'a>() -> Vec<Case<'a>> {
     vec![
         Case::new("search", search),
         Case::new("search-filter-10", |site| filtered(site, 10)),
         Case::new("search-filter-100", |site| filtered(site, 100)),
-        Case::new("ingest-vectors", ingest),
+        Case::new("ingest-vectors", ingest::ingest),
     ]
 }
 
@@ -226,10 +229,12 @@ fn at(lsn: u64) -> Stamp {
     Stamp { epoch: LogEpoch::new(1), lsn: Lsn::FIRST.advance(lsn) }
 }
 
-fn create(site: &Site, name: &str, head_rows: usize) -> Result<VectorEngine> {
+fn create(site: &Site, name: &str) -> Result<VectorEngine> {
     let dir = site.fresh(name)?.join("vectors");
     let engine = VectorEngine::create(Arc::new(RealFiles), &dir)?;
-    let mut engine = engine.with_options(VectorOptions { head_rows });
+    // No two segments fit into one merge: as many stay as are made.
+    let options = VectorOptions { head_rows: usize::MAX, merge_bytes: 1, ..VectorOptions::DEFAULT };
+    let mut engine = engine.with_options(options);
     let index = Index::Vector(VectorIndex {
         id: INDEX,
         field: "embedding".to_owned(),
@@ -255,107 +260,33 @@ fn set(engine: &mut VectorEngine, lsn: u64, key: String, vector: &[f32]) {
     engine.apply(at(lsn), TenantId::DEFAULT, &redo);
 }
 
-/// Flushes, and runs the rebuild that is due.
-fn maintain(engine: &mut VectorEngine, lsn: u64) -> Result<()> {
-    if let Some(mut rebuild) = engine.begin_rebuild() {
+/// Seals what is in the head, and builds the graph over it.
+fn seal(engine: &mut VectorEngine, lsn: u64) -> Result<()> {
+    for begin in [VectorEngine::begin_relief, VectorEngine::begin_graph] {
+        let mut rest = begin(engine).context("there are rows to seal")?;
         loop {
-            match rebuild.step()? {
-                RebuildStep::More(rest) => rebuild = rest,
-                RebuildStep::Done(rebuilt) => break engine.end_rebuild(rebuilt),
+            match rest.step()? {
+                RebuildStep::More(more) => rest = more,
+                RebuildStep::Done(segment) => break engine.end_rebuild(segment),
             }
         }
-    }
-    if let Some(frozen) = engine.freeze(at(lsn).lsn) {
-        engine.install(frozen.persist(&Everything)?);
+        if let Some(frozen) = engine.freeze(at(lsn).lsn) {
+            engine.install(frozen.persist(&Everything)?);
+        }
     }
     Ok(())
 }
 
 /// An engine of segments of so many rows, the last one perhaps smaller.
 fn sealed(site: &Site, data: &Data, name: &str, head_rows: usize) -> Result<VectorEngine> {
-    let mut engine = create(site, name, head_rows)?;
+    let mut engine = create(site, name)?;
     let last = data.vectors.len();
     for (lsn, (number, vector)) in (1..).zip(data.vectors.iter().enumerate()) {
         set(&mut engine, lsn, key(number), vector);
         if (number + 1).is_multiple_of(head_rows) || number + 1 == last {
-            maintain(&mut engine, lsn)?;
+            seal(&mut engine, lsn)?;
         }
     }
-    ensure!(engine.segments(INDEX) == last / head_rows, "{} segments", engine.segments(INDEX));
+    ensure!(engine.graphs(INDEX) == last.div_ceil(head_rows), "{} graphs", engine.graphs(INDEX));
     Ok(engine)
-}
-
-fn ingest(site: &Site) -> Result<Vec<Outcome>> {
-    let Some(data) = Data::load(site)? else { return Ok(vec![]) };
-    let rows = 4 * data.vectors.len();
-    let limit = Adder { data: Rc::clone(&data), index: empty_library(rows)?, next: 0 };
-    let head_rows = VectorOptions::default().head_rows;
-    let engine = create(site, "ingest", head_rows)?;
-    let setter = Setter { data, engine, lsn: 0 };
-    Ok(vec![site.race("vectors/s", vec![Box::new(limit), Box::new(setter)])?])
-}
-
-/// Adds vectors to a graph of the library.
-struct Adder {
-    data: Rc<Data>,
-    index: usearch::Index,
-    next: u64,
-}
-
-impl Contender for Adder {
-    fn who(&self) -> &'static str {
-        LIMIT
-    }
-
-    fn turn(&mut self, time: Duration) -> Result<Sample> {
-        let begin = self.data.clock.now();
-        let (mut count, mut end) = (0, begin);
-        for vector in self.data.vectors.iter().cycle() {
-            if end >= begin + time || self.index.size() == self.index.capacity() {
-                break;
-            }
-            self.index.add(self.next, vector)?;
-            (self.next, count) = (self.next + 1, count + 1);
-            end = self.data.clock.now();
-        }
-        Ok(Sample { value: real(count) / end.saturating_sub(begin).as_secs_f64(), notes: vec![] })
-    }
-}
-
-/// Sets vectors in an engine and flushes them; each is searchable at once. Sealing is not counted: it is
-/// the work of another thread.
-struct Setter {
-    data: Rc<Data>,
-    engine: VectorEngine,
-    lsn: u64,
-}
-
-impl Contender for Setter {
-    fn who(&self) -> &'static str {
-        "nodedb"
-    }
-
-    fn turn(&mut self, time: Duration) -> Result<Sample> {
-        let clock = Arc::clone(&self.data.clock);
-        let (mut count, mut spent) = (0, Duration::ZERO);
-        while spent < time {
-            let begin = clock.now();
-            for vector in self.data.vectors.iter().cycle().take(1024) {
-                self.lsn += 1;
-                set(&mut self.engine, self.lsn, format!("row:{:09}", self.lsn), vector);
-                count += 1;
-            }
-            if let Some(frozen) = self.engine.freeze(at(self.lsn).lsn) {
-                self.engine.install(frozen.persist(&Everything)?);
-            }
-            spent += clock.now().saturating_sub(begin);
-            maintain(&mut self.engine, self.lsn)?;
-        }
-        Ok(Sample { value: real(count) / spent.as_secs_f64(), notes: vec![] })
-    }
-
-    fn verify(self: Box<Self>) -> Result<()> {
-        ensure!(self.engine.len(INDEX) as u64 == self.lsn, "every vector is there");
-        Ok(())
-    }
 }

@@ -10,6 +10,7 @@ use crate::{
     wal::{PAYLOAD_BYTES, Race, Subject, Workload},
 };
 use anyhow::{Context, Result, ensure};
+use nodedb::CheckpointRequest;
 
 /// Measures the log, the database, and peers with as many threads as there are callers.
 pub(super) fn measure(site: &Site, callers: usize, peers: &[&dyn Subject]) -> Result<Vec<Outcome>> {
@@ -29,12 +30,15 @@ pub(super) fn measure(site: &Site, callers: usize, peers: &[&dyn Subject]) -> Re
 /// A key and a document, together as long as the records of peers.
 pub(super) fn row(number: u64) -> (String, String) {
     const FRAME: usize = r#"row:000000000000{"n":000000000000,"text":""}"#.len();
-    let bytes = payload(number, PAYLOAD_BYTES);
-    let letters = bytes.iter().map(|byte| char::from(b'a' + byte % 26));
-    let text: String = letters.take(PAYLOAD_BYTES - FRAME).collect();
+    let text = letters(number, PAYLOAD_BYTES - FRAME);
     // Digits that lead may not be zeros in JSON.
     let n = 100_000_000_000 + number;
     (format!("row:{number:012}"), format!(r#"{{"n":{n},"text":"{text}"}}"#))
+}
+
+/// So many letters in an order without pattern.
+pub(super) fn letters(seed: u64, len: usize) -> String {
+    payload(seed, len).iter().map(|byte| char::from(b'a' + byte % 26)).collect()
 }
 
 struct Puts {
@@ -58,6 +62,13 @@ impl Called for Puts {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// A checkpoint, which gives the log of the turn back as segments to come: those of the bare log
+    /// are ready too when its turn begins.
+    fn settle(&self) -> Result<()> {
+        self.world.database.checkpoint(CheckpointRequest::default())?;
+        Ok(())
     }
 
     fn verify(self, calls: u64) -> Result<()> {

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use nodedb::{
-    Collection, Database, Durability, Error, ErrorKind, NewCollection, ScanOptions, WriteOptions,
+    Collection, Database, Durability, Error, ErrorKind, NewCollection, OpenOptions, Pending,
+    ScanOptions, WriteOptions,
 };
 use std::path::{Path, PathBuf};
 
@@ -28,22 +29,42 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn create(dir: &Path) -> Result<Self> {
+        Self::create_with(dir, OpenOptions::default(), NewCollection::named("rows"))
+    }
+
+    /// With other options, and another collection named `rows`.
+    pub(super) fn create_with(
+        dir: &Path,
+        options: OpenOptions,
+        rows: NewCollection,
+    ) -> Result<Self> {
         let dir = dir.join("db");
-        let database = Database::open(&dir)?;
-        database.create_collection(NewCollection::named("rows"))?;
+        let database = Database::open_with(&dir, options)?;
+        database.create_collection(rows)?;
         let collection = database.collection("rows")?;
         Ok(Self { collection, database, dir })
+    }
+
+    /// Its directory.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Puts rows that need not be durable yet.
     pub(super) fn fill(&self, rows: &[(String, String)]) -> Result<()> {
         for rows in rows.chunks(PIPELINE) {
-            let begun: Result<Vec<_>, Error> = rows
-                .iter()
-                .map(|(key, json)| self.collection.put_async(key, json.as_bytes(), BUFFERED))
-                .collect();
-            for put in begun? {
-                put.wait()?;
+            let put = |(key, json): &(String, String)| {
+                self.collection.put_async(key, json.as_bytes(), BUFFERED)
+            };
+            let begun: Vec<_> = rows.iter().map(put).collect();
+            for ((key, json), put) in rows.iter().zip(begun) {
+                match put.and_then(Pending::wait) {
+                    // The blocking call waits for room.
+                    Err(error) if is_busy(&error) => {
+                        self.collection.put_raw(key, json.as_bytes(), BUFFERED)?;
+                    }
+                    put => drop(put?),
+                }
             }
         }
         Ok(())

@@ -70,6 +70,8 @@ impl<Q, A> Inbox<Q, A> {
             if left.is_some_and(|left| left.is_zero()) {
                 return Received::TimedOut;
             }
+            // No `yield_now` before sleep, though it saves rings: a thread that yields stands behind whoever
+            // computes, for a time slice of milliseconds, while one that sleeps is put before it.
             // Behind the last look, which says that the core is awake. Who rang since then makes the
             // wait return at once, and the next look says so again.
             self.queue.heartbeat.sleep();

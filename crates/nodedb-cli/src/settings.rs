@@ -17,7 +17,7 @@ use std::{
 pub(crate) const FILE: &str = "nodedb.toml";
 
 /// Every key, for the answer to a misspelt one.
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 21] = [
     "json",
     "log",
     "tenant",
@@ -33,8 +33,12 @@ const KEYS: [&str; 17] = [
     "object-bytes",
     "object-age-ms",
     "memtable-bytes",
+    "memory-bytes-per-core",
+    "io-bytes-per-second",
+    "clock-jump-max-ms",
     "tenant-in-flight",
     "tenant-collections",
+    "tenant-bytes",
 ];
 
 /// What the file says.
@@ -56,8 +60,12 @@ pub(crate) struct Settings {
     object_bytes: Option<u64>,
     object_age_ms: Option<u64>,
     memtable_bytes: Option<usize>,
+    memory_bytes_per_core: Option<usize>,
+    io_bytes_per_second: Option<u64>,
+    clock_jump_max_ms: Option<u64>,
     tenant_in_flight: Option<u32>,
     tenant_collections: Option<usize>,
+    tenant_bytes: Option<u64>,
 }
 
 impl Settings {
@@ -123,15 +131,20 @@ impl Settings {
             (&mut options.checkpoint_deadline, self.checkpoint_deadline_ms),
             (&mut options.request_deadline, self.request_deadline_ms),
             (&mut options.object_age, self.object_age_ms),
+            (&mut options.clock_jump_max, self.clock_jump_max_ms),
         ];
         for (option, ms) in durations {
             *option = ms.map_or(*option, Duration::from_millis);
         }
         options.object_bytes = self.object_bytes.unwrap_or(options.object_bytes);
         options.memtable_bytes = self.memtable_bytes.unwrap_or(options.memtable_bytes);
+        let memory = self.memory_bytes_per_core;
+        options.memory_bytes_per_core = memory.unwrap_or(options.memory_bytes_per_core);
+        options.io_bytes_per_second = self.io_bytes_per_second.or(options.io_bytes_per_second);
         let tenants = &mut options.tenant_limits;
         tenants.in_flight = self.tenant_in_flight.unwrap_or(tenants.in_flight);
         tenants.collections = self.tenant_collections.unwrap_or(tenants.collections);
+        tenants.bytes = self.tenant_bytes.or(tenants.bytes);
         options
     }
 
@@ -217,19 +230,22 @@ mod tests {
     fn every_key_reaches_an_option() -> Result<(), String> {
         let text = "cores = 3\ncheckpoint-interval-ms = 1\ncheckpoint-deadline-ms = 2\n\
                     request-deadline-ms = 3\nobject-bytes = 4\nobject-age-ms = 5\n\
-                    memtable-bytes = 6\ntenant-in-flight = 7\ntenant-collections = 8";
+                    memtable-bytes = 6\ntenant-in-flight = 7\ntenant-collections = 8\ntenant-bytes = 9\n\
+                    memory-bytes-per-core = 9\nio-bytes-per-second = 10\nclock-jump-max-ms = 6";
         let options = parse(text)?.open_options();
         assert_eq!(options.create, None);
         assert_eq!((options.cores, options.object_bytes, options.memtable_bytes), (Some(3), 4, 6));
-        let TenantLimits { in_flight, collections, .. } = options.tenant_limits;
-        assert_eq!((in_flight, collections), (7, 8));
+        let TenantLimits { in_flight, collections, bytes } = options.tenant_limits;
+        assert_eq!((in_flight, collections, bytes), (7, 8, Some(9)));
+        assert_eq!((options.memory_bytes_per_core, options.io_bytes_per_second), (9, Some(10)));
         let ms = [
             options.checkpoint_interval,
             options.checkpoint_deadline,
             options.request_deadline,
             options.object_age,
+            options.clock_jump_max,
         ];
-        assert_eq!(ms.map(|duration| duration.as_millis()), [1, 2, 3, 5]);
+        assert_eq!(ms.map(|duration| duration.as_millis()), [1, 2, 3, 5, 6]);
         Ok(())
     }
 }

@@ -172,7 +172,7 @@ mod tests {
     use nodedb_engine::{FieldIndex, IndexState, Metric, VectorStorage};
     use nodedb_types::IndexId;
 
-    const LIMITS: TenantLimits = TenantLimits { in_flight: 1, collections: 2 };
+    const LIMITS: TenantLimits = TenantLimits { in_flight: 1, collections: 2, bytes: None };
     const WIDE: Admission = Admission::new(8, 60 << 20, LIMITS);
 
     fn index(field: &str, dimensions: u32) -> Index {

@@ -1,6 +1,6 @@
 //! Why a request is turned away.
 
-use nodedb_types::{ErrorKind, NameError};
+use nodedb_types::{ErrorKind, NameError, TenantId};
 
 /// Input that is refused before anything is logged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +64,27 @@ pub enum AdmissionError {
         /// The limit.
         limit: usize,
     },
+    /// A tenant has as many bytes as it may.
+    #[error(
+        "tenant {tenant} has {used} of its {limit} bytes, and {bytes} more do not fit: delete documents \
+         or drop a collection first, or open the database with a higher limit"
+    )]
+    TenantFull {
+        /// Which.
+        tenant: TenantId,
+        /// Bytes of its keys and values, at most.
+        used: u64,
+        /// Bytes that the write would have added.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// It has to be counted first whether a tenant has room.
+    #[error("the bytes of tenant {tenant} are being counted: send it again in a moment")]
+    TenantUncounted {
+        /// Which.
+        tenant: TenantId,
+    },
     /// Too many indexes.
     #[error("{indexes} indexes were asked for, {limit} are the limit")]
     Indexes {
@@ -114,6 +135,22 @@ pub enum AdmissionError {
 impl AdmissionError {
     /// How a caller reacts to it.
     pub const fn kind(&self) -> ErrorKind {
-        ErrorKind::InvalidInput
+        match self {
+            Self::TenantFull { .. } => ErrorKind::NoSpace,
+            Self::TenantUncounted { .. } => ErrorKind::Busy,
+            Self::Key { .. }
+            | Self::Value { .. }
+            | Self::BatchOperations { .. }
+            | Self::BatchBytes { .. }
+            | Self::BatchKeyTwice { .. }
+            | Self::Partitions { .. }
+            | Self::TenantCollections { .. }
+            | Self::Indexes { .. }
+            | Self::Dimensions { .. }
+            | Self::Field { .. }
+            | Self::Neighbours { .. }
+            | Self::Candidates { .. }
+            | Self::Name(_) => ErrorKind::InvalidInput,
+        }
     }
 }

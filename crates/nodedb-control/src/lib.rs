@@ -5,6 +5,8 @@
 //! # Invariants
 //! - Whatever passes [`Admission`] can be logged and replayed; nothing that fails it is ever logged.
 //! - A key's vshard depends on its collection and its bytes only, by a hash that never changes.
+//! - A tenant with a limit of bytes takes no more, but for writes that their callers gave up; see
+//!   [`TenantBytes`].
 //! - Every task has a name and an owner that joins it; one that panics is reported by name.
 //!
 //! # Example
@@ -23,10 +25,12 @@ mod admission;
 mod error;
 mod routing;
 mod tasks;
+mod tenant_bytes;
 mod tenant_limits;
 
 pub use admission::Admission;
 pub use error::AdmissionError;
 pub use routing::Routing;
 pub use tasks::{Shutdown, TaskFailure, Tasks};
+pub use tenant_bytes::{TenantBytes, TenantRoom};
 pub use tenant_limits::TenantLimits;

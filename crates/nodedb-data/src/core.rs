@@ -7,7 +7,7 @@ use crate::{
     release::{Parked, ReleaseQueue, Until},
     shared::Shared,
     task::{self, Task, TaskEnvelope},
-    turn::{CountRun, Sweep},
+    turn::{CountRun, Graphs, Sweep},
     vshard::Vshard,
 };
 use nodedb_bridge::{Inbox, Received, Reply};
@@ -39,6 +39,10 @@ pub(crate) struct Core {
     pub(crate) sweep: Sweep,
     /// What all vshards take, as of the last turn that touched each.
     pub(crate) memory: usize,
+    /// Memory of the vectors of all vshards that are not sealed, as of the same turns. Beside `memory`:
+    /// it stands in the way of writes that add vectors, and of no others.
+    pub(crate) unsealed: usize,
+    pub(crate) graphs: Graphs,
     pub(crate) closing: bool,
     /// Whether the live documents were dropped that a poisoned log may lose.
     pub(crate) forgotten: bool,
@@ -147,9 +151,13 @@ impl Core {
         if !self.touched.is_empty() {
             self.plan_sweep();
         }
-        for vshard in std::mem::take(&mut self.touched) {
-            self.drive_flushes(vshard);
-            self.weigh(vshard);
+        let touched = std::mem::take(&mut self.touched);
+        for vshard in &touched {
+            self.drive_flushes(*vshard);
+            self.weigh(*vshard);
+        }
+        if !touched.is_empty() {
+            self.build_graph();
         }
         self.relieve_memory();
         self.asks.ask();

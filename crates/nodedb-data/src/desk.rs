@@ -17,15 +17,16 @@ use std::{
 /// Images of a core that may wait.
 pub(crate) const IMAGES_MAX: usize = 64;
 
-/// Something to do. A vshard has at most one flush per engine, one merge of tables, two rebuilds and
+/// Something to do. A vshard has at most one flush per engine, one merge of tables, three rebuilds and
 /// the memory of as many flushes here, so the queue is bounded by what a core can hand out.
 #[derive(Debug)]
 pub(crate) enum Job {
     /// Until it is begun, a merge before it does not wait for the budget.
     Persist(VshardId, FrozenEngine, Hurry),
     Compact(VshardId, TableMaintenance),
-    /// A vector segment in the making. It is done step by step; what else waits goes in between.
-    Rebuild(VshardId, Rebuild),
+    /// A vector segment in the making. It is done step by step; what else waits goes in between. While
+    /// memory waits for it, nobody waits for the budget.
+    Rebuild(VshardId, Rebuild, Option<Hurry>),
     /// Memory to be given back.
     Free(VshardId, VectorGarbage),
     Image(ImageJob),
@@ -92,7 +93,7 @@ impl Job {
         match self {
             Self::Persist(vshard, ..)
             | Self::Compact(vshard, _)
-            | Self::Rebuild(vshard, _)
+            | Self::Rebuild(vshard, ..)
             | Self::Free(vshard, _) => *vshard,
             Self::Image(image) => image.vshard,
         }
@@ -100,7 +101,11 @@ impl Job {
 
     /// Merges come behind what somebody may wait for.
     const fn is_merge(&self) -> bool {
-        matches!(self, Self::Compact(..) | Self::Rebuild(..) | Self::Free(..))
+        match self {
+            Self::Compact(..) | Self::Free(..) => true,
+            Self::Rebuild(_, _, hurry) => hurry.is_none(),
+            Self::Persist(..) | Self::Image(_) => false,
+        }
     }
 }
 

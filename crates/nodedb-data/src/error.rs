@@ -9,6 +9,7 @@ use nodedb_engine::{CatalogError, EngineError, EngineKind, SnapshotExpired};
 use nodedb_types::{
     CollectionId, CoreId, DecodeError, ErrorKind, IndexId, Lsn, Stamp, TenantId, VshardId,
 };
+use nodedb_vector::VectorError;
 use nodedb_wal::{AppendError, ReadError};
 use std::{io, path::PathBuf, sync::Arc};
 
@@ -59,6 +60,15 @@ pub enum DataError {
     /// A vshard holds as many unflushed bytes as it may; nothing was done.
     #[error("vshard {vshard} holds {bytes} bytes that are not flushed yet: try again later")]
     MemtableFull {
+        /// Which vshard.
+        vshard: VshardId,
+        /// How many bytes.
+        bytes: usize,
+    },
+    /// A vshard holds as many vectors in memory as it may until they are sealed; nothing was done. Deletes,
+    /// and writes without vectors, are taken all the same.
+    #[error("vshard {vshard} holds {bytes} bytes of vectors that are not sealed: try again later")]
+    VectorsFull {
         /// Which vshard.
         vshard: VshardId,
         /// How many bytes.
@@ -172,6 +182,14 @@ pub enum DataError {
     IndexBuilding {
         /// Which index.
         index: IndexId,
+    },
+    /// A vector that cannot be searched; nothing was done.
+    #[error("index {index}: {source}")]
+    Vector {
+        /// Which index.
+        index: IndexId,
+        /// What is wrong with it.
+        source: VectorError,
     },
     /// An index cannot take a document; nothing was done.
     #[error("key `{key}` does not fit the indexes of its collection: {source}")]
@@ -315,6 +333,7 @@ impl DataError {
             | Self::MemtableFull { .. }
             | Self::IndexBuilding { .. }
             | Self::MemoryFull { .. }
+            | Self::VectorsFull { .. }
             | Self::ParkedFull
             | Self::LogBusy => ErrorKind::Busy,
             Self::LogFull => ErrorKind::NoSpace,
@@ -338,6 +357,7 @@ impl DataError {
             | Self::UnknownIndex { .. }
             | Self::Undecodable { .. } => ErrorKind::Corrupt,
             Self::Unindexable { source, .. } => source.kind(),
+            Self::Vector { source, .. } => source.kind(),
             Self::Document(source) => source.kind(),
             Self::Log(source) => source.kind(),
             Self::UnknownRecord { .. } => ErrorKind::UnsupportedFormat,

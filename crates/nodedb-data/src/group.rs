@@ -122,6 +122,12 @@ impl GroupVisit {
         self.parts.keys().next().copied()
     }
 
+    /// Whether the part of a vshard adds vectors to it.
+    pub(crate) fn adds_vectors(&self, vshard: VshardId) -> bool {
+        let part = self.parts.get(&vshard);
+        part.is_some_and(|part| part.writes.iter().any(|(_, write)| write.adds_vectors()))
+    }
+
     /// Takes the part of the vshard that is being visited.
     pub(crate) fn take_part(&mut self, vshard: VshardId) -> GroupPart {
         self.parts.remove(&vshard).unwrap_or_default()

@@ -101,8 +101,8 @@ pub use op::{
 };
 pub use options::DataOptions;
 pub use outcome::{
-    Answer, Built, Exported, GroupWritten, Hit, Image, Merged, Outcome, Page, Row, VshardFloors,
-    VshardStatus, Written,
+    Answer, Built, Exported, GroupWritten, Hit, Image, IndexStatistics, Merged, Outcome, Page, Row,
+    SearchExplained, VshardFloors, VshardStatus, Written,
 };
 pub use plane::{DataPlane, Proven, Recovery, Replayed};
 

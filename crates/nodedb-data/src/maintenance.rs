@@ -45,6 +45,7 @@ struct Worker {
     bridge: Bridge<Task, Answer>,
     log: Arc<dyn DurableLog>,
     files: Arc<dyn Files>,
+    budget: Arc<IoBudget>,
     clock: Arc<dyn Clock>,
     /// How long a job may take before another thread goes on without it.
     patience: Duration,
@@ -70,6 +71,7 @@ impl Maintenance {
             bridge: parts.bridge,
             log: parts.log,
             files: Arc::clone(&env.files),
+            budget: Arc::clone(&parts.budget),
             clock: Arc::clone(&env.clock),
             patience: parts.patience,
         };
@@ -127,7 +129,8 @@ impl Maintenance {
 
     /// Hands over a vector segment to be made.
     pub(crate) fn rebuild(&self, vshard: VshardId, rebuild: Rebuild) {
-        self.push(Job::Rebuild(vshard, rebuild));
+        let hurry = rebuild.frees_memory().then(|| self.budget.hurry());
+        self.push(Job::Rebuild(vshard, rebuild, hurry));
     }
 
     /// Hands memory over to be freed.
@@ -214,7 +217,7 @@ impl Worker {
                     let result = caught(EngineKind::Documents, || tables.compact());
                     Some(Done::Compacted(vshard, result))
                 }
-                Job::Rebuild(vshard, rebuild) => self.rebuild(vshard, rebuild),
+                Job::Rebuild(vshard, rebuild, hurry) => self.rebuild(vshard, rebuild, hurry),
                 Job::Free(_, garbage) => {
                     drop(garbage);
                     None
@@ -272,13 +275,14 @@ impl Worker {
     }
 
     /// Does one step. What is not done waits behind everything else.
-    fn rebuild(&self, vshard: VshardId, rebuild: Rebuild) -> Option<Done> {
+    fn rebuild(&self, vshard: VshardId, rebuild: Rebuild, hurry: Option<Hurry>) -> Option<Done> {
         let number = rebuild.number();
         match caught(EngineKind::Vectors, || rebuild.step()) {
-            Ok(RebuildStep::More(rebuild)) => {
+            Ok(RebuildStep::More(mut rebuild)) => {
+                self.budget.spend(rebuild.take_unpaid());
                 let mut jobs = self.desk.jobs.lock();
                 if !jobs.closed {
-                    jobs.push(Job::Rebuild(vshard, rebuild));
+                    jobs.push(Job::Rebuild(vshard, rebuild, hurry));
                 }
                 None
             }

@@ -32,6 +32,16 @@ pub enum Op {
         collection: CollectionId,
         /// As of which record; the caller holds the snapshot open.
         snapshot: Lsn,
+        /// The time of the commit clock that expiry is judged by: one for all vshards of a collection.
+        now_ms: u64,
+    },
+    /// How much the indexes of a collection hold in this vshard: vectors as applied, entries as of a
+    /// snapshot. Counted in slices.
+    IndexStatistics {
+        /// Where.
+        collection: CollectionId,
+        /// As of which record; the caller holds the snapshot open.
+        snapshot: Lsn,
     },
     /// How a filter over a collection is answered in this vshard.
     Explain {
@@ -48,9 +58,13 @@ pub enum Op {
         filter: Option<Arc<Filter>>,
         /// As of which record; the caller holds the snapshot open.
         snapshot: Lsn,
+        /// The time of the commit clock that expiry is judged by: one for all vshards of a collection.
+        now_ms: u64,
     },
     /// The nearest rows by an index. Answered once everything that it read is durable.
     Search(Search),
+    /// How a search is answered: it is done, and only its plan is told.
+    ExplainSearch(Search),
     /// Merges a CRDT update into a document. It is tried before it is logged. Idempotent by nature.
     CrdtMerge {
         /// Where; a CRDT collection.
@@ -106,6 +120,10 @@ pub enum Consistency {
 }
 
 /// One page of a scan.
+///
+/// A page looks at a bounded number of rows, deleted and expired ones counted, at a bounded number of bytes
+/// and for a few milliseconds. So it may be short, or empty, though there are more: whoever scans goes on
+/// until there is no next.
 #[derive(Clone, Debug)]
 pub struct Scan {
     /// Where.
@@ -118,11 +136,11 @@ pub struct Scan {
     pub direction: Direction,
     /// Only keys that come behind this one: the `next` of the page before.
     pub after: Option<Bytes>,
-    /// Most rows of the page.
+    /// Most rows of the page; 4,096 if more.
     pub rows: usize,
-    /// About the most bytes of the page; one row may exceed it.
+    /// About the most bytes of the page, 4 MiB if more; one row may exceed it.
     pub bytes: usize,
-    /// Which rows. With a filter a page examines 4,096 rows at most, so it may come back short.
+    /// Which rows.
     pub filter: Option<Arc<Filter>>,
     /// As of which record; the caller holds the snapshot open.
     pub snapshot: Lsn,
@@ -205,6 +223,16 @@ pub struct Write {
     pub durability: Durability,
     /// Makes it safe to send again. In a group there is none: the group's own counts.
     pub idempotency: Option<IdempotencyKey>,
+}
+
+impl Write {
+    /// Whether there are more vectors after it, or as many that are newer.
+    pub(crate) fn adds_vectors(&self) -> bool {
+        match &self.change {
+            Change::Put { vectors, .. } => vectors.iter().any(|change| change.vector.is_some()),
+            Change::Delete { .. } | Change::Catalog(_) => false,
+        }
+    }
 }
 
 /// What a write changes. Its values are checked by the caller against the limits and the schema.

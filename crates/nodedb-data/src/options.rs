@@ -4,6 +4,7 @@ use crate::DataError;
 use nodedb_bridge::BridgeOptions;
 use nodedb_crdt::CrdtLimits;
 use nodedb_types::limits::VALUE_BYTES_MAX;
+use nodedb_vector::VectorOptions;
 use std::time::Duration;
 
 /// What the owner of a data plane may choose. Nothing on disk depends on it.
@@ -16,9 +17,15 @@ pub struct DataOptions {
     pub memtable_bytes: usize,
     /// Unflushed bytes of a vshard, frozen ones included, at which writes meet `Busy`. Default 64 MiB.
     pub memtable_bytes_max: usize,
+    /// Memory of the vectors of a vshard that are not sealed yet, at least 1 MiB, at which writes that add
+    /// vectors meet `Busy`; deletes do not. From a quarter of it on, and never later than from 32 MiB, the
+    /// largest head of vectors is sealed though it is not full. Sealing is copying to disk, so the limit is
+    /// met where the disk is slower than the writers, or fails. Default 128 MiB.
+    pub unsealed_bytes_max: usize,
     /// Memory that the unflushed bytes, the live CRDT documents and the parked answers of a core may take, at
-    /// least `memtable_bytes`; beyond it writes meet `Busy`. From half of it on the largest memtable is
-    /// flushed first. Default 512 MiB.
+    /// least `memtable_bytes`; beyond it writes meet `Busy`. Vectors that are not sealed are counted too for
+    /// writes that add some. From half of it on the largest memtable is flushed and the largest head of
+    /// vectors sealed first. Default 512 MiB.
     pub memory_bytes_max: usize,
     /// Requests that may wait for a vshard while a group visits it; beyond it `Busy`. Default 256.
     pub paused_requests_max: usize,
@@ -65,6 +72,7 @@ impl Default for DataOptions {
             cores: 2,
             memtable_bytes: 16 << 20,
             memtable_bytes_max: 64 << 20,
+            unsealed_bytes_max: 128 << 20,
             memory_bytes_max: 512 << 20,
             paused_requests_max: 256,
             paused_bytes_max: 32 << 20,
@@ -110,6 +118,9 @@ impl DataOptions {
         if self.memory_bytes_max < self.memtable_bytes {
             return refuse("memory_bytes_max must be at least memtable_bytes");
         }
+        if self.unsealed_bytes_max < 1 << 20 {
+            return refuse("unsealed_bytes_max must be at least 1 MiB");
+        }
         if self.parked_answers_max == 0 || self.parked_bytes_max == 0 {
             return refuse("parked_answers_max and parked_bytes_max must be at least 1");
         }
@@ -138,6 +149,15 @@ impl DataOptions {
     }
 }
 
+impl DataOptions {
+    /// When the heads of a vshard are sealed.
+    pub(crate) fn vector_options(&self) -> VectorOptions {
+        let usual = VectorOptions::DEFAULT;
+        let heads_bytes = usual.heads_bytes.min(self.unsealed_bytes_max / 4);
+        VectorOptions { heads_bytes, ..usual }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,7 +165,7 @@ mod tests {
     #[test]
     fn the_defaults_are_valid_and_each_limit_is_checked() {
         assert!(DataOptions::default().validate().is_ok());
-        let breaks: [fn(&mut DataOptions); 19] = [
+        let breaks: [fn(&mut DataOptions); 20] = [
             |options| options.cores = 0,
             |options| options.cores = 1025,
             |options| options.memtable_bytes_max = options.memtable_bytes - 1,
@@ -155,6 +175,7 @@ mod tests {
             |options| options.bridge.capacity_bytes = 0,
             |options| options.crdt_documents_max = 0,
             |options| options.memory_bytes_max = options.memtable_bytes - 1,
+            |options| options.unsealed_bytes_max = (1 << 20) - 1,
             |options| options.maintenance_patience = Duration::ZERO,
             |options| options.parked_answers_max = 0,
             |options| options.parked_bytes_max = 0,

@@ -5,7 +5,8 @@ use bytes::Bytes;
 use nodedb_crdt::Quarantined;
 use nodedb_document::{Statistics, plan::Explain};
 use nodedb_engine::{Dirty, EngineKind, Floor};
-use nodedb_types::{Lsn, LsnRange, Stamp, VshardId};
+use nodedb_types::{IndexId, Lsn, LsnRange, Stamp, VshardId};
+use nodedb_vector::SearchPlan;
 use std::path::PathBuf;
 
 /// The answer to a request.
@@ -25,12 +26,16 @@ pub enum Outcome {
     Page(Page),
     /// Of statistics.
     Statistics(Statistics),
+    /// Of statistics of indexes, in the order of their ids.
+    IndexStatistics(Vec<IndexStatistics>),
     /// Of a count: rows.
     Count(u64),
     /// Of an explanation.
     Explained(Explain),
     /// Of a search, nearest first.
     Hits(Vec<Hit>),
+    /// Of an explanation of a search.
+    SearchExplained(SearchExplained),
     /// Of a CRDT merge.
     Merged(Merged),
     /// Of a CRDT export; `None` of a missing document.
@@ -63,7 +68,9 @@ impl Outcome {
                     exported.as_ref().map_or(0, |it| it.update.len() + it.version.len())
                 }
                 Self::GroupWritten(group) => group.writes.len() * size_of::<Written>(),
+                Self::IndexStatistics(all) => all.len() * size_of::<IndexStatistics>(),
                 Self::Written(_)
+                | Self::SearchExplained(_)
                 | Self::Explained(_)
                 | Self::Count(_)
                 | Self::Built(_)
@@ -124,6 +131,28 @@ pub struct Hit {
     pub stamp: Stamp,
     /// The stored bytes.
     pub value: Bytes,
+}
+
+/// How much an index holds in one vshard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct IndexStatistics {
+    /// Which.
+    pub index: IndexId,
+    /// Its vectors, or its entries.
+    pub entries: u64,
+    /// Sealed segments with a graph; of an index over values there are none.
+    pub segments: u64,
+}
+
+/// How a search was answered in one vshard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SearchExplained {
+    /// How the answers were found.
+    pub plan: SearchPlan,
+    /// The vectors of the index here.
+    pub vectors: u64,
+    /// Its sealed segments.
+    pub segments: u64,
 }
 
 /// What a CRDT merge came to.
@@ -190,6 +219,9 @@ pub struct VshardStatus {
     pub crdt_documents: usize,
     /// About how much memory they take.
     pub crdt_bytes: usize,
+    /// Memory of its vectors, in bytes, that are not sealed yet
+    /// ([`DataOptions::unsealed_bytes_max`](crate::DataOptions::unsealed_bytes_max)).
+    pub unsealed_bytes: usize,
     /// CRDT updates that made the library fail and are not tried again, the oldest first.
     pub quarantine: Vec<Quarantined>,
 }

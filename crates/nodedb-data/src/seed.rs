@@ -9,7 +9,7 @@ use crate::{
     release::ReleaseQueue,
     shared::Shared,
     task::Task,
-    turn::Sweep,
+    turn::{Graphs, Sweep},
     vshard::{LoadedVshards, Replay, Vshard, load_all},
 };
 use nodedb_bridge::Inbox;
@@ -114,6 +114,8 @@ impl CoreSeed {
             counts: VecDeque::new(),
             sweep,
             memory: 0,
+            unsealed: 0,
+            graphs: Graphs::default(),
             closing: false,
             forgotten: false,
         };

@@ -9,7 +9,9 @@ mod group;
 mod once;
 mod request;
 mod sweep;
+mod vectors;
 mod write;
 
 pub(crate) use count::{CountRun, CountWork};
 pub(crate) use sweep::Sweep;
+pub(crate) use vectors::Graphs;

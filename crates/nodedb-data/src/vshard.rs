@@ -5,6 +5,7 @@ mod crdt;
 mod expire;
 mod fields;
 mod idempotency;
+mod index_count;
 mod read;
 mod replay;
 mod search;
@@ -12,6 +13,7 @@ mod select;
 mod statistics;
 mod write;
 
+pub(crate) use index_count::IndexCount;
 pub(crate) use read::Count;
 pub(crate) use replay::{LoadedVshards, Replay, load_all};
 
@@ -20,6 +22,7 @@ use crate::{
     release::Until, room::limit_for, weak::WeakWrites,
 };
 use nodedb_crdt::{CrdtCache, CrdtKey, CrdtLimits, Quarantine};
+use nodedb_document::{ExpiryPlace, Place};
 use nodedb_engine::{CatalogChange, Collection, EngineKind, Redo};
 use nodedb_types::{CollectionId, IndexId, Lsn, Stamp, TenantId, VshardId};
 use nodedb_wal::AppendClass;
@@ -38,7 +41,6 @@ pub(crate) struct Vshard {
     /// Field indexes that became complete since it was opened, and by which record: an older snapshot
     /// does not see all of their entries.
     ready: BTreeMap<IndexId, Lsn>,
-    once: idempotency::Windows,
     /// The last record of its own that it has applied, or the highest floor of its files.
     pub(crate) applied: Option<Lsn>,
     /// The last record acknowledged, or about to be, below `Sync` (protocol rule P6).
@@ -48,14 +50,22 @@ pub(crate) struct Vshard {
     pub(crate) flushes: Flushes,
     /// What it took when its core last looked.
     pub(crate) memory: usize,
-    /// When the sweeper has to look here, in milliseconds of the commit clock; `None` if nothing is to
+    /// What its vectors took that are not sealed, at the same moment.
+    pub(crate) unsealed: usize,
+    /// Where the sweeper goes on: before it nothing is on the list of times. `None` if nothing is to
     /// expire.
-    pub(crate) expires_next: Option<u64>,
+    expires: Option<ExpiryPlace>,
     statistics: statistics::KnownStatistics,
 }
 
 impl Vshard {
-    pub(crate) fn new(id: VshardId, dir: PathBuf, engines: Engines, options: &DataOptions) -> Self {
+    pub(crate) fn new(
+        id: VshardId,
+        dir: PathBuf,
+        mut engines: Engines,
+        options: &DataOptions,
+    ) -> Self {
+        engines.vectors.set_options(options.vector_options());
         let floors = EngineKind::ALL.map(|kind| engines.flushed(kind).floor());
         let applied = floors.into_iter().max().flatten();
         Self {
@@ -66,14 +76,14 @@ impl Vshard {
             crdt_limits: options.crdt_limits,
             quarantine: Quarantine::default(),
             ready: BTreeMap::new(),
-            once: idempotency::Windows::default(),
             applied,
             weak: WeakWrites::default(),
             pause: None,
             flushes: Flushes::default(),
             memory: 0,
+            unsealed: 0,
             // Not known before the first look.
-            expires_next: Some(0),
+            expires: Some(ExpiryPlace::first()),
             statistics: statistics::KnownStatistics::new(applied),
         }
     }
@@ -106,8 +116,8 @@ impl Vshard {
                 self.statistics.forget(*id);
                 self.crdt.evict_collection(*id);
             }
-            Redo::Put { expires: Some(time), .. } => {
-                self.expires_next = Some(self.expires_next.map_or(*time, |next| next.min(*time)));
+            Redo::Put { collection, key, expires: Some(time), .. } => {
+                self.note_expiry(*time, &Place { tenant, collection: *collection, key });
             }
             Redo::Catalog(CatalogChange::CreateIndex { index, .. }) => {
                 self.ready.insert(index.id(), at.lsn);
@@ -118,12 +128,12 @@ impl Vshard {
             Redo::Catalog(CatalogChange::DropIndex { index, .. }) => {
                 self.ready.remove(index);
             }
-            Redo::Idempotency(redo) => self.once.applied(tenant, redo),
             Redo::Put { expires: None, .. }
             | Redo::Delete { crdt: None, .. }
             | Redo::CrdtMerge { .. }
             | Redo::CrdtSnapshot { .. }
             | Redo::IndexRows { .. }
+            | Redo::Idempotency(_)
             | Redo::Catalog(_) => {}
         }
     }
@@ -154,6 +164,7 @@ impl Vshard {
             applied: self.applied,
             crdt_documents: self.crdt.len(),
             crdt_bytes: self.crdt.estimated_bytes(),
+            unsealed_bytes: self.unsealed_bytes(),
             quarantine: self.quarantine.list(),
         }
     }

@@ -10,10 +10,13 @@ impl Op {
             Self::Write(write) => write.bytes(),
             Self::CrdtMerge { update, .. } => update.len(),
             Self::CrdtExport { since, .. } => since.as_ref().map_or(0, Vec::len),
-            Self::Search(Search { vector, .. }) => size_of_val(vector.as_slice()),
+            Self::Search(Search { vector, .. }) | Self::ExplainSearch(Search { vector, .. }) => {
+                size_of_val(vector.as_slice())
+            }
             Self::Get { .. }
             | Self::Scan(_)
             | Self::Statistics { .. }
+            | Self::IndexStatistics { .. }
             | Self::Explain { .. }
             | Self::Count { .. }
             | Self::BuildIndex(_)

@@ -12,9 +12,9 @@ use nodedb_engine::{
     CatalogChange, CrdtRows, Dirty, DurableLog, Engine, EngineError, EngineKind, FieldChange,
     Flushed, IndexEntry, ManifestDir, Redo,
 };
-use nodedb_env::Files;
+use nodedb_env::{Clock, Files};
 use nodedb_types::{CollectionId, IndexId, Lsn, Stamp, TenantId};
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 /// Documents, bytes and the rows of CRDT documents of one vshard, owned by one core.
 #[derive(Debug)]
@@ -110,6 +110,11 @@ impl DocumentEngine {
         self.active.bytes() + frozen.map_or(0, |frozen| frozen.memtable.bytes())
     }
 
+    /// The time of the clock by which reads end.
+    pub fn now(&self) -> Duration {
+        self.clock().now()
+    }
+
     /// Damage of the tables, told by what was read from them.
     pub(crate) fn corrupt(&self, message: &'static str) -> EngineError {
         self.tables.corrupt(message)
@@ -117,6 +122,10 @@ impl DocumentEngine {
 
     pub(crate) fn log(&self) -> &dyn DurableLog {
         &*self.store.ports.log
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.store.ports.clock
     }
 
     pub(crate) const fn applied(&self) -> Option<Lsn> {
@@ -141,7 +150,7 @@ impl DocumentEngine {
         self.write_version(place.data(), Version { stamp, expires, value: Some(value) });
     }
 
-    fn write_version(&mut self, key: Bytes, version: Version) {
+    pub(crate) fn write_version(&mut self, key: Bytes, version: Version) {
         self.dirty_since.get_or_insert(version.stamp.lsn);
         let store = &self.store;
         // The durable position first: a scan that registers between the two calls reads at or above

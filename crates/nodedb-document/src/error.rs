@@ -47,6 +47,16 @@ pub enum DocumentError {
         /// The limit.
         limit: usize,
     },
+    /// So many documents have had a unique value and given it up that looking for its holder would keep
+    /// everybody else waiting; nothing was done. A flush and a merge remove what they left.
+    #[error(
+        "more than {limit} documents have had this unique value since the tables were merged: try \
+         again later"
+    )]
+    Crowded {
+        /// How many entries may be looked at.
+        limit: usize,
+    },
     /// A filter expression is too long to be parsed.
     #[error("the filter is {bytes} bytes long, the limit is {limit}: shorten it")]
     FilterTooLong {
@@ -62,7 +72,9 @@ pub enum DocumentError {
         limit: usize,
     },
     /// A filter expression is no SQL expression.
-    #[error("the filter cannot be parsed: {message}")]
+    #[error(
+        "the filter cannot be parsed: {message}; give a condition such as lang = 'en' AND year >= 2020"
+    )]
     FilterSyntax {
         /// What is wrong, with line and column.
         message: String,
@@ -83,6 +95,7 @@ impl DocumentError {
         match self {
             Self::SnapshotExpired(_) => ErrorKind::SnapshotExpired,
             Self::Engine(error) => error.kind(),
+            Self::Crowded { .. } => ErrorKind::Busy,
             Self::NotJson { .. }
             | Self::DuplicateMember { .. }
             | Self::NotVector { .. }

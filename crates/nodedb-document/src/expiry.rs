@@ -11,6 +11,7 @@
 
 use crate::{
     Direction, DocumentEngine, DocumentError, Place, ReadAt, Stored,
+    allowance::Allowance,
     memtable::Version,
     row_key::{expiry_prefix, expiry_row},
     row_range::{Edge, RowRange},
@@ -18,7 +19,6 @@ use crate::{
 use bytes::Bytes;
 use nodedb_engine::DurableLog;
 use nodedb_types::{ByteReader, CollectionId, DecodeError, Stamp, TenantId};
-use std::ops::RangeInclusive;
 
 /// An entry in the list of times.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,6 +32,26 @@ pub struct Expiring {
     /// Which document.
     pub key: Bytes,
 }
+
+/// A place in the list of times: just before where an entry is, or would be.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct ExpiryPlace {
+    /// The time of that entry, in milliseconds of the commit clock: nothing behind is due before.
+    pub time_ms: u64,
+    edge: Edge,
+}
+
+/// What is due, and where to go on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExpirySlice {
+    /// Entries in their order.
+    pub due: Vec<Expiring>,
+    /// Before everything on the list that was not looked at; `None` at its end.
+    pub next: Option<ExpiryPlace>,
+}
+
+/// Rows of the list that one slice looks at.
+const SLICE_ROWS: usize = 1024;
 
 /// The time that a read judges by; asked for once, and only if some row expires at all.
 #[derive(Debug)]
@@ -73,39 +93,59 @@ impl Expiring {
     }
 }
 
+impl ExpiryPlace {
+    /// Before every entry.
+    pub fn first() -> Self {
+        Self { time_ms: 0, edge: Edge::before(expiry_prefix()) }
+    }
+
+    /// Before the entry of a document that expires at a time.
+    pub fn of(time_ms: u64, place: &Place<'_>) -> Self {
+        Self { time_ms, edge: Edge::before(expiry_row(time_ms, place)) }
+    }
+
+    fn before(entry: &Expiring) -> Self {
+        Self::of(entry.time_ms, &entry.place())
+    }
+}
+
 impl DocumentEngine {
     /// The commit clock, in milliseconds since 1970.
     pub fn commit_ms(&self) -> u64 {
         self.log().commit_ms()
     }
 
-    /// The first entries of the list of times within these times, at most `limit` of them, in their
-    /// order. A caller who knows that there are none before a time begins there: entries that were taken
-    /// off the list are passed over one by one until a merge has removed them.
+    /// The next entries of the list of times that are due at a time, at most `limit` of them, in their
+    /// order. A slice looks at a bounded number of rows, entries that were taken off among them, and may
+    /// be empty though more are due: the place where it ended tells where to go on.
     ///
     /// # Errors
     /// As [`DocumentEngine::get`].
     pub fn expiring(
         &self,
-        times_ms: RangeInclusive<u64>,
+        from: &ExpiryPlace,
+        now_ms: u64,
         limit: usize,
-    ) -> Result<Vec<Expiring>, DocumentError> {
-        let edge = |time_ms: u64| {
-            let mut row = expiry_prefix();
-            row.extend_from_slice(&time_ms.to_be_bytes());
-            Edge::before(row)
-        };
-        let mut range = RowRange::prefix(expiry_prefix()).starting(edge(*times_ms.start()));
-        if let Some(next) = times_ms.end().checked_add(1) {
-            range = range.ending(edge(next));
+    ) -> Result<ExpirySlice, DocumentError> {
+        let range = RowRange::prefix(expiry_prefix()).starting(from.edge.clone());
+        let mut slice = ExpirySlice { due: Vec::new(), next: None };
+        let mut allowance = Allowance::new(SLICE_ROWS, usize::MAX, self.clock());
+        for row in self.rows(&range, Direction::Ascending, ReadAt::Latest)? {
+            let (row, stored) = row?;
+            let damaged = |error: DecodeError| self.tables.corrupt(error.to_string());
+            let entry = Expiring::decode(&row).map_err(damaged)?;
+            let may_go_on = allowance.take(row.len());
+            let full = slice.due.len() >= limit;
+            if stored.is_none() && may_go_on {
+                continue;
+            }
+            if entry.time_ms > now_ms || full || !may_go_on {
+                slice.next = Some(ExpiryPlace::before(&entry));
+                break;
+            }
+            slice.due.push(entry);
         }
-        let rows = self.rows(&range, Direction::Ascending, ReadAt::Latest)?;
-        let entry = |row: Result<(Bytes, Stored), _>| {
-            let (row, _) = row?;
-            let entry = Expiring::decode(&row);
-            Ok(entry.map_err(|error| self.tables.corrupt(error.to_string()))?)
-        };
-        rows.take(limit).map(entry).collect()
+        Ok(slice)
     }
 
     /// The document of an entry, if it is still to expire at that time.
@@ -126,7 +166,8 @@ impl DocumentEngine {
         // The stamp says nothing here, but it is at or above that of the put that wrote the entry.
         let stamp = Stamp { epoch: nodedb_types::LogEpoch::new(0), lsn };
         let version = Version { stamp, expires: None, value: None };
-        // Not dirty by this: what is lost of it with the memory is done again.
-        self.active.write(entry.row(), version, || Some(lsn));
+        // What is lost of it with the memory is done again. Still it takes memory, which only a flush
+        // gives back.
+        self.write_version(entry.row(), version);
     }
 }

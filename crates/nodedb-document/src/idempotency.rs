@@ -1,15 +1,20 @@
 //! Rows of idempotency keys (protocol rule P5).
 //!
-//! They stand at collection id 0, which no collection has, in areas of their own: one row for each key that
-//! is remembered, and one row for the horizon of each tenant that has any.
+//! They stand at collection id 0, which no collection has, in areas of their own. Each key that is remembered
+//! has one row by its name and an entry by its age, and each tenant that has any a row that says how many
+//! there are and which was pushed out last. So to judge a key and to find what it pushes out takes a few
+//! reads, however many there are and however long ago the database was opened.
 
 use crate::{
     Direction, DocumentEngine, DocumentError, ReadAt, Stored,
-    row_key::{idempotency_horizon, idempotency_key, idempotency_prefix},
-    row_range::RowRange,
+    allowance::Allowance,
+    row_key::{
+        idempotency_age, idempotency_ages, idempotency_key, idempotency_summary, issued_key,
+    },
+    row_range::{Edge, RowRange},
 };
 use bytes::Bytes;
-use nodedb_engine::{EngineError, Idempotency};
+use nodedb_engine::{Idempotency, IssuedKey};
 use nodedb_types::{ByteReader, DecodeError, Stamp, TenantId, put_bytes};
 
 /// A key that is remembered, and what its writes came to.
@@ -25,14 +30,17 @@ pub struct RememberedKey {
     pub outcome: Bytes,
 }
 
-/// All keys of a tenant that are remembered.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+/// How many keys of a tenant are remembered, and where those that were pushed out end.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RememberedKeys {
-    /// When each was issued, and the key.
-    pub keys: Vec<(u64, Bytes)>,
-    /// Of keys issued at or before this time some were pushed out; 0 if none ever was.
-    pub horizon: u64,
+    /// How many.
+    pub kept: u64,
+    /// The last one that was pushed out, behind which all that are remembered come.
+    pub horizon: IssuedKey,
 }
+
+/// Entries by age that are looked at for the oldest keys, those of keys pushed out counted.
+const AGES_MAX: usize = 4096;
 
 impl DocumentEngine {
     /// What is remembered of a key.
@@ -53,54 +61,74 @@ impl DocumentEngine {
         Ok(Some(RememberedKey { stamp, issued, digest, outcome }))
     }
 
-    /// All keys of a tenant. Reads as many rows as are remembered, so it is for the first key of a tenant
-    /// after an open.
+    /// What is known of all keys of a tenant together.
     ///
     /// # Errors
     /// As [`DocumentEngine::get`].
     pub fn idempotency_keys(&self, tenant: TenantId) -> Result<RememberedKeys, DocumentError> {
-        let prefix = idempotency_prefix(tenant);
-        let head = prefix.len();
-        let range = RowRange::prefix(prefix);
-        let mut remembered = RememberedKeys::default();
-        for row in self.rows(&range, Direction::Ascending, ReadAt::Latest)? {
-            let (row, stored) = row?;
-            let damaged = |error: DecodeError| self.tables.corrupt(error.to_string());
-            let (issued, ..) = decode(&stored.value).map_err(damaged)?;
-            remembered.keys.push((issued, row.slice(head..)));
-        }
-        remembered.horizon = self.idempotency_horizon(tenant)?;
-        Ok(remembered)
+        let row = self.row(&idempotency_summary(tenant), ReadAt::Latest)?;
+        let Some(row) = row else {
+            return Ok(RememberedKeys { kept: 0, horizon: IssuedKey::NONE });
+        };
+        let summary = decode_summary(&row.value);
+        Ok(summary.map_err(|error| self.tables.corrupt(error.to_string()))?)
     }
 
-    fn idempotency_horizon(&self, tenant: TenantId) -> Result<u64, DocumentError> {
-        let row = self.row(&idempotency_horizon(tenant), ReadAt::Latest)?;
-        let horizon = row.map(|row| {
-            let mut reader = ByteReader::new(&row.value);
-            let horizon = reader.u64("idempotency horizon")?;
-            reader.finish().map(|()| horizon)
-        });
-        let horizon = horizon.transpose();
-        let damaged =
-            |error: DecodeError| -> EngineError { self.tables.corrupt(error.to_string()) };
-        Ok(horizon.map_err(damaged)?.unwrap_or(0))
+    /// The oldest keys of a tenant that are remembered, at most `limit` of them. Only those behind the
+    /// horizon are looked at, so it takes no longer the more were pushed out.
+    ///
+    /// # Errors
+    /// As [`DocumentEngine::get`].
+    pub fn oldest_idempotency_keys(
+        &self,
+        tenant: TenantId,
+        horizon: &IssuedKey,
+        limit: usize,
+    ) -> Result<Vec<IssuedKey>, DocumentError> {
+        let behind = Edge::after(idempotency_age(tenant, horizon));
+        let range = RowRange::prefix(idempotency_ages(tenant)).starting(behind);
+        let mut oldest = Vec::new();
+        let mut allowance = Allowance::new(AGES_MAX, usize::MAX, self.clock());
+        for row in self.rows(&range, Direction::Ascending, ReadAt::Latest)? {
+            let (row, stored) = row?;
+            if stored.is_some() {
+                let damaged = |error: DecodeError| self.tables.corrupt(error.to_string());
+                oldest.push(issued_key(&row).map_err(damaged)?);
+            }
+            if oldest.len() >= limit || !allowance.take(row.len()) {
+                break;
+            }
+        }
+        Ok(oldest)
     }
 
     /// Remembers a key, and forgets those that it pushes out.
     pub(crate) fn remember(&mut self, at: Stamp, tenant: TenantId, remembered: &Idempotency) {
-        let Idempotency { key, issued, digest, outcome, evicted, horizon } = remembered;
+        let Idempotency { key, issued, digest, outcome, evicted, horizon, kept } = remembered;
         let mut row = issued.to_le_bytes().to_vec();
         row.extend_from_slice(&digest.to_le_bytes());
         put_bytes(&mut row, outcome);
         self.write(idempotency_key(tenant, key), at, Some(row.into()));
-        for key in evicted {
-            self.write(idempotency_key(tenant, key), at, None);
+        let mine = IssuedKey { issued: *issued, key: key.clone() };
+        self.write(idempotency_age(tenant, &mine), at, Some(Bytes::new()));
+        for gone in evicted {
+            self.write(idempotency_key(tenant, &gone.key), at, None);
+            self.write(idempotency_age(tenant, gone), at, None);
         }
-        if !evicted.is_empty() {
-            let horizon = Bytes::copy_from_slice(&horizon.to_le_bytes());
-            self.write(idempotency_horizon(tenant), at, Some(horizon));
-        }
+        let mut summary = kept.to_le_bytes().to_vec();
+        summary.extend_from_slice(&horizon.issued.to_le_bytes());
+        put_bytes(&mut summary, &horizon.key);
+        self.write(idempotency_summary(tenant), at, Some(summary.into()));
     }
+}
+
+fn decode_summary(row: &[u8]) -> Result<RememberedKeys, DecodeError> {
+    let mut reader = ByteReader::new(row);
+    let kept = reader.u64("kept idempotency keys")?;
+    let issued = reader.u64("idempotency horizon")?;
+    let key = Bytes::copy_from_slice(reader.bytes("idempotency horizon key")?);
+    reader.finish()?;
+    Ok(RememberedKeys { kept, horizon: IssuedKey { issued, key } })
 }
 
 fn decode(row: &Bytes) -> Result<(u64, u128, Bytes), DecodeError> {

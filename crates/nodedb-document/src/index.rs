@@ -24,8 +24,11 @@
 //! # Ok::<(), nodedb_document::DocumentError>(())
 //! ```
 
+mod entry_count;
 mod holder;
 pub(crate) mod value;
+
+pub use entry_count::EntryCount;
 
 use crate::{DocumentError, json::Paths, scalar::Scalar};
 use bytes::Bytes;

@@ -70,6 +70,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod allowance;
 mod direction;
 mod document_engine;
 mod dropped;
@@ -102,7 +103,7 @@ pub use direction::Direction;
 pub use document_engine::DocumentEngine;
 pub use dropped::Dropped;
 pub use error::DocumentError;
-pub use expiry::Expiring;
+pub use expiry::{Expiring, ExpiryPlace, ExpirySlice};
 pub use filter::Filter;
 pub use flush::{FrozenDocuments, PersistedDocuments, TableMaintenance};
 pub use idempotency::{RememberedKey, RememberedKeys};

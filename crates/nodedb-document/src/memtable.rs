@@ -111,7 +111,8 @@ impl Memtable {
         self.rows.get(key)?.at(at)
     }
 
-    /// The visible versions between two bounds, tombstones included.
+    /// The rows between two bounds, each with the version that a reader sees: a tombstone too, and
+    /// nothing of a row that was written first after its position.
     pub(crate) fn range(
         &self,
         bounds: Bounds<'_>,
@@ -133,15 +134,11 @@ impl Memtable {
 }
 
 impl<'a> Iterator for MemtableRows<'a> {
-    type Item = (&'a Bytes, &'a Version);
+    type Item = (&'a Bytes, Option<&'a Version>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let (key, versions) = self.direction.next(&mut self.rows)?;
-            if let Some(version) = versions.at(self.at) {
-                return Some((key, version));
-            }
-        }
+        let (key, versions) = self.direction.next(&mut self.rows)?;
+        Some((key, versions.at(self.at)))
     }
 }
 

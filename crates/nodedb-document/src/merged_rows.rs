@@ -10,21 +10,23 @@ use bytes::Bytes;
 use nodedb_engine::{EngineError, SnapshotExpired};
 use std::cmp::Ordering;
 
-/// The rows of an interval in one direction, each as the newest layer that knows it says. Deleted ones
-/// are left out, expired ones are not. After an error there is nothing more.
+/// The rows of an interval in one direction, each as the newest layer that knows it says. Of a deleted
+/// row, and of one that the reader does not see yet, there is only the key: whoever reads counts it, so
+/// that a long run of them ends a page instead of keeping the core. Expired rows are shown. After an error
+/// there is nothing more.
 pub(crate) struct MergedRows<'a> {
     direction: Direction,
     /// Newest first.
     memtables: Vec<MemtableHead<'a>>,
     tables: &'a TableSnapshot,
     rows: Rows<'a>,
-    head: Option<(Bytes, Bytes)>,
+    head: Option<(Bytes, Option<Bytes>)>,
     failed: Option<EngineError>,
 }
 
 struct MemtableHead<'a> {
     rows: MemtableRows<'a>,
-    head: Option<(&'a Bytes, &'a Version)>,
+    head: Option<(&'a Bytes, Option<&'a Version>)>,
 }
 
 impl DocumentEngine {
@@ -81,18 +83,45 @@ impl MergedRows<'_> {
         let Some((layer, key)) = self.first() else {
             let (key, row) = self.head.take()?;
             self.advance_tables();
-            return Some(self.tables.decode(row).map(|stored| (key, Some(stored))));
+            return Some(self.decode(row).map(|stored| (key, stored)));
         };
-        let popped = self.memtables.get_mut(layer)?.pop()?;
-        for older in self.memtables.iter_mut().skip(layer + 1) {
-            if older.head.is_some_and(|(other, _)| *other == key) {
-                older.pop();
+        let mut seen: Option<&Version> = None;
+        for memtable in self.memtables.iter_mut().skip(layer) {
+            if memtable.head.is_some_and(|(other, _)| *other == key) {
+                seen = seen.or(memtable.pop());
             }
         }
-        if self.head.as_ref().is_some_and(|(other, _)| *other == key) {
+        let mut below = None;
+        if let Some((_, row)) = self.head.take_if(|(other, _)| *other == key) {
+            below = row;
             self.advance_tables();
         }
-        Some(Ok((key, popped.stored())))
+        let stored = match seen {
+            Some(version) => Ok(version.stored()),
+            None => self.decode(below),
+        };
+        Some(stored.map(|stored| (key, stored)))
+    }
+
+    fn decode(&self, row: Option<Bytes>) -> Result<Option<Stored>, EngineError> {
+        row.map(|row| self.tables.decode(row)).transpose()
+    }
+
+    /// Whether there is another row, or an error to be told.
+    pub(crate) fn has_more(&self) -> bool {
+        self.failed.is_some()
+            || self.head.is_some()
+            || self.memtables.iter().any(|memtable| memtable.head.is_some())
+    }
+
+    /// The key of the next row, unless there is an error to be told first.
+    pub(crate) fn peek(&self) -> Option<&Bytes> {
+        if self.failed.is_some() {
+            return None;
+        }
+        let memtables = self.memtables.iter().filter_map(|memtable| Some(memtable.head?.0));
+        let tables = self.head.as_ref().map(|(key, _)| key);
+        memtables.chain(tables).min_by(|one, other| self.direction.compare(*one, *other))
     }
 
     /// The newest memtable that holds the first row; `None` if only the tables do.
@@ -109,8 +138,9 @@ impl MergedRows<'_> {
         }
         let (layer, key) = first?;
         let tables = self.head.as_ref();
-        let below =
-            |(other, _): &(Bytes, Bytes)| self.direction.compare(other, key) == Ordering::Less;
+        let below = |(other, _): &(Bytes, Option<Bytes>)| {
+            self.direction.compare(other, key) == Ordering::Less
+        };
         (!tables.is_some_and(below)).then(|| (layer, key.clone()))
     }
 }
@@ -118,20 +148,14 @@ impl MergedRows<'_> {
 impl<'a> MemtableHead<'a> {
     fn pop(&mut self) -> Option<&'a Version> {
         let next = self.rows.next();
-        std::mem::replace(&mut self.head, next).map(|(_, version)| version)
+        std::mem::replace(&mut self.head, next).and_then(|(_, version)| version)
     }
 }
 
 impl Iterator for MergedRows<'_> {
-    type Item = Result<(Bytes, Stored), EngineError>;
+    type Item = Result<(Bytes, Option<Stored>), EngineError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            match self.pop()? {
-                Ok((key, Some(stored))) => return Some(Ok((key, stored))),
-                Ok((_, None)) => {}
-                Err(error) => return Some(Err(error)),
-            }
-        }
+        self.pop()
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{LsmTables, TableStore};
 use nodedb_engine::{DurableLog, IoBudget, Snapshots};
-use nodedb_env::{Env, Files};
+use nodedb_env::{Clock, Env, Files};
 use std::sync::Arc;
 
 /// What the document engines of a database share. Cloned for every vshard.
@@ -16,6 +16,8 @@ pub struct Ports {
     pub log: Arc<dyn DurableLog>,
     /// The store of the tables, with the block cache that all vshards share.
     pub tables: Arc<dyn TableStore>,
+    /// The clock by which reads end in time.
+    pub clock: Arc<dyn Clock>,
     /// How fast flushes and merges may write.
     pub budget: Arc<IoBudget>,
 }
@@ -28,6 +30,7 @@ impl Ports {
             snapshots,
             log,
             tables: Arc::new(LsmTables::default()),
+            clock: Arc::clone(&env.clock),
             budget: IoBudget::new(Arc::clone(&env.clock), None),
         }
     }

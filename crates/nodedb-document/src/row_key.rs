@@ -5,7 +5,8 @@ use crate::{
     row_range::{Edge, RowRange},
 };
 use bytes::Bytes;
-use nodedb_types::{CollectionId, IndexId, TenantId};
+use nodedb_engine::IssuedKey;
+use nodedb_types::{ByteReader, CollectionId, DecodeError, IndexId, TenantId};
 
 /// The key of the floor row. Every other key starts with the eight bytes of a tenant, of which this is
 /// a proper prefix of the smallest, so it sorts before all of them and equals none.
@@ -23,7 +24,8 @@ const FIELD_HEAD_BYTES: usize = HEAD_BYTES + 4;
 /// Of the collection 0 of the tenant 0, which are never anybody's.
 const EXPIRY: u8 = 16;
 const IDEMPOTENCY_KEY: u8 = 17;
-const IDEMPOTENCY_HORIZON: u8 = 18;
+const IDEMPOTENCY_SUMMARY: u8 = 18;
+const IDEMPOTENCY_AGE: u8 = 19;
 
 /// Where rows stand that belong to a tenant and to no collection: no collection has this id.
 const NO_COLLECTION: CollectionId = CollectionId::new(0);
@@ -130,11 +132,6 @@ pub(crate) fn expiry_row(time_ms: u64, place: &Place<'_>) -> Bytes {
     row.into()
 }
 
-/// The bytes that the rows of all idempotency keys of a tenant start with.
-pub(crate) fn idempotency_prefix(tenant: TenantId) -> Vec<u8> {
-    head(tenant, NO_COLLECTION, IDEMPOTENCY_KEY, 0)
-}
-
 /// The row of an idempotency key.
 pub(crate) fn idempotency_key(tenant: TenantId, key: &[u8]) -> Bytes {
     let mut row = head(tenant, NO_COLLECTION, IDEMPOTENCY_KEY, key.len());
@@ -142,9 +139,30 @@ pub(crate) fn idempotency_key(tenant: TenantId, key: &[u8]) -> Bytes {
     row.into()
 }
 
-/// The row of a tenant's horizon of idempotency keys.
-pub(crate) fn idempotency_horizon(tenant: TenantId) -> Bytes {
-    head(tenant, NO_COLLECTION, IDEMPOTENCY_HORIZON, 0).into()
+/// The row that says how many idempotency keys a tenant has, and which was pushed out last.
+pub(crate) fn idempotency_summary(tenant: TenantId) -> Bytes {
+    head(tenant, NO_COLLECTION, IDEMPOTENCY_SUMMARY, 0).into()
+}
+
+/// The bytes that the entries of a tenant's idempotency keys by their age start with.
+pub(crate) fn idempotency_ages(tenant: TenantId) -> Vec<u8> {
+    head(tenant, NO_COLLECTION, IDEMPOTENCY_AGE, 0)
+}
+
+/// The entry of an idempotency key among those by age.
+pub(crate) fn idempotency_age(tenant: TenantId, key: &IssuedKey) -> Bytes {
+    let mut row = head(tenant, NO_COLLECTION, IDEMPOTENCY_AGE, 8 + key.key.len());
+    row.extend_from_slice(&key.issued.to_be_bytes());
+    row.extend_from_slice(&key.key);
+    row.into()
+}
+
+/// The idempotency key of an entry by age.
+pub(crate) fn issued_key(row: &Bytes) -> Result<IssuedKey, DecodeError> {
+    let mut reader = ByteReader::new(row);
+    reader.take("head of an entry by age", HEAD_BYTES)?;
+    let issued = u64::from_be_bytes(reader.array("issue time")?);
+    Ok(IssuedKey { issued, key: row.slice(HEAD_BYTES + 8..) })
 }
 
 /// The collection that a row belongs to; `None` of the floor row.

@@ -2,15 +2,17 @@
 
 use crate::{
     Direction, DocumentEngine, DocumentError, KeyRange, ReadAt, Stored,
+    allowance::Allowance,
     expiry::Judge,
     row_key::{HEAD_BYTES, data_prefix},
     row_range::RowRange,
 };
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use nodedb_types::{CollectionId, TenantId};
 use std::{
     cmp::Ordering,
     ops::{Bound, RangeBounds},
+    time::Duration,
 };
 
 /// Which rows of a collection, in which order, and how many of them.
@@ -35,6 +37,9 @@ pub struct ScanRange {
     /// Values that have expired at this time of the commit clock are not shown. `None` for the time of
     /// the read; a scan of many pages gives the same to all of them.
     pub now_ms: Option<u64>,
+    /// When the page has to end, by the clock of [`crate::Ports`]; `None` for no bound but the others.
+    /// One row is looked at in any case.
+    pub until: Option<Duration>,
 }
 
 /// A page of a scan.
@@ -46,8 +51,10 @@ pub struct ScanPage {
     pub next: Option<Bytes>,
 }
 
-/// Most expired documents that a page passes over, which await the sweeper and count to no limit.
-const EXPIRED_MAX: usize = 4096;
+/// Most rows that a page passes over without showing them, and about their most bytes: deleted ones that
+/// await a merge, expired ones that await the sweeper, and those that are newer than the snapshot.
+const HIDDEN_ROWS_MAX: usize = 4096;
+const HIDDEN_BYTES_MAX: usize = 1 << 20;
 
 impl ScanRange {
     /// All rows of a collection on one page, in ascending order.
@@ -62,6 +69,7 @@ impl ScanRange {
             limit_rows: usize::MAX,
             limit_bytes: usize::MAX,
             now_ms: None,
+            until: None,
         }
     }
 
@@ -93,8 +101,8 @@ impl ScanRange {
 
 impl DocumentEngine {
     /// One page of a collection, in the order of keys. Pages that are read at the same open snapshot
-    /// together show the collection as of that position. Among many expired documents a page may be
-    /// short, or empty, though `next` is set.
+    /// together show the collection as of that position. A page may be short, or empty, though `next` is
+    /// set: among many deleted or expired documents, and where time runs out.
     ///
     /// # Errors
     /// As [`DocumentEngine::get`].
@@ -106,26 +114,30 @@ impl DocumentEngine {
             return Ok(page);
         }
         let mut judge = Judge::new(self.log(), range.now_ms);
-        let mut expired = 0_usize;
+        let mut hidden = Allowance::new(HIDDEN_ROWS_MAX, HIDDEN_BYTES_MAX, self.clock());
+        let mut all = Allowance::new(usize::MAX, usize::MAX, self.clock()).until(range.until);
         for row in rows {
-            let (mut key, stored) = row?;
-            if judge.has_expired(&stored) {
-                expired += 1;
-                if expired == EXPIRED_MAX {
-                    page.next = Some(key.slice(HEAD_BYTES..));
-                    break;
+            let (row, stored) = row?;
+            let key = row.slice(HEAD_BYTES..);
+            let length = key.len() + stored.as_ref().map_or(0, |stored| stored.value.len());
+            let go_on = match stored.filter(|stored| !judge.has_expired(stored)) {
+                None => hidden.take(length),
+                Some(stored) => {
+                    if let Some((last, _)) = page.rows.last()
+                        && (page.rows.len() >= range.limit_rows || bytes >= range.limit_bytes)
+                    {
+                        page.next = Some(last.clone());
+                        break;
+                    }
+                    bytes = bytes.saturating_add(length);
+                    page.rows.push((key.clone(), stored));
+                    true
                 }
-                continue;
-            }
-            if let Some((last, _)) = page.rows.last()
-                && (page.rows.len() >= range.limit_rows || bytes >= range.limit_bytes)
-            {
-                page.next = Some(last.clone());
+            };
+            if !all.take(length) || !go_on {
+                page.next = Some(key);
                 break;
             }
-            key.advance(HEAD_BYTES);
-            bytes = bytes.saturating_add(key.len() + stored.value.len());
-            page.rows.push((key, stored));
         }
         Ok(page)
     }

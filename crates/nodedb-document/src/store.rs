@@ -234,7 +234,7 @@ fn floor_row(path: &Path, tables: &dyn SortedTables) -> Result<Option<FloorRow>,
 }
 
 /// Version of the rows.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 /// What the manifest says besides the floor: the version of the rows, and that tables were made, so that
 /// their absence is damage and never an empty store.
 const CREATED: [u8; 2] = [FORMAT, 1];

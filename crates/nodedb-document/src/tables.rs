@@ -17,8 +17,9 @@ use std::{fmt::Debug, ops::Bound, path::Path, sync::Arc};
 /// A row on its way into the tables; a value of `None` is a tombstone.
 pub type Row = (Bytes, Option<Vec<u8>>);
 
-/// Rows of a view.
-pub type Rows<'a> = Box<dyn Iterator<Item = Result<(Bytes, Bytes), EngineError>> + 'a>;
+/// Rows of a view; a value of `None` is a tombstone, shown so that whoever reads can stop among many of
+/// them.
+pub type Rows<'a> = Box<dyn Iterator<Item = Result<(Bytes, Option<Bytes>), EngineError>> + 'a>;
 
 /// Which store holds the tables, and how its directory is made, checked and opened.
 pub trait TableStore: Debug + Send + Sync {
@@ -101,7 +102,8 @@ pub trait TableView: Debug + Send + Sync {
     /// [`EngineError::Io`] or [`EngineError::Corrupt`] naming the file.
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError>;
 
-    /// The rows between two bounds, which leave room for at least one, in one direction. An item is an
-    /// error as in [`TableView::get`], after which the iterator is of no use.
+    /// The rows between two bounds, which leave room for at least one, in one direction, each key once.
+    /// A deleted row is a tombstone until a merge has removed it. An item is an error as in
+    /// [`TableView::get`], after which the iterator is of no use.
     fn range(&self, bounds: (Bound<&[u8]>, Bound<&[u8]>), direction: Direction) -> Rows<'_>;
 }

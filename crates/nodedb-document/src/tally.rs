@@ -2,11 +2,13 @@
 
 use crate::{
     Direction, DocumentEngine, DocumentError, ReadAt,
+    allowance::Allowance,
     expiry::Judge,
     row_key::{HEAD_BYTES, collection_rows, is_document},
 };
 use bytes::Bytes;
 use nodedb_types::{CollectionId, Lsn, TenantId};
+use std::time::Duration;
 
 /// How much a collection holds in one vshard.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -44,7 +46,7 @@ pub struct Tallied {
     pub expires_next: Option<u64>,
 }
 
-/// Rows and bytes that one slice looks at.
+/// Rows that one slice looks at, deleted ones counted, and about their bytes.
 const SLICE_ROWS: usize = 4096;
 const SLICE_BYTES: usize = 4 << 20;
 
@@ -86,11 +88,16 @@ impl Tally {
 }
 
 impl DocumentEngine {
-    /// Goes on with a tally by one slice; no value is copied. Answers the result once it is complete.
+    /// Goes on with a tally by one slice, which ends at `until` at the latest, a time of the clock of
+    /// [`crate::Ports`]. No value is copied. Answers the result once it is complete.
     ///
     /// # Errors
     /// As [`DocumentEngine::get`].
-    pub fn tally(&self, tally: &mut Tally) -> Result<Option<Tallied>, DocumentError> {
+    pub fn tally(
+        &self,
+        tally: &mut Tally,
+        until: Option<Duration>,
+    ) -> Result<Option<Tallied>, DocumentError> {
         if self.dropped.collections.contains(&tally.collection) {
             let (statistics, snapshot) = (Statistics::default(), tally.snapshot);
             return Ok(Some(Tallied { statistics, snapshot, expires_next: None }));
@@ -101,12 +108,12 @@ impl DocumentEngine {
         }
         let at = ReadAt::Snapshot(tally.snapshot);
         let mut judge = Judge::new(self.log(), Some(tally.now_ms));
-        let (mut rows, mut bytes) = (0, 0);
+        let mut allowance = Allowance::new(SLICE_ROWS, SLICE_BYTES, self.clock()).until(until);
         for row in self.rows(&range, Direction::Ascending, at)? {
             let (row, stored) = row?;
-            rows += 1;
-            bytes += row.len() + stored.value.len();
-            if !judge.has_expired(&stored) {
+            let value_bytes = stored.as_ref().map_or(0, |stored| stored.value.len());
+            let may_go_on = allowance.take(row.len() + value_bytes);
+            if let Some(stored) = stored.filter(|stored| !judge.has_expired(stored)) {
                 tally.found.value_bytes += stored.value.len() as u64;
                 if is_document(&row) {
                     tally.found.documents += 1;
@@ -115,7 +122,7 @@ impl DocumentEngine {
                 let times = tally.expires_next.into_iter().chain(stored.expires);
                 tally.expires_next = times.min();
             }
-            if rows >= SLICE_ROWS || bytes >= SLICE_BYTES {
+            if !may_go_on {
                 tally.last = Some(row);
                 return Ok(None);
             }

@@ -7,12 +7,12 @@ mod sim_disk;
 mod world;
 
 use bytes::Bytes;
-use nodedb_document::{DocumentEngine, Place, PlainTables, Ports, ReadAt, ScanRange};
+use nodedb_document::{DocumentEngine, Expiring, ExpiryPlace, Place, ReadAt, ScanRange};
 use nodedb_engine::{
-    CatalogChange, CrdtRows, EngineError, Idempotency, IoBudget, Redo, Snapshots,
+    CatalogChange, CrdtRows, EngineError, Idempotency, IssuedKey, Redo,
     conformance::{Chance, Record, Subject, check},
 };
-use nodedb_env::{Files, RealClock};
+use nodedb_env::Files;
 use nodedb_types::{CollectionId, Lsn, TenantId};
 use sim_disk::SimDisk;
 use std::{
@@ -21,7 +21,7 @@ use std::{
     path::Path,
     sync::Arc,
 };
-use world::TestLog;
+use world::plain_ports;
 
 /// Plain documents in collection 1, CRDT documents in 2, and 3 is dropped once.
 const COLLECTIONS: [CollectionId; 3] =
@@ -31,29 +31,15 @@ const CRDT: CollectionId = COLLECTIONS[1];
 #[derive(Debug)]
 struct Documents;
 
-/// The suite says itself what is durable; a load finds the log complete.
-fn ports(files: Arc<dyn Files>) -> Ports {
-    let log = TestLog::new();
-    log.set_durable(1 << 20);
-    let clock = Arc::new(RealClock::new());
-    Ports {
-        files,
-        snapshots: Snapshots::new(Arc::<RealClock>::clone(&clock)),
-        log,
-        tables: Arc::new(PlainTables),
-        budget: IoBudget::new(clock, None),
-    }
-}
-
 impl Subject for Documents {
     type Engine = DocumentEngine;
 
     fn create(&self, files: Arc<dyn Files>, dir: &Path) -> Result<DocumentEngine, EngineError> {
-        DocumentEngine::create(&ports(files), dir)
+        DocumentEngine::create(&plain_ports(files), dir)
     }
 
     fn load(&self, files: Arc<dyn Files>, dir: &Path) -> Result<DocumentEngine, EngineError> {
-        DocumentEngine::load(&ports(files), dir)
+        DocumentEngine::load(&plain_ports(files), dir)
     }
 
     fn dump(&self, engine: &DocumentEngine) -> String {
@@ -74,14 +60,23 @@ impl Subject for Documents {
             }
         }
         let remembered = engine.idempotency_keys(TenantId::DEFAULT).expect("readable");
-        for (issued, key) in remembered.keys {
+        let oldest =
+            engine.oldest_idempotency_keys(TenantId::DEFAULT, &remembered.horizon, usize::MAX);
+        let oldest = oldest.expect("readable");
+        assert_eq!(oldest.len() as u64, remembered.kept, "each key has an entry by its age");
+        for IssuedKey { issued, key } in oldest {
             let found = engine.idempotency(TenantId::DEFAULT, &key).expect("readable");
             let found = found.expect("listed");
             assert_eq!(found.issued, issued);
             let (at, digest, outcome) = (found.stamp.lsn, found.digest, found.outcome);
             writeln!(out, "once {key:?} {at} {issued} {digest} {outcome:?}").expect("memory");
         }
-        writeln!(out, "horizon {}", remembered.horizon).expect("memory");
+        writeln!(out, "horizon {:?}", remembered.horizon).expect("memory");
+        let all = engine.expiring(&ExpiryPlace::first(), u64::MAX, usize::MAX).expect("readable");
+        assert_eq!(all.next, None);
+        for Expiring { time_ms, collection, key, .. } in all.due {
+            writeln!(out, "expires {time_ms} {collection} {key:?}").expect("memory");
+        }
         out
     }
 
@@ -89,12 +84,16 @@ impl Subject for Documents {
         let mut rows: BTreeMap<(CollectionId, Bytes), (Lsn, Vec<Bytes>)> = BTreeMap::new();
         let mut dropped = BTreeSet::new();
         let mut remembered = BTreeMap::new();
-        let mut pushed_out = 0;
+        let mut pushed_out = IssuedKey::NONE;
+        let mut expiring = BTreeSet::new();
         for record in records {
             let at = record.at.lsn;
             match &record.redo {
-                Redo::Put { collection, key, value, .. } => {
+                Redo::Put { collection, key, value, expires, .. } => {
                     let row = (*collection, key.clone());
+                    if let Some(time_ms) = expires.filter(|_| !dropped.contains(collection)) {
+                        expiring.insert((time_ms, *collection, key.clone()));
+                    }
                     rows.insert(row, (at, vec![value.clone()]));
                 }
                 Redo::Delete { collection, key, .. } => {
@@ -117,13 +116,14 @@ impl Subject for Documents {
                     dropped.insert(*id);
                 }
                 Redo::Idempotency(once) => {
-                    let Idempotency { key, issued, digest, outcome, evicted, horizon } = once;
-                    let line = format!("{at} {issued} {digest} {outcome:?}");
-                    remembered.insert(key.clone(), line);
+                    let Idempotency { key, issued, digest, outcome, evicted, horizon, .. } = once;
+                    let line = format!("once {key:?} {at} {issued} {digest} {outcome:?}");
+                    let issued = IssuedKey { issued: *issued, key: key.clone() };
+                    remembered.insert(issued, line);
                     for key in evicted {
                         remembered.remove(key);
-                        pushed_out = *horizon;
                     }
+                    pushed_out = horizon.clone();
                 }
                 Redo::Catalog(_) | Redo::IndexRows { .. } => {}
             }
@@ -134,18 +134,21 @@ impl Subject for Documents {
                 writeln!(out, "{collection} {key:?} {at} {blobs:?}").expect("memory");
             }
         }
-        for (key, line) in remembered {
-            writeln!(out, "once {key:?} {line}").expect("memory");
+        for line in remembered.into_values() {
+            writeln!(out, "{line}").expect("memory");
         }
-        writeln!(out, "horizon {pushed_out}").expect("memory");
+        writeln!(out, "horizon {pushed_out:?}").expect("memory");
+        for (time_ms, collection, key) in expiring {
+            writeln!(out, "expires {time_ms} {collection} {key:?}").expect("memory");
+        }
         out
     }
 
     fn history(&self, chance: &mut Chance, count: usize) -> Vec<Record> {
-        let mut crdt = BTreeMap::new();
+        let mut past = Past::default();
         let number = 1..=count as u64;
         number
-            .map(|number| Record::new(number, redo(&mut crdt, chance, number, count as u64)))
+            .map(|number| Record::new(number, redo(&mut past, chance, number, count as u64)))
             .collect()
     }
 }
@@ -158,7 +161,42 @@ fn take_slot(rows: &mut CrdtRows) -> u8 {
     slot
 }
 
-fn redo(crdt: &mut BTreeMap<u32, CrdtRows>, chance: &mut Chance, number: u64, count: u64) -> Redo {
+/// What a history has come to.
+#[derive(Default)]
+struct Past {
+    crdt: BTreeMap<u32, CrdtRows>,
+    /// Idempotency keys that are remembered, and the last that was pushed out.
+    keys: BTreeSet<IssuedKey>,
+    horizon: Option<IssuedKey>,
+}
+
+/// Idempotency keys that are remembered.
+const KEYS_MAX: usize = 3;
+
+impl Past {
+    /// A key of its own for each record; two records have the same time.
+    fn remember(&mut self, number: u64, outcome: Bytes) -> Redo {
+        let key = Bytes::from(format!("once{number}"));
+        let issued = number / 2;
+        let mut evicted = Vec::new();
+        while self.keys.len() >= KEYS_MAX {
+            evicted.extend(self.keys.pop_first());
+        }
+        self.horizon = evicted.last().cloned().or(self.horizon.take());
+        self.keys.insert(IssuedKey { issued, key: key.clone() });
+        Redo::Idempotency(Idempotency {
+            key,
+            issued,
+            digest: u128::from(number) << 64,
+            outcome,
+            evicted,
+            horizon: self.horizon.clone().unwrap_or(IssuedKey::NONE),
+            kept: self.keys.len() as u64,
+        })
+    }
+}
+
+fn redo(past: &mut Past, chance: &mut Chance, number: u64, count: u64) -> Redo {
     let which = chance.below(4);
     let key = Bytes::from(format!("key{which}"));
     let blob = Bytes::from(format!("blob {number}"));
@@ -171,14 +209,7 @@ fn redo(crdt: &mut BTreeMap<u32, CrdtRows>, chance: &mut Chance, number: u64, co
         return Redo::Catalog(CatalogChange::DropCollection { id, indexes });
     }
     match chance.below(9) {
-        8 => Redo::Idempotency(Idempotency {
-            key,
-            issued: number,
-            digest: u128::from(number) << 64,
-            outcome: blob,
-            evicted: vec![Bytes::from(format!("key{}", (which + 1) % 4))],
-            horizon: number - 1,
-        }),
+        8 => past.remember(number, blob),
         0 => Redo::Delete {
             collection: plain,
             key,
@@ -190,17 +221,17 @@ fn redo(crdt: &mut BTreeMap<u32, CrdtRows>, chance: &mut Chance, number: u64, co
             collection: CRDT,
             key,
             vectors: Vec::new(),
-            crdt: Some(crdt.remove(&which).unwrap_or_default()),
+            crdt: Some(past.crdt.remove(&which).unwrap_or_default()),
             fields: Vec::new(),
         },
         2 | 3 => {
-            let rows = crdt.entry(which).or_default();
+            let rows = past.crdt.entry(which).or_default();
             let slot = take_slot(rows);
             Redo::CrdtMerge { collection: CRDT, key, slot, update: blob, rows: rows.clone() }
         }
-        4 if crdt.contains_key(&which) => {
+        4 if past.crdt.contains_key(&which) => {
             // All of them by a snapshot, or the latest by one update that packs them.
-            let rows = crdt.get_mut(&which).expect("just seen");
+            let rows = past.crdt.get_mut(&which).expect("just seen");
             let count = u32::try_from(rows.slots.len()).expect("few");
             let kept = usize::try_from(chance.below(count)).expect("small");
             let mut freed: Vec<_> = rows.slots.drain(kept..).collect();
@@ -213,7 +244,8 @@ fn redo(crdt: &mut BTreeMap<u32, CrdtRows>, chance: &mut Chance, number: u64, co
             collection: plain,
             key,
             value: blob,
-            expires: None,
+            // Later than the time that a test's log says.
+            expires: (chance.below(3) == 0).then(|| 100 + u64::from(chance.below(4))),
             vectors: Vec::new(),
             fields: Vec::new(),
         },

@@ -7,12 +7,12 @@ mod sim_disk;
 mod world;
 
 use bytes::Bytes;
-use nodedb_document::{DocumentEngine, Place, PlainTables, Ports};
+use nodedb_document::{DocumentEngine, Place};
 use nodedb_engine::{
-    CatalogChange, EngineError, FieldChange, IndexEntry, IndexRow, IoBudget, Redo, Snapshots,
+    CatalogChange, EngineError, FieldChange, IndexEntry, IndexRow, Redo,
     conformance::{Chance, Record, Subject, check},
 };
-use nodedb_env::{Files, RealClock};
+use nodedb_env::Files;
 use nodedb_types::IndexId;
 use sim_disk::SimDisk;
 use std::{
@@ -22,7 +22,7 @@ use std::{
     path::Path,
     sync::Arc,
 };
-use world::{NOTES, TENANT, TestLog};
+use world::{NOTES, TENANT, plain_ports};
 
 /// An index that every write keeps, one that is dropped after two thirds, and one that is built.
 const INDEXES: [IndexId; 3] = [IndexId::new(7), IndexId::new(8), IndexId::new(9)];
@@ -35,20 +35,6 @@ type Entries = BTreeMap<(IndexId, Bytes), BTreeSet<Bytes>>;
 
 #[derive(Debug)]
 struct Fields;
-
-/// The suite says itself what is durable; a load finds the log complete.
-fn ports(files: Arc<dyn Files>) -> Ports {
-    let log = TestLog::new();
-    log.set_durable(1 << 20);
-    let clock = Arc::new(RealClock::new());
-    Ports {
-        files,
-        snapshots: Snapshots::new(Arc::<RealClock>::clone(&clock)),
-        log,
-        tables: Arc::new(PlainTables),
-        budget: IoBudget::new(clock, None),
-    }
-}
 
 fn print(mut keys: impl FnMut(IndexId, &'static [u8]) -> BTreeSet<Bytes>) -> String {
     let mut out = String::new();
@@ -64,11 +50,11 @@ impl Subject for Fields {
     type Engine = DocumentEngine;
 
     fn create(&self, files: Arc<dyn Files>, dir: &Path) -> Result<DocumentEngine, EngineError> {
-        DocumentEngine::create(&ports(files), dir)
+        DocumentEngine::create(&plain_ports(files), dir)
     }
 
     fn load(&self, files: Arc<dyn Files>, dir: &Path) -> Result<DocumentEngine, EngineError> {
-        DocumentEngine::load(&ports(files), dir)
+        DocumentEngine::load(&plain_ports(files), dir)
     }
 
     fn dump(&self, engine: &DocumentEngine) -> String {

@@ -4,7 +4,8 @@
 #[expect(dead_code, reason = "shared with tests that use more of it")]
 mod world;
 
-use nodedb_document::{DocumentEngine, Expiring, Place, ReadAt, ScanRange};
+use nodedb_document::{DocumentEngine, Expiring, ExpiryPlace, Place, ReadAt, ScanRange};
+use nodedb_engine::Engine;
 use nodedb_types::TenantId;
 use world::{Bench, compact, delete, get, lsn, place, put, put_until, scan, whole};
 
@@ -17,7 +18,7 @@ fn keys(entries: &[Expiring]) -> Vec<(u64, &str)> {
 }
 
 fn due(engine: &DocumentEngine, until: u64) -> Vec<Expiring> {
-    engine.expiring(0..=until, 100).expect("readable")
+    engine.expiring(&ExpiryPlace::first(), until, 100).expect("readable").due
 }
 
 #[test]
@@ -93,11 +94,16 @@ fn the_list_of_times_finds_what_has_expired_in_its_order() {
         assert_eq!(keys(&due(&engine, 99)), []);
         assert_eq!(keys(&due(&engine, 200)), [(100, "soon"), (200, "next")]);
         assert_eq!(keys(&due(&engine, u64::MAX)), [(100, "soon"), (200, "next"), (300, "late")]);
-        assert_eq!(keys(&engine.expiring(0..=u64::MAX, 1).expect("readable")), [(100, "soon")]);
-        let within = |times| engine.expiring(times, 100).expect("readable");
-        assert_eq!(keys(&within(100..=199)), [(100, "soon")]);
-        assert_eq!(keys(&within(101..=300)), [(200, "next"), (300, "late")]);
-        assert_eq!(keys(&within(301..=u64::MAX)), []);
+        let first = engine.expiring(&ExpiryPlace::first(), u64::MAX, 1).expect("readable");
+        assert_eq!(keys(&first.due), [(100, "soon")]);
+        let from = first.next.expect("more");
+        assert_eq!(from.time_ms, 200);
+        let rest = engine.expiring(&from, 250, 100).expect("readable");
+        assert_eq!(keys(&rest.due), [(200, "next")]);
+        let last = rest.next.expect("more");
+        assert_eq!(last.time_ms, 300);
+        let rest = engine.expiring(&last, u64::MAX, 100).expect("readable");
+        assert_eq!((keys(&rest.due), rest.next), (vec![(300, "late")], None));
         // The list is nobody's data.
         for tenant in [TenantId::SYSTEM, TenantId::new(2)] {
             let range = ScanRange { tenant, ..whole() };
@@ -179,4 +185,60 @@ fn a_page_passes_over_a_bounded_number_of_expired_documents() {
     }
     assert_eq!(found, ["last"]);
     assert!(pages >= 3, "10,000 expired documents are more than one page looks at: {pages}");
+}
+
+/// Documents of one import expire in the same millisecond. The sweeper began each slice at that time, so it
+/// passed over everything that it had taken off before, and its work grew with the square of their number.
+#[test]
+fn a_sweep_looks_at_each_entry_of_one_time_once() {
+    const DOCUMENTS: u64 = 10_000;
+    let bench = Bench::plain();
+    let mut engine = bench.create();
+    for at in 1..=DOCUMENTS {
+        put_until(&mut engine, at, (&format!("k{at:05}"), "x"), Some(100));
+    }
+    let (mut from, mut found) = (Some(ExpiryPlace::first()), 0);
+    while let Some(place) = from {
+        let slice = engine.expiring(&place, 100, 32).expect("readable");
+        assert!(slice.due.len() == 32 || slice.next.is_none(), "nothing is passed over");
+        assert!(slice.next.as_ref().is_none_or(|next| *next > place), "a slice goes on");
+        found += slice.due.len() as u64;
+        for entry in &slice.due {
+            engine.forget_expiring(entry);
+        }
+        from = slice.next;
+    }
+    assert_eq!(found, DOCUMENTS);
+    // A look from the beginning meets them all, a bounded number at a time.
+    let (mut from, mut slices) = (Some(ExpiryPlace::first()), 0);
+    while let Some(place) = from {
+        let slice = engine.expiring(&place, 100, 32).expect("readable");
+        assert_eq!(slice.due, []);
+        slices += 1;
+        from = slice.next;
+    }
+    assert!((10..=11).contains(&slices), "1,024 rows a slice: {slices} slices");
+}
+
+/// What the sweeper takes off the list without a logged delete was not counted as dirty, so that no flush ever
+/// gave its memory back and writes were let in as if it took none.
+#[test]
+fn entries_that_are_taken_off_take_memory_that_a_flush_gives_back() {
+    let bench = Bench::plain();
+    let mut engine = bench.create();
+    put_until(&mut engine, 1, ("a", "1"), Some(100));
+    put(&mut engine, 2, "a", "2");
+    bench.flush(&mut engine, 2);
+    assert_eq!(engine.dirty(), None);
+    for entry in due(&engine, 100) {
+        assert_eq!(engine.expiring_document(&entry).expect("readable"), None);
+        engine.forget_expiring(&entry);
+    }
+    assert!(engine.dirty().is_some_and(|dirty| dirty.bytes == engine.memory_bytes()));
+    bench.flush(&mut engine, 2);
+    assert_eq!((engine.dirty(), engine.memory_bytes()), (None, 0));
+    drop(engine);
+    let engine = bench.load().expect("loaded");
+    assert_eq!(due(&engine, u64::MAX), []);
+    assert_eq!(get(&engine, "a", LATEST).as_deref(), Some("2"));
 }

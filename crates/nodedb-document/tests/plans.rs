@@ -348,7 +348,7 @@ enum Step {
     Flush,
     Compact,
     Snapshot,
-    Check(String, ScanRange),
+    Check(String, Box<ScanRange>),
 }
 
 fn value() -> impl Strategy<Value = String> {
@@ -431,7 +431,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Flush),
         1 => Just(Step::Compact),
         1 => Just(Step::Snapshot),
-        8 => (filter(), range()).prop_map(|(filter, range)| Step::Check(filter, range)),
+        8 => (filter(), range()).prop_map(|(filter, range)| Step::Check(filter, Box::new(range))),
     ]
 }
 

@@ -1,5 +1,6 @@
 //! Statistics, large values, and merges within a budget.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "tests look at real files")]
 
 #[expect(dead_code, reason = "shared with tests that use more of it")]
 mod world;
@@ -22,7 +23,7 @@ fn tally(engine: &DocumentEngine, at: u64, now_ms: u64) -> (Tallied, usize) {
     let mut tally = Tally::new(TENANT, NOTES, lsn(at), now_ms);
     let mut slices = 1;
     loop {
-        if let Some(tallied) = engine.tally(&mut tally).expect("readable") {
+        if let Some(tallied) = engine.tally(&mut tally, None).expect("readable") {
             return (tallied, slices);
         }
         slices += 1;
@@ -168,4 +169,59 @@ fn merges_keep_to_the_budget_until_somebody_is_in_a_hurry() {
     assert!(took >= Duration::from_millis(500), "{took:?}");
     let page = engine.scan(&whole(), LATEST).expect("readable");
     assert_eq!(page.rows.len(), 2000);
+}
+
+/// Bytes of all tables.
+fn table_bytes(bench: &Bench) -> u64 {
+    let entries = std::fs::read_dir(bench.tables().join("tables")).expect("readable");
+    entries.map(|entry| entry.expect("an entry").metadata().expect("a file").len()).sum()
+}
+
+/// A value that does not compress.
+fn noise(seed: u64) -> String {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        char::from(b'!' + (state % 90) as u8)
+    };
+    (0..1000).map(|_| next()).collect()
+}
+
+/// Levels alone let tombstones wait for other writes: deleting everything freed nothing.
+#[test]
+fn what_is_overwritten_or_deleted_gives_its_space_back() {
+    const ROWS: u64 = 1000;
+    let bench = Bench::new();
+    let mut engine = bench.create();
+    let mut at = 0;
+    let live = ROWS * 1020;
+    for round in 0..20 {
+        for row in 0..ROWS {
+            at += 1;
+            put(&mut engine, at, &format!("{row:04}"), &noise(at));
+        }
+        bench.flush(&mut engine, at);
+        compact(&mut engine);
+        let found = table_bytes(&bench);
+        // The live rows and what the flushes since the last merge have written.
+        assert!(found <= 5 * live, "{found} bytes after round {round}");
+    }
+    for row in 0..ROWS {
+        // An entry of an index goes with each, so that there are enough tombstones to be worth it.
+        for entry in 0..5 {
+            at += 1;
+            delete(&mut engine, at, &format!("{row:04}{}", "x".repeat(entry)));
+        }
+    }
+    bench.flush(&mut engine, at);
+    compact(&mut engine);
+    let found = table_bytes(&bench);
+    assert!(found < 16 << 10, "{found} bytes of nothing");
+    assert_eq!(world::scan(&engine, LATEST), "");
+    drop(engine);
+    let engine = bench.load().expect("loaded");
+    assert_eq!(engine.flushed().floor(), Some(lsn(at)));
+    assert_eq!(world::scan(&engine, LATEST), "");
 }

@@ -61,5 +61,7 @@ pub use kind::{EngineKind, RecordKind};
 pub use manifest::{FileRef, Manifest};
 pub use manifest_dir::{Flushed, ManifestDir};
 pub use new_file::{NewFile, SyncedFile};
-pub use redo::{CrdtRows, FieldChange, Idempotency, IndexEntry, IndexRow, Redo, VectorChange};
+pub use redo::{
+    CrdtRows, FieldChange, Idempotency, IndexEntry, IndexRow, IssuedKey, Redo, VectorChange,
+};
 pub use snapshots::{Snapshot, SnapshotExpired, Snapshots};

@@ -93,10 +93,38 @@ pub struct Idempotency {
     pub digest: u128,
     /// What the retry is answered, as the data plane encodes it.
     pub outcome: Bytes,
-    /// Keys that this one pushes out.
-    pub evicted: Vec<Bytes>,
-    /// Keys issued at or before this time are not judged any more.
-    pub horizon: u64,
+    /// Keys that this one pushes out, the oldest first.
+    pub evicted: Vec<IssuedKey>,
+    /// The last one of the tenant that was ever pushed out, by this record or before it: keys issued at
+    /// or before its time are not judged any more. [`IssuedKey::NONE`] if none was.
+    pub horizon: IssuedKey,
+    /// How many keys of the tenant are remembered from now on, this one among them.
+    pub kept: u64,
+}
+
+/// An idempotency key with its time, by which they are pushed out: the oldest first, and of one time the
+/// smallest.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct IssuedKey {
+    /// When it was issued, in milliseconds since 1970 as its issuer says.
+    pub issued: u64,
+    /// The key.
+    pub key: Bytes,
+}
+
+impl IssuedKey {
+    /// Before every key.
+    pub const NONE: Self = Self { issued: 0, key: Bytes::new() };
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.issued.to_le_bytes());
+        put_bytes(out, &self.key);
+    }
+
+    fn decode(reader: &mut ByteReader<'_>) -> Result<Self, DecodeError> {
+        let issued = reader.u64("issue time of an evicted key")?;
+        Ok(Self { issued, key: blob(reader, "evicted key")? })
+    }
 }
 
 /// What a field index learns from a written document. Values are memcomparable, so that they sort as
@@ -344,9 +372,10 @@ impl Idempotency {
         put_bytes(out, &self.outcome);
         put_count(out, self.evicted.len());
         for key in &self.evicted {
-            put_bytes(out, key);
+            key.encode(out);
         }
-        out.extend_from_slice(&self.horizon.to_le_bytes());
+        self.horizon.encode(out);
+        out.extend_from_slice(&self.kept.to_le_bytes());
     }
 
     fn decode(reader: &mut ByteReader<'_>) -> Result<Self, DecodeError> {
@@ -354,11 +383,11 @@ impl Idempotency {
         let issued = reader.u64("issue time")?;
         let digest = u128::from_le_bytes(reader.array("request digest")?);
         let outcome = blob(reader, "outcome")?;
-        let evicted = count(reader, "evicted key count", 4)?;
-        let evicted =
-            (0..evicted).map(|_| blob(reader, "evicted key")).collect::<Result<_, _>>()?;
-        let horizon = reader.u64("horizon")?;
-        Ok(Self { key, issued, digest, outcome, evicted, horizon })
+        let evicted = count(reader, "evicted key count", 12)?;
+        let evicted = (0..evicted).map(|_| IssuedKey::decode(reader)).collect::<Result<_, _>>()?;
+        let horizon = IssuedKey::decode(reader)?;
+        let kept = reader.u64("kept keys")?;
+        Ok(Self { key, issued, digest, outcome, evicted, horizon, kept })
     }
 }
 

@@ -29,8 +29,9 @@ impl Blocks {
         self.stride
     }
 
-    pub(crate) fn memory_bytes(&self) -> usize {
-        self.memory.len() * self.rows_per_block * self.stride * size_of::<f32>()
+    /// Memory that the rows take: the room behind the last one was never touched.
+    pub(crate) const fn memory_bytes(&self) -> usize {
+        self.rows * self.stride * size_of::<f32>()
     }
 
     pub(crate) fn push(&mut self, row: &[f32]) {
@@ -104,7 +105,7 @@ mod tests {
         };
         assert_eq!(firsts(&blocks), [0.0, 4.0, 2.0]);
         assert_eq!(blocks.get(3), None);
-        assert_eq!(blocks.memory_bytes(), 2 * BLOCK_NUMBERS * 4);
+        assert_eq!(blocks.memory_bytes(), 3 * stride * 4);
         blocks.set(2, &vec![9.0; stride]);
         blocks.swap_remove(0);
         assert_eq!(firsts(&blocks), [9.0, 4.0]);

@@ -20,14 +20,23 @@ pub(crate) struct Changes {
     pub(crate) created: BTreeMap<IndexId, Definition>,
     /// Indexes that are gone, with whatever files say of them. Their numbers never come again.
     pub(crate) dropped: BTreeSet<IndexId>,
-    /// What was set or removed in heads and in what is set aside of them, by index and key.
-    pub(crate) rows: BTreeMap<IndexId, BTreeMap<Bytes, Change>>,
+    /// What was set or removed in heads and in what is set aside of them, by index.
+    pub(crate) rows: BTreeMap<IndexId, Rows>,
     /// Segments of which rows have died.
     pub(crate) died: BTreeSet<(IndexId, PartId)>,
     /// First record among them, also of what a later one took back.
     pub(crate) oldest: Option<Lsn>,
+}
+
+/// The changed rows of an index.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    pub(crate) by_key: BTreeMap<Bytes, Change>,
     bytes: usize,
 }
+
+/// What was to be written of an index that is gone, to be dropped where it takes nobody's time.
+pub(crate) type DroppedRows = Option<Rows>;
 
 /// One set or removed vector.
 #[derive(Debug)]
@@ -50,22 +59,23 @@ impl Changes {
     /// About how much memory they take.
     pub(crate) fn bytes(&self) -> usize {
         let lists = self.created.len() + self.dropped.len() + self.died.len();
-        self.bytes + lists * CHANGE_OVERHEAD_BYTES
+        let rows: usize = self.rows.values().map(|rows| rows.bytes).sum();
+        rows + lists * CHANGE_OVERHEAD_BYTES
     }
 
     /// Number of changed rows.
     pub(crate) fn len(&self) -> u64 {
-        self.rows.values().map(|rows| rows.len() as u64).sum()
+        self.rows.values().map(|rows| rows.by_key.len() as u64).sum()
     }
 
     pub(crate) fn record(&mut self, index: IndexId, key: Bytes, change: Change) {
         self.oldest.get_or_insert(change.stamp.lsn);
-        self.bytes += change.bytes(&key);
         let rows = self.rows.entry(index).or_default();
-        if let Some(old) = rows.get(&key) {
-            self.bytes -= old.bytes(&key);
+        rows.bytes += change.bytes(&key);
+        if let Some(old) = rows.by_key.get(&key) {
+            rows.bytes -= old.bytes(&key);
         }
-        rows.insert(key, change);
+        rows.by_key.insert(key, change);
     }
 
     /// A row of a segment has died.
@@ -79,13 +89,11 @@ impl Changes {
         self.created.insert(index, definition);
     }
 
-    pub(crate) fn drop_index(&mut self, lsn: Lsn, index: IndexId) {
+    pub(crate) fn drop_index(&mut self, lsn: Lsn, index: IndexId) -> DroppedRows {
         self.oldest.get_or_insert(lsn);
         self.created.remove(&index);
         self.dropped.insert(index);
         self.died.retain(|(of, _)| *of != index);
-        for (key, change) in self.rows.remove(&index).unwrap_or_default() {
-            self.bytes -= change.bytes(&key);
-        }
+        self.rows.remove(&index)
     }
 }

@@ -27,6 +27,16 @@ impl Definition {
         usize::try_from(self.dimensions).expect("dimensions fit into a length")
     }
 
+    /// Bytes of the numbers of a vector as graphs keep them.
+    pub(crate) fn storage_bytes(self) -> u64 {
+        let number = match self.storage {
+            VectorStorage::F32 => 4,
+            VectorStorage::Bf16 => 2,
+            VectorStorage::I8 => 1,
+        };
+        u64::from(self.dimensions) * number
+    }
+
     /// What the segments of an index so defined hold.
     pub(crate) const fn spec(self, index: IndexId) -> SegmentSpec {
         let Self { dimensions, metric, storage } = self;

@@ -34,21 +34,37 @@ pub struct VectorEngine {
     /// Flushes begun in this process.
     pub(crate) flushes: u64,
     pub(crate) upkeep: Upkeep,
+    /// Memory of the rows that are not sealed.
+    pub(crate) unsealed: usize,
     pub(crate) dir: Arc<Mutex<VectorDir>>,
 }
 
-/// When heads are sealed. Nothing on disk depends on it.
+/// When heads are sealed and segments merged. Nothing on disk depends on it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct VectorOptions {
     /// Rows of a head that become a segment, at least 1. A head of 16 MiB is sealed earlier. Default
     /// 4,096: looking at all of them takes 0.2 to 0.3 ms at 384 dimensions, less than walking the graphs
-    /// of five segments, and sealing them takes some 1.5 s of the maintenance thread.
+    /// of five segments.
     pub head_rows: usize,
+    /// Memory of all heads together, in bytes, from which on the largest is sealed though it is not
+    /// full. Default 32 MiB.
+    pub heads_bytes: usize,
+    /// Memory that one merge of segments may take, in bytes, beside as much again while its graph is
+    /// saved; a head may be above it. A segment of half of it is not merged with others any more, so an
+    /// index has more than six graphs once it has several of those. Default 256 MiB: 240,000 vectors of
+    /// 384 dimensions as bf16.
+    pub merge_bytes: u64,
+}
+
+impl VectorOptions {
+    /// What is used where nothing else is chosen.
+    pub const DEFAULT: Self =
+        Self { head_rows: 4096, heads_bytes: 32 << 20, merge_bytes: 256 << 20 };
 }
 
 impl Default for VectorOptions {
     fn default() -> Self {
-        Self { head_rows: 4096 }
+        Self::DEFAULT
     }
 }
 
@@ -79,9 +95,18 @@ impl VectorEngine {
     /// If an option is out of its range.
     #[must_use]
     pub fn with_options(mut self, options: VectorOptions) -> Self {
-        assert!(options.head_rows > 0, "a head without rows is not sealed");
-        self.upkeep.options = options;
+        self.set_options(options);
         self
+    }
+
+    /// Seals and merges by other options from now on.
+    ///
+    /// # Panics
+    /// If an option is out of its range.
+    pub fn set_options(&mut self, options: VectorOptions) {
+        assert!(options.head_rows > 0, "a head without rows is not sealed");
+        assert!(options.heads_bytes > 0 && options.merge_bytes > 0, "limits are above 0");
+        self.upkeep.options = options;
     }
 
     /// The nearest vectors of an index, ascending by distance, then by key. `accept` is asked of keys in
@@ -191,9 +216,21 @@ impl VectorEngine {
         self.len(index) == 0
     }
 
-    /// Number of sealed segments of an index, at most 6.
+    /// Number of graphs that a search of an index walks: at most 6, unless some are so large that they
+    /// are not merged any more ([`VectorOptions::merge_bytes`]).
+    pub fn graphs(&self, index: IndexId) -> usize {
+        self.indexes.get(&index).map_or(0, |index| index.graphs().count())
+    }
+
+    /// Number of sealed segments of an index, those that wait for a graph included.
     pub fn segments(&self, index: IndexId) -> usize {
         self.indexes.get(&index).map_or(0, |index| index.segments().count())
+    }
+
+    /// Memory, in bytes, of the rows that stand in heads and are not sealed. They take it until a flush
+    /// has taken in the segment they went to.
+    pub const fn unsealed_bytes(&self) -> usize {
+        self.unsealed
     }
 
     /// The indexes there are.
@@ -221,6 +258,8 @@ impl VectorEngine {
         if live.is_head_full(self.upkeep.options.head_rows) {
             self.upkeep.look_at(index);
         }
+        self.unsealed = self.unsealed + live.unsealed_bytes() - live.counted;
+        live.counted = live.unsealed_bytes();
         self.note_death(at, index, killed);
         self.changes.record(index, key, Change { stamp: at, vector: Some(vector.into()) });
     }
@@ -228,6 +267,8 @@ impl VectorEngine {
     fn remove(&mut self, at: Stamp, index: IndexId, key: &[u8]) {
         let Some(live) = self.indexes.get_mut(&index) else { return };
         if let Some(key) = live.head.remove(key) {
+            self.unsealed = self.unsealed + live.unsealed_bytes() - live.counted;
+            live.counted = live.unsealed_bytes();
             return self.changes.record(index, key, Change { stamp: at, vector: None });
         }
         let killed = live.kill(key);
@@ -241,9 +282,9 @@ impl VectorEngine {
     fn note_death(&mut self, at: Stamp, index: IndexId, killed: Killed) {
         let Killed::Sealed(part) = killed else { return };
         self.changes.record_death(at.lsn, index, part);
-        let parts = self.indexes.get(&index).map(|live| &live.parts);
-        let part = parts.and_then(|parts| parts.iter().find(|other| other.id == part));
-        if part.is_some_and(|part| part.size().is_rotten()) {
+        let Some(live) = self.indexes.get(&index) else { return };
+        let part = live.parts.iter().find(|other| other.id == part);
+        if part.is_some_and(|part| part.size(live.definition).is_rotten()) {
             self.upkeep.look_at(index);
         }
     }
@@ -256,8 +297,9 @@ impl VectorEngine {
         }
         for index in dropped(redo) {
             if let Some(live) = self.indexes.remove(index) {
-                self.changes.drop_index(at.lsn, *index);
-                self.upkeep.forget(*index, live);
+                self.unsealed -= live.counted;
+                let changes = self.changes.drop_index(at.lsn, *index);
+                self.upkeep.forget(*index, live, changes);
             }
         }
     }

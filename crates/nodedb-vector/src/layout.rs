@@ -10,8 +10,6 @@ use std::{collections::BTreeMap, path::Path};
 const VERSION: u32 = 2;
 /// Files of a segment: rows, vectors, graph.
 pub(crate) const SEGMENT_FILES: usize = 3;
-/// Most segments of an index. Every search asks each of them.
-pub(crate) const SEGMENTS_MAX: usize = 6;
 
 /// Everything that a manifest names.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -59,11 +57,6 @@ impl Layout {
     /// Whether a row of a run says nothing any more: its index is gone, or sealed beyond it.
     pub(crate) fn is_void(&self, row: &Row) -> bool {
         self.indexes.get(&row.index).is_none_or(|known| Some(row.stamp.lsn) <= known.sealed)
-    }
-
-    /// The segments of an index.
-    pub(crate) fn segments_of(&self, index: IndexId) -> usize {
-        self.segments.iter().filter(|segment| segment.index == index).count()
     }
 
     /// The manifest that says so.
@@ -164,9 +157,6 @@ impl Layout {
             let known = self.indexes.contains_key(&segment.index);
             if !known || !numbers.insert(segment.id) || segment.id.0 == u64::MAX {
                 return out_of_range("segment number", segment.id.0);
-            }
-            if self.segments_of(segment.index) > SEGMENTS_MAX {
-                return out_of_range("segment count", u64::from(segment.index.get()));
             }
         }
         Ok(())

@@ -3,13 +3,14 @@
 //! [`VectorEngine`] is one engine of one vshard: it takes vectors from the log's redo, answers
 //! nearest-neighbour queries, and flushes incrementally. New vectors stand in a *head*, which is
 //! searched exactly and changes freely. A full head is set aside and becomes a *segment*: immutable
-//! rows with a graph over them, mapped from disk, of which a bitmap says which are dead. Segments are
-//! merged when several are alike, when more than a quarter of one is dead, and when an index has come
-//! to rest. [`check_vector`] is the gate for what callers send; nothing else may be logged.
+//! rows mapped from disk, of which a bitmap says which are dead. At first it is *flat* and searched
+//! exactly too; then a graph is built over all flat rows that have gathered. Segments are merged when
+//! several are alike, when more than a quarter of one is dead, and when an index has come to rest. [`check_vector`] is the gate for what callers send; nothing else may be logged.
 //!
 //! Building a graph takes seconds. [`VectorEngine::begin_rebuild`] hands it out as a [`Rebuild`], which
 //! the maintenance thread does step by step, and the next flush takes the result in: one switch of the
-//! manifest, then one turn of the core.
+//! manifest, then one turn of the core. Vectors that come faster than graphs are built wait on disk, so
+//! memory is bounded by the heads ([`VectorEngine::unsealed_bytes`]) and by one merge.
 //!
 //! It is *not* a catalog: it keeps of each index only its [`Definition`], so that it is replayed
 //! without one. It has no threads and no clock.
@@ -20,7 +21,7 @@
 //!   A load refuses files that say otherwise.
 //! - Files hold exactly what their floor says, also while segments are rebuilt: a row that dies
 //!   meanwhile is dead in the new segment from its first switch on.
-//! - An index has at most six segments.
+//! - An index has at most six graphs, and beyond them only some that are too large to be merged.
 //! - Distances are computed from the full numbers and are finite; answers ascend by (distance, key).
 //! - A file is immutable and proportional to what changed, or to the files that it replaces.
 //!
@@ -72,6 +73,7 @@
 //! ```
 mod blocks;
 mod changes;
+mod copying;
 mod definition;
 mod engine;
 mod error;

@@ -4,7 +4,7 @@ use crate::{
     definition::Definition,
     flat::Flat,
     part::{Part, PartId, PartRows},
-    tiers::Size,
+    tiers::{self, Size},
 };
 use bytes::Bytes;
 use nodedb_types::{Lsn, Stamp};
@@ -12,6 +12,9 @@ use std::{collections::BTreeSet, sync::Arc};
 
 /// Bytes of a head that are sealed though its rows are few.
 const HEAD_BYTES: usize = 16 << 20;
+/// Memory that a merge takes for a row beside its key and the numbers of its graph, about: edges, place
+/// and length.
+const GRAPH_ROW_BYTES: u64 = 256;
 /// Fewest rows that are sealed: below it a graph is no faster than looking at all of them.
 const HEAD_ROWS_MIN: usize = 256;
 
@@ -22,6 +25,8 @@ pub(crate) struct LiveIndex {
     pub(crate) head: Flat,
     /// Segments, and at most one former head that is being sealed.
     pub(crate) parts: Vec<Part>,
+    /// What of the engine's sum of unsealed bytes is of this index.
+    pub(crate) counted: usize,
 }
 
 /// Where the row of a key is.
@@ -44,7 +49,8 @@ pub(crate) enum Killed {
 
 impl LiveIndex {
     pub(crate) fn new(definition: Definition) -> Self {
-        Self { definition, head: Flat::new(definition.width()), parts: Vec::new() }
+        let head = Flat::new(definition.width());
+        Self { definition, head, parts: Vec::new(), counted: 0 }
     }
 
     /// Rows that live.
@@ -108,6 +114,15 @@ impl LiveIndex {
         self.parts.iter().find(|part| !part.is_sealed())
     }
 
+    /// Memory of the rows that are not sealed.
+    pub(crate) fn unsealed_bytes(&self) -> usize {
+        let aside = self.aside().map_or(0, |part| match &part.rows {
+            PartRows::Aside { flat, .. } => flat.memory_bytes(),
+            PartRows::Sealed(_) => 0,
+        });
+        self.head.memory_bytes() + aside
+    }
+
     /// Puts an empty head in the place of the head, whose rows do not change their places from now on.
     pub(crate) fn set_aside(&mut self, id: PartId, until: Lsn) -> &Part {
         assert!(self.aside().is_none(), "one head at a time is sealed");
@@ -121,6 +136,11 @@ impl LiveIndex {
 
     pub(crate) fn segments(&self) -> impl Iterator<Item = &Part> {
         self.parts.iter().filter(|part| part.is_sealed())
+    }
+
+    /// The segments with a graph.
+    pub(crate) fn graphs(&self) -> impl Iterator<Item = &Part> {
+        self.parts.iter().filter(|part| part.is_graph())
     }
 
     /// Rows that stand in runs: those of the head, and those set aside.
@@ -140,7 +160,14 @@ impl LiveIndex {
 
 impl Part {
     /// How large it is, for the choice of what to merge.
-    pub(crate) fn size(&self) -> Size {
-        Size { slots: u64::from(self.slots()), live: self.live() }
+    pub(crate) fn size(&self, definition: Definition) -> Size {
+        let (slots, live) = (u64::from(self.slots()), self.live());
+        let row = definition.storage_bytes() + GRAPH_ROW_BYTES;
+        let keys = match &self.rows {
+            PartRows::Aside { .. } => 0,
+            PartRows::Sealed(segment) => segment.key_bytes() as u64,
+        };
+        let sort = if self.is_graph() { tiers::Sort::Graph } else { tiers::Sort::Flat };
+        Size { slots, live, bytes: live * row + keys, sort }
     }
 }

@@ -108,7 +108,7 @@ fn check(index: IndexId, live: &LiveIndex) -> Result<(), DecodeError> {
 
 /// An engine of these indexes.
 pub(crate) fn engine(
-    indexes: BTreeMap<IndexId, LiveIndex>,
+    mut indexes: BTreeMap<IndexId, LiveIndex>,
     flushed: Flushed,
     dir: VectorDir,
     options: VectorOptions,
@@ -116,6 +116,11 @@ pub(crate) fn engine(
     let parts = indexes.values().flat_map(|live| &live.parts);
     let next = parts.map(|part| part.id.0 + 1).max().unwrap_or(0);
     let upkeep = Upkeep::new(options, PartId(next), indexes.keys().copied());
+    let mut unsealed = 0;
+    for live in indexes.values_mut() {
+        live.counted = live.unsealed_bytes();
+        unsealed += live.counted;
+    }
     VectorEngine {
         indexes,
         flushed,
@@ -124,6 +129,7 @@ pub(crate) fn engine(
         frozen: None,
         flushes: 0,
         upkeep,
+        unsealed,
         dir: Arc::new(Mutex::new(dir)),
     }
 }

@@ -41,7 +41,7 @@ impl<'a> Source<'a> {
     /// The changes that a freeze set aside.
     pub(crate) fn frozen(changes: &'a Changes) -> Result<Self, EngineError> {
         let rows = changes.rows.iter().flat_map(|(index, rows)| {
-            rows.iter().map(|(key, change)| {
+            rows.by_key.iter().map(|(key, change)| {
                 Ok(Row {
                     index: *index,
                     key: key.clone(),

@@ -38,6 +38,14 @@ impl Part {
         matches!(self.rows, PartRows::Sealed(_))
     }
 
+    /// Whether there is a graph over its rows.
+    pub(crate) fn is_graph(&self) -> bool {
+        match &self.rows {
+            PartRows::Aside { .. } => false,
+            PartRows::Sealed(segment) => segment.is_graph(),
+        }
+    }
+
     /// Rows, dead ones included.
     pub(crate) fn slots(&self) -> u32 {
         self.rows.len()

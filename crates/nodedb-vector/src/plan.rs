@@ -11,9 +11,9 @@ const EF: [usize; 3] = [64, 48, 32];
 const SAMPLE: usize = 64;
 /// Candidates of a search that measures all rows, at least: they cost little then.
 pub(crate) const EXACT_FETCH: usize = 2048;
-/// Measuring all rows takes as long as finding this part of them through graphs: on those glosses 507
-/// searches a second measured every row (0.08 us each), 5,495 kept 64 candidates (2.8 us each).
-const CANDIDATES_PART: usize = 32;
+/// Measuring so many rows takes as long as a graph takes for one candidate: on those glosses 507 searches
+/// a second measured every row (0.08 us each), 5,495 kept 64 candidates (2.8 us each).
+const ROWS_PER_CANDIDATE: usize = 32;
 /// A candidate of a graph, whose document is read and asked the filter (about 5 us), takes as long as
 /// looking up and measuring so many rows that are known to match (1.2 us each, `measure_find`).
 const LOOKUPS_PER_CANDIDATE: usize = 4;
@@ -49,9 +49,11 @@ pub(crate) fn next_fetch(k: usize, seen: Seen) -> usize {
     likely.saturating_add(likely / 4).max(seen.asked.saturating_mul(2))
 }
 
-/// Whether it is faster to measure all rows than to find so many through graphs.
-pub(crate) const fn is_exact_faster(rows: usize, fetch: usize) -> bool {
-    fetch.saturating_mul(CANDIDATES_PART) >= rows
+/// Whether it is faster to measure all rows of some graphs than to walk each of them. Rows without a
+/// graph are measured either way.
+pub(crate) const fn is_exact_faster(rows: u64, graphs: usize, ef: usize) -> bool {
+    let found = graphs.saturating_mul(ef).saturating_mul(ROWS_PER_CANDIDATE);
+    found as u64 >= rows
 }
 
 /// Up to how many of `rows` documents may match a filter for a search of `k` of them to be answered
@@ -84,7 +86,13 @@ mod tests {
         assert_eq!(fetch(64, 0), 825);
         assert_eq!(fetch(825, 4), 2075);
         assert_eq!(next_fetch(usize::MAX, Seen { asked: 9, accepted: 0 }), usize::MAX);
-        assert!(is_exact_faster(20_000, 825) && !is_exact_faster(20_000, 512));
+        assert!(is_exact_faster(20_000, 1, 825) && !is_exact_faster(20_000, 1, 512));
+    }
+
+    #[test]
+    fn few_rows_are_measured_rather_than_found() {
+        assert!(is_exact_faster(2_048, 1, 64) && !is_exact_faster(2_049, 1, 64));
+        assert!(is_exact_faster(5_120, 5, 32) && !is_exact_faster(5_121, 5, 32));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! A new segment from a former head or from other segments, step by step.
 
 use crate::{
+    copying::Copying,
     layout::SEGMENT_FILES,
     part::{Part, PartId, PartRows},
-    rebuilt::{Input, NOWHERE, Rebuilt, Sealed},
+    rebuilt::{Input, Rebuilt, Sealed},
     segment::{Segment, SegmentBuilder, SegmentError, SegmentSpec},
-    segment_writer::SegmentWriter,
+    segment_writer::{SegmentWriter, VectorsWriter, Writing, WrittenVectors},
     vector_dir::VectorDir,
 };
 use nodedb_engine::{EngineError, EngineKind, SyncedFile};
@@ -14,6 +15,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
+/// Keys that a step copies.
+const COPIED_KEYS: usize = 16_384;
 /// Numbers of rows that a step copies: 4 MiB.
 const COPIED_NUMBERS: usize = 1 << 20;
 /// Numbers of rows that a step adds to a graph, which takes 10 to 15 ms: 32 rows of 384 dimensions.
@@ -21,6 +24,9 @@ const GRAPH_NUMBERS: usize = 12_288;
 
 /// A segment in the making, for the maintenance thread. Between two steps it may wait as long as it
 /// must, and dropping it leaves nothing behind.
+///
+/// Vectors go from what it is made of to disk a few at a time. In memory stand the keys, 12 bytes for
+/// each row, and the graph, twice while it is saved: what of that a merge may take is an option.
 #[derive(Debug)]
 pub struct Rebuild {
     work: Box<Work>,
@@ -30,6 +36,7 @@ pub struct Rebuild {
 struct Work {
     recipe: Recipe,
     stage: Stage,
+    unpaid: u64,
 }
 
 /// What a step comes to.
@@ -51,42 +58,44 @@ pub(crate) struct Recipe {
     pub(crate) id: PartId,
     /// What it is made from, with the rows that were dead at the beginning.
     pub(crate) parts: Vec<Part>,
+    /// Whether a graph is built.
+    pub(crate) shape: Shape,
+}
+
+/// What a segment becomes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Shape {
+    /// Rows that are measured one by one: as much work as copying them.
+    Flat,
+    /// Rows with a graph over them.
+    Graph,
 }
 
 #[derive(Debug)]
 enum Stage {
-    Copy(Copying),
-    Graph(SegmentBuilder, Vec<Input>),
+    Keys(Copying),
+    Vectors(Making, VectorsWriter),
+    Graph(Making, WrittenVectors),
     Write(SegmentWriter, Vec<Input>),
 }
 
-/// Rows on their way into a builder.
+/// A segment of which all keys are known.
 #[derive(Debug)]
-struct Copying {
-    inputs: Vec<Input>,
-    /// Of each input.
-    cursors: Vec<Cursor>,
+struct Making {
     builder: SegmentBuilder,
-}
-
-/// How far the rows of an input are copied.
-#[derive(Debug)]
-struct Cursor {
-    /// The slots in the order of keys, where that is not their own order.
-    order: Option<Vec<u32>>,
-    at: u32,
+    inputs: Vec<Input>,
+    /// Where each row comes from: the place of its part, and the slot there.
+    order: Vec<(u32, u32)>,
+    /// Rows of which the vector was taken.
+    at: usize,
+    /// What is to be written next.
+    buffer: Vec<u8>,
 }
 
 impl Rebuild {
     pub(crate) fn new(recipe: Recipe) -> Self {
-        let live: u64 = recipe.parts.iter().map(Part::live).sum();
-        let builder = SegmentBuilder::new(recipe.spec, usize::try_from(live).unwrap_or(0));
-        let copying = Copying { inputs: Vec::new(), cursors: Vec::new(), builder };
-        Self::at(recipe, Stage::Copy(copying))
-    }
-
-    fn at(recipe: Recipe, stage: Stage) -> Self {
-        Self { work: Box::new(Work { recipe, stage }) }
+        let copying = Copying::new(recipe.spec);
+        Self { work: Box::new(Work { recipe, stage: Stage::Keys(copying), unpaid: 0 }) }
     }
 
     /// Its number, for [`VectorEngine::give_up_rebuild`](crate::VectorEngine::give_up_rebuild).
@@ -94,48 +103,106 @@ impl Rebuild {
         self.work.recipe.number
     }
 
-    /// Does some 10 to 20 ms of work, but for the moments in which memory for a large segment is taken,
-    /// copied once, or read once.
+    /// Whether memory is waiting for it: rows that are sealed leave it.
+    pub fn frees_memory(&self) -> bool {
+        self.work.recipe.parts.iter().any(|part| !part.is_sealed())
+    }
+
+    /// Bytes that were written since the last call, for whoever paces it.
+    pub fn take_unpaid(&mut self) -> u64 {
+        std::mem::take(&mut self.work.unpaid)
+    }
+
+    /// Does some 10 to 20 ms of work, but for the moments in which a graph is saved or a large file is
+    /// read once.
     ///
     /// # Errors
     /// [`EngineError`]; the rebuild is over then, and what it was made from is as it was.
     pub fn step(self) -> Result<RebuildStep, EngineError> {
-        let Work { recipe, stage } = *self.work;
+        let Work { recipe, stage, mut unpaid } = *self.work;
         let stage = match stage {
-            Stage::Copy(mut copying) => {
-                if copying.copy_some(&recipe) {
-                    Stage::Copy(copying)
+            Stage::Keys(mut copying) => {
+                if copying.copy_some(&recipe.parts, COPIED_KEYS) {
+                    Stage::Keys(copying)
                 } else if copying.builder.len() == 0 {
                     return Ok(RebuildStep::Done(Box::new(recipe.end(copying.inputs, None))));
                 } else {
-                    Stage::Graph(copying.builder, copying.inputs)
+                    let writer = VectorsWriter::begin(recipe.id, &mut *lock(&recipe.dir)?)?;
+                    Stage::Vectors(Making::new(copying), writer)
                 }
             }
-            Stage::Graph(mut builder, inputs) => {
-                let rows = u32::try_from((GRAPH_NUMBERS / recipe.spec.width()).max(1));
-                let failed = |error| recipe.failed(error);
-                if builder.build_some(rows.unwrap_or(1)).map_err(failed)?.is_done() {
-                    let bytes = builder.finish().map_err(failed)?;
-                    Stage::Write(SegmentWriter::new(recipe.id, bytes), inputs)
-                } else {
-                    Stage::Graph(builder, inputs)
+            Stage::Vectors(making, writer) => recipe.copy_vectors(making, writer, &mut unpaid)?,
+            Stage::Graph(making, vectors) => recipe.build_graph(making, vectors)?,
+            Stage::Write(writer, inputs) => {
+                let (writing, count) = writer.write_some(&mut *lock(&recipe.dir)?)?;
+                unpaid += count as u64;
+                match writing {
+                    Writing::More(writer) => Stage::Write(writer, inputs),
+                    Writing::Done(files) => {
+                        let sealed = recipe.open(files)?;
+                        return Ok(RebuildStep::Done(Box::new(recipe.end(inputs, Some(sealed)))));
+                    }
                 }
-            }
-            Stage::Write(mut writer, inputs) => {
-                let files = writer.write_some(&mut *lock(&recipe.dir)?)?;
-                let Some(files) = files else {
-                    let stage = Stage::Write(writer, inputs);
-                    return Ok(RebuildStep::More(Self::at(recipe, stage)));
-                };
-                let sealed = recipe.open(files)?;
-                return Ok(RebuildStep::Done(Box::new(recipe.end(inputs, Some(sealed)))));
             }
         };
-        Ok(RebuildStep::More(Self::at(recipe, stage)))
+        Ok(RebuildStep::More(Self { work: Box::new(Work { recipe, stage, unpaid }) }))
     }
 }
 
 impl Recipe {
+    fn copy_vectors(
+        &self,
+        mut making: Making,
+        mut writer: VectorsWriter,
+        unpaid: &mut u64,
+    ) -> Result<Stage, EngineError> {
+        let rows = (COPIED_NUMBERS / self.spec.width()).max(1);
+        let until = making.order.len().min(making.at + rows);
+        while making.at < until {
+            let vector = making.vector(&self.parts);
+            making.builder.push_vector(vector, &mut making.buffer);
+        }
+        let ended = making.at == making.order.len();
+        if ended {
+            making.builder.end_vectors(&mut making.buffer);
+        }
+        writer.append(&making.buffer)?;
+        *unpaid += making.buffer.len() as u64;
+        making.buffer.clear();
+        if !ended {
+            return Ok(Stage::Vectors(making, writer));
+        }
+        making.at = 0;
+        making.buffer = Vec::new();
+        let vectors = writer.end()?;
+        match self.shape {
+            Shape::Graph => Ok(Stage::Graph(making, vectors)),
+            Shape::Flat => self.finish(making, vectors),
+        }
+    }
+
+    fn build_graph(
+        &self,
+        mut making: Making,
+        vectors: WrittenVectors,
+    ) -> Result<Stage, EngineError> {
+        let rows = (GRAPH_NUMBERS / self.spec.width()).max(1);
+        let until = making.order.len().min(making.at + rows);
+        while making.at < until {
+            let vector = making.vector(&self.parts);
+            making.builder.add(vector).map_err(|error| self.failed(error))?;
+        }
+        if making.at < making.order.len() {
+            return Ok(Stage::Graph(making, vectors));
+        }
+        self.finish(making, vectors)
+    }
+
+    fn finish(&self, making: Making, vectors: WrittenVectors) -> Result<Stage, EngineError> {
+        let bytes = making.builder.finish().map_err(|error| self.failed(error))?;
+        Ok(Stage::Write(SegmentWriter::new(vectors, bytes), making.inputs))
+    }
+
     fn open(&self, files: [SyncedFile; SEGMENT_FILES]) -> Result<Sealed, EngineError> {
         let system = Arc::clone(lock(&self.dir)?.files());
         let parts = SegmentWriter::parts(self.spec, &*system, &files)?;
@@ -157,81 +224,24 @@ impl Recipe {
     }
 }
 
-impl Copying {
-    /// Copies some more rows. Whether there may be another one.
-    fn copy_some(&mut self, recipe: &Recipe) -> bool {
-        if self.cursors.is_empty() {
-            self.cursors.extend(recipe.parts.iter().map(Cursor::new));
-            self.inputs.extend(recipe.parts.iter().map(|part| Input {
-                id: part.id,
-                dead: Arc::clone(&part.dead),
-                slots: vec![NOWHERE; part.rows.length()],
-            }));
-        }
-        let rows = (COPIED_NUMBERS / recipe.spec.width()).max(1);
-        (0..rows).all(|_| self.copy_row(&recipe.parts))
+impl Making {
+    fn new(copying: Copying) -> Self {
+        let Copying { builder, inputs, order, .. } = copying;
+        Self { builder, inputs, order, at: 0, buffer: Vec::new() }
     }
 
-    /// Copies the row with the least key. Whether there was one.
-    fn copy_row(&mut self, parts: &[Part]) -> bool {
-        let mut least: Option<(usize, u32, &[u8])> = None;
-        for (number, (cursor, part)) in self.cursors.iter_mut().zip(parts).enumerate() {
-            let Some(slot) = cursor.live(part) else { continue };
-            let key = part.rows.key(slot);
-            if least.is_none_or(|(_, _, least)| key < least) {
-                least = Some((number, slot, key));
-            }
-        }
-        let Some((number, slot, key)) = least else {
-            return false;
-        };
-        let Some((part, cursor)) = parts.get(number).zip(self.cursors.get_mut(number)) else {
-            return false;
-        };
-        cursor.at += 1;
-        let to = self.builder.len();
-        self.builder.push(key, part.rows.stamp(slot), part.rows.vector(slot));
-        let input = self.inputs.get_mut(number);
-        let place = usize::try_from(slot).ok().zip(input);
-        let place = place.and_then(|(slot, input)| input.slots.get_mut(slot));
-        assert!(place.is_some(), "each slot has its place");
-        if let Some(place) = place {
-            *place = to;
-        }
-        true
+    /// The vector of the next row.
+    #[expect(clippy::expect_used, reason = "the order lists slots of the parts it was made from")]
+    fn vector<'a>(&mut self, parts: &'a [Part]) -> &'a [f32] {
+        let place = self.order.get(self.at).copied();
+        let part = |(part, slot)| Some((parts.get(usize::try_from(part).ok()?)?, slot));
+        let (part, slot) = place.and_then(part).expect("there is a next row");
+        self.at += 1;
+        part.rows.vector(slot)
     }
 }
 
 /// The directory, which only the maintenance thread uses.
 pub(crate) fn lock(dir: &Mutex<VectorDir>) -> Result<MutexGuard<'_, VectorDir>, EngineError> {
     dir.lock().or(Err(EngineError::FlushPanicked { engine: EngineKind::Vectors }))
-}
-
-impl Cursor {
-    fn new(part: &Part) -> Self {
-        let order = match &part.rows {
-            PartRows::Sealed(_) => None,
-            PartRows::Aside { flat, .. } => {
-                let slots = flat.rows().map(|(_, row)| u32::try_from(row));
-                Some(slots.filter_map(Result::ok).collect())
-            }
-        };
-        Self { order, at: 0 }
-    }
-
-    /// The next slot whose row lives.
-    fn live(&mut self, part: &Part) -> Option<u32> {
-        while self.at < part.slots() {
-            let at = usize::try_from(self.at).ok();
-            let slot = match &self.order {
-                None => Some(self.at),
-                Some(order) => at.and_then(|at| order.get(at)).copied(),
-            };
-            if let Some(slot) = slot.filter(|slot| !part.dead.contains(*slot)) {
-                return Some(slot);
-            }
-            self.at += 1;
-        }
-        None
-    }
 }

@@ -46,10 +46,21 @@ pub(crate) struct Sealed {
     pub(crate) files: [SyncedFile; SEGMENT_FILES],
 }
 
+impl Rebuilt {
+    /// Its number, as [`Rebuild::number`](crate::Rebuild::number) said.
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+}
+
 impl Input {
-    /// Adds the rows that are dead now and were not when the rebuild began.
-    pub(crate) fn carry(&self, now: &RoaringBitmap, dead: &mut RoaringBitmap) {
-        for slot in now - &*self.dead {
+    /// Adds the rows that have died between two moments since the rebuild began.
+    pub(crate) fn carry(
+        &self,
+        (then, now): (&RoaringBitmap, &RoaringBitmap),
+        dead: &mut RoaringBitmap,
+    ) {
+        for slot in now - then {
             let to = usize::try_from(slot).ok().and_then(|slot| self.slots.get(slot));
             assert!(to.is_some_and(|to| *to != NOWHERE), "a row that lived has its place");
             dead.extend(to.copied());
@@ -88,7 +99,7 @@ impl Adoption {
     pub(crate) fn dead(&self) -> RoaringBitmap {
         let mut dead = RoaringBitmap::new();
         for (input, then) in self.rebuilt.inputs.iter().zip(&self.then) {
-            input.carry(then, &mut dead);
+            input.carry((&input.dead, then), &mut dead);
         }
         dead
     }

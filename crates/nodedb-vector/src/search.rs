@@ -105,12 +105,16 @@ impl LiveIndex {
     }
 
     fn plan(&self, fetch: usize, ef: Option<usize>, mode: SearchMode) -> SearchPlan {
-        let segments = self.segments().count();
-        let exact = mode == SearchMode::Exact || segments == 0;
-        if exact || plan::is_exact_faster(self.len(), fetch) {
+        let segments = self.graphs().count();
+        if mode == SearchMode::Exact || segments == 0 {
             return SearchPlan::Exact;
         }
-        SearchPlan::Graph { segments, ef: plan::ef(ef, segments, fetch) }
+        let ef = plan::ef(ef, segments, fetch);
+        let rows: u64 = self.graphs().map(|part| u64::from(part.slots())).sum();
+        if plan::is_exact_faster(rows, segments, ef) || fetch >= self.len() {
+            return SearchPlan::Exact;
+        }
+        SearchPlan::Graph { segments, ef }
     }
 
     /// The nearest rows by a plan, nearest first.

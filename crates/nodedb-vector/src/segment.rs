@@ -1,4 +1,5 @@
-//! Sealed segments: immutable rows of one vector index with an approximate index over them.
+//! Sealed segments: immutable rows of one vector index with an approximate index over them. A *flat*
+//! one has no such index yet: every row is measured.
 //!
 //! A segment is three files: keys and stamps, the vectors in full, and the graph. [`SegmentBuilder`]
 //! makes their bytes, [`Segment`] searches them where they lie, mapped from disk. Rows are known by
@@ -8,10 +9,12 @@
 //! It knows nothing of manifests, flushing and the engine.
 //!
 //! ```text
-//! SegmentBuilder::new(spec, capacity)          room for so many vectors
-//!     .push(key, stamp, vector)                strictly ascending keys, checked vectors
-//!     .build_some(rows) -> Progress            graph in slices, for a thread that paces itself
-//!     .finish() -> SegmentBytes                { rows, vectors, graph }: write, sync, name them
+//! SegmentBuilder::new(spec)
+//!     .push_key(key, stamp)                    all keys, strictly ascending
+//!     .push_vector(vector, file)               their vectors, checked; the file of them comes in pieces
+//!     .end_vectors(file)                       its end
+//!     .add(vector)                             the graph row by row, for a thread that paces itself
+//!     .finish() -> KeysAndGraph                { rows, graph }: write, sync, name them
 //! SegmentFile::open(files, path)               maps a real file, copies a simulated one
 //! Segment::open(SegmentParts)                  checks every byte, then views the graph
 //!     .len() .key(slot) .stamp(slot) .vector(slot) .find(key) .memory_bytes()
@@ -45,9 +48,7 @@ mod usearch;
 mod vectors;
 mod view;
 
-#[cfg(test)]
-pub(crate) use builder::Progress;
-pub(crate) use builder::{SegmentBuilder, SegmentBytes};
+pub(crate) use builder::{KeysAndGraph, SegmentBuilder};
 pub(crate) use error::SegmentError;
 pub(crate) use search::SegmentQuery;
 pub(crate) use spec::SegmentSpec;
@@ -130,6 +131,16 @@ impl Segment {
     /// Number of rows: slots are below it.
     pub(crate) fn len(&self) -> u32 {
         self.rows.checked().header.rows
+    }
+
+    /// Whether there is a graph over the rows. A flat segment has none: every row is measured.
+    pub(crate) fn is_graph(&self) -> bool {
+        self.graph.is_built()
+    }
+
+    /// Bytes of keys and stamps.
+    pub(crate) fn key_bytes(&self) -> usize {
+        self.rows.checked().body().len()
     }
 
     /// The key of a slot.

@@ -3,7 +3,7 @@
 use crate::{
     layout::SEGMENT_FILES,
     part::PartId,
-    segment::{SegmentBytes, SegmentFile, SegmentParts, SegmentSpec},
+    segment::{KeysAndGraph, SegmentFile, SegmentParts, SegmentSpec},
     vector_dir::VectorDir,
 };
 use nodedb_engine::{EngineError, NewFile, SyncedFile};
@@ -11,59 +11,90 @@ use nodedb_env::Files;
 
 /// Bytes that are written at once.
 const PIECE_BYTES: usize = 4 << 20;
-/// What the files are, as their names say it.
-const NAMES: [&str; SEGMENT_FILES] = ["rows", "vectors", "graph"];
 
-/// The bytes of a segment on their way to disk.
+/// The file of vectors, which grows while its numbers are read.
+#[derive(Debug)]
+pub(crate) struct VectorsWriter {
+    id: PartId,
+    file: NewFile,
+}
+
+impl VectorsWriter {
+    pub(crate) fn begin(id: PartId, dir: &mut VectorDir) -> Result<Self, EngineError> {
+        Ok(Self { id, file: dir.begin_file(&name(id, "vectors"))? })
+    }
+
+    /// Appends what comes next.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), EngineError> {
+        self.file.append(bytes)
+    }
+
+    /// Ends the file, which is whole.
+    pub(crate) fn end(self) -> Result<WrittenVectors, EngineError> {
+        Ok(WrittenVectors { id: self.id, file: self.file.sync()? })
+    }
+}
+
+/// The file of vectors, whole and synced.
+#[derive(Debug)]
+pub(crate) struct WrittenVectors {
+    id: PartId,
+    file: SyncedFile,
+}
+
+/// The other two files on their way to disk.
 #[derive(Debug)]
 pub(crate) struct SegmentWriter {
-    id: PartId,
-    /// The first one is being written; a written one is gone.
-    bytes: Vec<Vec<u8>>,
+    vectors: WrittenVectors,
+    bytes: KeysAndGraph,
+    /// The one that is being written.
     file: Option<NewFile>,
     written: usize,
-    done: Vec<SyncedFile>,
+    rows: Option<SyncedFile>,
+}
+
+/// What a call of [`SegmentWriter::write_some`] comes to.
+#[derive(Debug)]
+pub(crate) enum Writing {
+    More(SegmentWriter),
+    /// All files are whole and synced: rows, vectors, graph.
+    Done([SyncedFile; SEGMENT_FILES]),
 }
 
 impl SegmentWriter {
-    pub(crate) fn new(id: PartId, bytes: SegmentBytes) -> Self {
-        let SegmentBytes { rows, vectors, graph } = bytes;
-        let bytes = vec![rows, vectors, graph];
-        Self { id, bytes, file: None, written: 0, done: Vec::new() }
+    pub(crate) const fn new(vectors: WrittenVectors, bytes: KeysAndGraph) -> Self {
+        Self { vectors, bytes, file: None, written: 0, rows: None }
     }
 
-    /// Writes the next piece. Answers the files once all are whole and synced.
+    /// Writes the next piece. Answers how many bytes it has.
     pub(crate) fn write_some(
-        &mut self,
+        mut self,
         dir: &mut VectorDir,
-    ) -> Result<Option<[SyncedFile; SEGMENT_FILES]>, EngineError> {
+    ) -> Result<(Writing, usize), EngineError> {
+        let (bytes, what) = match self.rows {
+            None => (&self.bytes.rows, "rows"),
+            Some(_) => (&self.bytes.graph, "graph"),
+        };
         let mut file = match self.file.take() {
             Some(file) => file,
-            None => dir.begin_file(&self.next_name())?,
+            None => dir.begin_file(&name(self.vectors.id, what))?,
         };
-        let bytes = self.bytes.first().and_then(|bytes| bytes.get(self.written..));
-        let bytes = bytes.unwrap_or_default();
-        let piece = bytes.get(..PIECE_BYTES).unwrap_or(bytes);
+        let rest = bytes.get(self.written..).unwrap_or_default();
+        let piece = rest.get(..PIECE_BYTES).unwrap_or(rest);
         file.append(piece)?;
-        self.written += piece.len();
-        if piece.len() < bytes.len() {
+        let count = piece.len();
+        if count < rest.len() {
+            self.written += count;
             self.file = Some(file);
-            return Ok(None);
+            return Ok((Writing::More(self), count));
         }
-        self.done.push(file.sync()?);
-        self.bytes.remove(0);
-        self.written = 0;
-        if !self.bytes.is_empty() {
-            return Ok(None);
-        }
-        let files = <[SyncedFile; SEGMENT_FILES]>::try_from(std::mem::take(&mut self.done));
-        assert!(files.is_ok(), "a segment has {SEGMENT_FILES} files");
-        Ok(files.ok())
-    }
-
-    fn next_name(&self) -> String {
-        let what = NAMES.get(self.done.len()).copied().unwrap_or_default();
-        format!("segment-{:020}-{what}.ndb", self.id.0)
+        let file = file.sync()?;
+        let Some(rows) = self.rows.take() else {
+            self.written = 0;
+            self.rows = Some(file);
+            return Ok((Writing::More(self), count));
+        };
+        Ok((Writing::Done([rows, self.vectors.file, file]), count))
     }
 
     /// Maps the files, for their first open.
@@ -76,4 +107,8 @@ impl SegmentWriter {
         let open = |file: &SyncedFile| SegmentFile::open(files, file.path());
         Ok(SegmentParts { spec, rows: open(rows)?, vectors: open(vectors)?, graph: open(graph)? })
     }
+}
+
+fn name(id: PartId, what: &str) -> String {
+    format!("segment-{:020}-{what}.ndb", id.0)
 }

@@ -1,11 +1,16 @@
 //! Which segments of an index are merged, and when.
 //!
-//! Building a graph is what ingestion costs, 0.3 to 0.5 ms of a core for each row at 384 dimensions,
-//! so a row should pass through few of them: while rows keep coming, segments are merged once several
-//! are alike. A search asks every segment, so an index that has come to rest is merged further, where
-//! that at least adds a fourth to its largest segment.
+//! A full head becomes a *flat* segment, which is as much work as copying it. Building a graph is what
+//! ingestion costs, 0.3 to 0.5 ms of a core for each row at 384 dimensions: one graph is built over all
+//! flat segments that have gathered. So the more building lags behind, the fewer graphs a row passes
+//! through, and what waits for it stands on disk.
+//!
+//! While rows keep coming, graphs are merged once several are alike. A search asks every segment, so an
+//! index that has come to rest is merged further, where that at least adds a fourth to its largest
+//! segment. What one merge takes is bounded; a segment of half of that is closed, and left alone.
 
-use crate::layout::SEGMENTS_MAX;
+/// Most graphs of an index whose segments are below the bound of a merge. Every search asks each.
+pub(crate) const SEGMENTS_MAX: usize = 6;
 
 /// A segment in use by no other merge.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -13,6 +18,16 @@ pub(crate) struct Size {
     /// Rows, dead ones included.
     pub(crate) slots: u64,
     pub(crate) live: u64,
+    /// Memory that a merge takes for it.
+    pub(crate) bytes: u64,
+    pub(crate) sort: Sort,
+}
+
+/// Whether a segment has a graph.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sort {
+    Flat,
+    Graph,
 }
 
 /// What merging is for.
@@ -24,10 +39,14 @@ pub(crate) enum Goal {
     Rest,
 }
 
-/// How many alike segments are merged while rows keep coming.
+/// How many alike graphs are merged while rows keep coming.
 const ALIKE: usize = 4;
+/// How many alike flat segments are joined while they wait for a graph.
+const ALIKE_FLAT: usize = 8;
 /// At rest the smaller segments are merged with one that is at most so many times their sum.
 const REST_RATIO: u64 = 4;
+/// Graphs that there may be beside closed ones, however many those are.
+const OPEN_MAX: usize = 4;
 
 impl Size {
     /// Whether more than a quarter is dead: searching walks through dead rows, and they take space.
@@ -36,110 +55,109 @@ impl Size {
     }
 }
 
-/// The segments to merge into one, by their places in `sizes`, or nothing.
-pub(crate) fn due(sizes: &[Size], goal: Goal) -> Option<Vec<usize>> {
-    // Without room for a head only fewer segments help. Those that lose rows as fast as they are rebuilt
-    // would be rebuilt one by one for ever, with the same number left, and the head would grow.
-    let full = sizes.len() >= SEGMENTS_MAX;
-    let goes_first = |size: &Size| size.is_rotten() && (!full || size.live == 0);
-    if let Some(rotten) = sizes.iter().position(goes_first) {
-        return Some(vec![rotten]);
-    }
-    let mut places: Vec<usize> = (0..sizes.len()).collect();
-    places.sort_by_key(|place| sizes.get(*place).map(|size| size.live));
-    let live: Vec<u64> =
-        places.iter().filter_map(|place| sizes.get(*place)).map(|size| size.live).collect();
-    let count = match goal {
-        Goal::Rest => largest_group(&live, 2, REST_RATIO),
-        Goal::Ingest => largest_group(&live, ALIKE, 1),
-    };
-    // Without room for one more segment the two smallest are better than none.
-    let count = count.or_else(|| full.then(|| largest_group(&live, 2, 1).unwrap_or(2)))?;
-    places.truncate(count);
-    Some(places)
+/// A graph that there is, or the one that is to be built over flat segments.
+#[derive(Debug)]
+struct Element {
+    live: u64,
+    bytes: u64,
+    places: Vec<usize>,
 }
 
-/// The most of the smallest whose largest is at most `ratio` times the others together; at least
-/// `least`.
-fn largest_group(live: &[u64], least: usize, ratio: u64) -> Option<usize> {
-    (least..=live.len()).rev().find(|count| {
-        let (smaller, rest) = live.split_at(count - 1);
-        let largest = rest.first().copied().unwrap_or(0);
-        largest <= ratio.saturating_mul(smaller.iter().sum())
+/// The segments over which one graph is to be built, by their places in `sizes`, or nothing. A merge
+/// takes at most `bytes_max`.
+pub(crate) fn due(sizes: &[Size], bytes_max: u64, goal: Goal) -> Option<Vec<usize>> {
+    let graphs = || places(sizes, Sort::Graph);
+    let (open, closed): (Vec<_>, Vec<_>) =
+        graphs().partition(|(_, size)| size.bytes <= bytes_max / 2);
+    let waiting = first_of(&by_size(sizes, Sort::Flat), bytes_max / 2);
+    let mut elements: Vec<_> = open
+        .iter()
+        .map(|(place, size)| Element { live: size.live, bytes: size.bytes, places: vec![*place] })
+        .chain(waiting)
+        .collect();
+    // Too many become fewer only by merging. Those that lose rows as fast as they are rebuilt would be
+    // rebuilt one by one for ever, with the same number left, and flat rows would gather.
+    let full = elements.len() + closed.len() > SEGMENTS_MAX.max(closed.len() + OPEN_MAX);
+    let goes_first = |size: &Size| size.is_rotten() && (!full || size.live == 0);
+    if let Some((rotten, _)) = graphs().find(|(_, size)| goes_first(size)) {
+        return Some(vec![rotten]);
+    }
+    elements.sort_by_key(|element| element.live);
+    let group = |least, ratio| largest_group(&elements, least, ratio, bytes_max);
+    let count = match goal {
+        Goal::Rest => group(2, REST_RATIO),
+        Goal::Ingest => group(ALIKE, 1),
+    };
+    let count = count.or_else(|| full.then(|| group(2, 1).unwrap_or(2)));
+    match count {
+        Some(count) => {
+            elements.truncate(count);
+            Some(elements.into_iter().flat_map(|element| element.places).collect())
+        }
+        // The flat ones alone.
+        None => elements
+            .into_iter()
+            .map(|element| element.places)
+            .find(|places| places.iter().any(|place| is_flat(sizes, *place))),
+    }
+}
+
+/// The flat segments to join into one flat segment, which is work for the disk alone: while there are few
+/// of them, so is what a write looks through for its key.
+pub(crate) fn due_flat(sizes: &[Size], bytes_max: u64) -> Option<Vec<usize>> {
+    let flat = by_size(sizes, Sort::Flat);
+    let element = |(place, size): &(usize, Size)| Element {
+        live: size.live,
+        bytes: size.bytes,
+        places: vec![*place],
+    };
+    let open = flat.iter().filter(|(_, size)| size.bytes <= bytes_max / 4);
+    let mut elements: Vec<_> = open.map(element).collect();
+    let count = largest_group(&elements, ALIKE_FLAT, 1, bytes_max / 2)?;
+    elements.truncate(count);
+    Some(elements.into_iter().flat_map(|element| element.places).collect())
+}
+
+fn places(sizes: &[Size], sort: Sort) -> impl Iterator<Item = (usize, Size)> {
+    sizes.iter().copied().enumerate().filter(move |(_, size)| size.sort == sort)
+}
+
+fn is_flat(sizes: &[Size], place: usize) -> bool {
+    sizes.get(place).is_some_and(|size| size.sort == Sort::Flat)
+}
+
+fn by_size(sizes: &[Size], sort: Sort) -> Vec<(usize, Size)> {
+    let mut sorted: Vec<_> = places(sizes, sort).collect();
+    sorted.sort_by_key(|(_, size)| size.live);
+    sorted
+}
+
+/// As many of the smallest as fit, at least one if there is one.
+fn first_of(flat: &[(usize, Size)], bytes_max: u64) -> Option<Element> {
+    let mut all: Option<Element> = None;
+    for (place, size) in flat {
+        let element = all.get_or_insert(Element { live: 0, bytes: 0, places: Vec::new() });
+        if !element.places.is_empty() && element.bytes + size.bytes > bytes_max {
+            break;
+        }
+        element.live += size.live;
+        element.bytes += size.bytes;
+        element.places.push(*place);
+    }
+    all
+}
+
+/// The most of the smallest whose largest is at most `ratio` times the others together, and that fit; at
+/// least `least`.
+fn largest_group(elements: &[Element], least: usize, ratio: u64, bytes_max: u64) -> Option<usize> {
+    (least..=elements.len()).rev().find(|count| {
+        let (smaller, rest) = elements.split_at(count - 1);
+        let Some(largest) = rest.first() else { return false };
+        let sum = |of: fn(&Element) -> u64| smaller.iter().map(of).sum::<u64>();
+        largest.live <= ratio.saturating_mul(sum(|element| element.live))
+            && largest.bytes + sum(|element| element.bytes) <= bytes_max
     })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn merged(live: &[u64], goal: Goal) -> Option<Vec<u64>> {
-        let sizes: Vec<_> = live.iter().map(|live| Size { slots: *live, live: *live }).collect();
-        let places = due(&sizes, goal)?;
-        Some(places.into_iter().map(|place| live[place]).collect())
-    }
-
-    #[test]
-    fn alike_segments_are_merged_and_large_ones_left_alone() {
-        assert_eq!(merged(&[], Goal::Ingest), None);
-        assert_eq!(merged(&[4, 4, 4], Goal::Ingest), None);
-        assert_eq!(merged(&[4, 4, 4, 4], Goal::Ingest), Some(vec![4, 4, 4, 4]));
-        assert_eq!(merged(&[99, 4, 5, 4, 4], Goal::Ingest), Some(vec![4, 4, 4, 5]));
-        assert_eq!(merged(&[16, 4, 4, 4], Goal::Ingest), None);
-        assert_eq!(merged(&[400, 100, 25, 6, 1], Goal::Ingest), None);
-        assert_eq!(merged(&[900, 400, 100, 25, 6, 1], Goal::Ingest), Some(vec![1, 6]));
-    }
-
-    #[test]
-    fn at_rest_few_are_left() {
-        assert_eq!(merged(&[4, 4], Goal::Rest), Some(vec![4, 4]));
-        assert_eq!(merged(&[16, 4], Goal::Rest), Some(vec![4, 16]));
-        assert_eq!(merged(&[17, 4], Goal::Rest), None);
-        assert_eq!(merged(&[100, 4, 4, 4], Goal::Rest), Some(vec![4, 4, 4]));
-        assert_eq!(merged(&[4], Goal::Rest), None);
-    }
-
-    #[test]
-    fn a_rotten_segment_goes_first() {
-        let sound = Size { slots: 100, live: 75 };
-        let rotten = Size { slots: 100, live: 74 };
-        assert_eq!(due(&[sound, rotten, sound, sound, sound], Goal::Ingest), Some(vec![1]));
-        assert_eq!(due(&[sound], Goal::Ingest), None);
-        assert_eq!(due(&[Size { slots: 3, live: 0 }], Goal::Ingest), Some(vec![0]));
-    }
-
-    /// Steady updates made every segment rotten again before its turn came round: six stayed six, no head
-    /// could be sealed, and it grew until every row was in it.
-    #[test]
-    fn rotten_segments_without_room_for_a_head_are_merged() {
-        let rotten = Size { slots: 100, live: 60 };
-        for goal in [Goal::Ingest, Goal::Rest] {
-            let places = due(&[rotten; SEGMENTS_MAX], goal).expect("full");
-            assert!(places.len() > 1, "{goal:?}");
-        }
-        let mut sizes = [rotten; SEGMENTS_MAX];
-        sizes[3].live = 0;
-        assert_eq!(due(&sizes, Goal::Ingest), Some(vec![3]), "nothing is left of it");
-    }
-
-    /// Ten million rows by heads of a few thousand: never more segments than there may be, and few
-    /// rebuilds of each row.
-    #[test]
-    fn the_number_of_segments_is_bounded_and_rebuilds_are_few() {
-        let mut sizes: Vec<Size> = Vec::new();
-        let mut rebuilt = 0;
-        let heads = 2500_u64;
-        for _ in 0..heads {
-            assert!(sizes.len() < SEGMENTS_MAX, "there is room for a head");
-            sizes.push(Size { slots: 4096, live: 4096 });
-            while let Some(mut places) = due(&sizes, Goal::Ingest) {
-                places.sort_unstable();
-                let slots = places.iter().rev().map(|place| sizes.remove(*place).slots).sum();
-                rebuilt += slots;
-                sizes.push(Size { slots, live: slots });
-            }
-        }
-        let rows = heads * 4096;
-        assert!(rebuilt <= 13 * rows, "{} rebuilds a row", rebuilt / rows);
-    }
-}
+mod tests;

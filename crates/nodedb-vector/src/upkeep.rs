@@ -2,18 +2,21 @@
 
 use crate::{
     Rebuild, Rebuilt, VectorEngine, VectorOptions,
+    changes::DroppedRows,
     frozen::FrozenVectors,
-    layout::SEGMENTS_MAX,
     live_index::LiveIndex,
     part::{Part, PartId, PartRows},
-    rebuild::Recipe,
+    rebuild::{Recipe, Shape},
     rebuilt::{Adoption, Input},
-    tiers::{self, Goal},
+    tiers::{self, Goal, Size},
 };
 use nodedb_engine::Engine;
 use nodedb_types::IndexId;
 use roaring::RoaringBitmap;
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// The rebuilds of an engine, and what waits to be freed.
 #[derive(Debug)]
@@ -29,8 +32,8 @@ pub(crate) struct Upkeep {
     /// Indexes of which a rebuild has failed since the last flush: on a full disk it would fail again,
     /// after as much work.
     failed: BTreeSet<IndexId>,
-    /// The index served last: the others come first now.
-    last: Option<IndexId>,
+    /// The index served last by each sort of rebuild: the others come first now.
+    last: BTreeMap<Sort, IndexId>,
     running: Vec<Running>,
     /// Ended, and not in a flush yet.
     rebuilt: Vec<Arc<Rebuilt>>,
@@ -38,18 +41,23 @@ pub(crate) struct Upkeep {
 }
 
 /// A rebuild from its beginning until a flush has taken it in. What it is made from stays until then.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Running {
     number: u64,
     index: IndexId,
     sort: Sort,
+    parts: Vec<PartId>,
 }
 
-/// One of each sort runs at a time: heads must not wait for a long merge.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// One of each sort runs at a time: a head must not wait for a long merge.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Sort {
+    /// A head becomes a flat segment.
     Seal,
-    Merge,
+    /// Flat segments become one.
+    Join,
+    /// Segments become one with a graph.
+    Graph,
 }
 
 /// Memory that takes long to give back: dropping it is work for the maintenance thread.
@@ -67,6 +75,7 @@ enum Garbage {
     Rebuilt(Arc<Rebuilt>),
     Frozen(FrozenVectors),
     Adoption(Adoption),
+    Changes(DroppedRows),
 }
 
 impl Upkeep {
@@ -83,7 +92,7 @@ impl Upkeep {
             restless: suspects.clone(),
             suspects,
             failed: BTreeSet::new(),
-            last: None,
+            last: BTreeMap::new(),
             running: Vec::new(),
             rebuilt: Vec::new(),
             garbage: Vec::new(),
@@ -96,7 +105,8 @@ impl Upkeep {
     }
 
     /// An index is gone. A rebuild that still runs for it ends in nothing.
-    pub(crate) fn forget(&mut self, index: IndexId, live: LiveIndex) {
+    pub(crate) fn forget(&mut self, index: IndexId, live: LiveIndex, changes: DroppedRows) {
+        self.garbage.push(Garbage::Changes(changes));
         self.suspects.remove(&index);
         self.restless.remove(&index);
         self.failed.remove(&index);
@@ -122,10 +132,15 @@ impl Upkeep {
 
     /// Those to look at, each in its turn: writes that come faster than heads are sealed would else keep
     /// the first index at it and let the heads of all others grow for ever.
-    fn suspects_in_turn(&self) -> Vec<IndexId> {
+    fn suspects_in_turn(&self, sort: Sort) -> Vec<IndexId> {
+        let last = self.last.get(&sort).copied();
         let (served, next): (Vec<_>, Vec<_>) =
-            self.suspects.difference(&self.failed).partition(|index| Some(**index) <= self.last);
+            self.suspects.difference(&self.failed).partition(|index| Some(**index) <= last);
         next.into_iter().chain(served).copied().collect()
+    }
+
+    fn is_in_use(&self, part: PartId) -> bool {
+        self.running.iter().any(|running| running.parts.contains(&part))
     }
 
     fn runs(&self, sort: Sort) -> bool {
@@ -144,29 +159,70 @@ impl Upkeep {
 }
 
 impl VectorEngine {
-    /// Begins to seal a full head, or to merge segments, if that is due. O(1): a full head is set aside
-    /// and stays searchable. The caller runs the steps on the maintenance thread and hands the result
-    /// back; at most two run at a time.
+    /// Begins whatever is due: [`VectorEngine::begin_seal`] first, then [`VectorEngine::begin_graph`].
+    /// The caller runs the steps on the maintenance thread and hands the result back; at most three run
+    /// at a time.
     pub fn begin_rebuild(&mut self) -> Option<Rebuild> {
-        if self.upkeep.runs(Sort::Seal) && self.upkeep.runs(Sort::Merge) {
+        self.begin_seal().or_else(|| self.begin_graph())
+    }
+
+    /// Begins to write a head to disk, or to join what was written so, if that is due: work for the disk
+    /// alone, which keeps memory bounded however far the building of graphs lags behind. O(1): the head
+    /// is set aside and stays searchable.
+    ///
+    /// A head is due once it is full, and the largest one once all of them are above
+    /// [`VectorOptions::heads_bytes`].
+    pub fn begin_seal(&mut self) -> Option<Rebuild> {
+        if self.unsealed >= self.upkeep.options.heads_bytes
+            && let Some(rebuild) = self.begin_relief()
+        {
+            return Some(rebuild);
+        }
+        let due = |engine: &mut Self, index| {
+            engine.seal(index, HeadDue::Full).or_else(|| engine.join(index))
+        };
+        self.begin_in_turn(Sort::Seal, due)
+    }
+
+    /// Begins to write the largest head to disk, full or not, for a caller who is short of memory.
+    pub fn begin_relief(&mut self) -> Option<Rebuild> {
+        let failed = &self.upkeep.failed;
+        let heads = self.indexes.iter().filter(|(index, _)| !failed.contains(index));
+        let (index, _) = heads.max_by_key(|(_, live)| live.unsealed_bytes())?;
+        self.seal(*index, HeadDue::Now)
+    }
+
+    /// Begins to build a graph, over rows that have none or over those of several segments, if that is
+    /// due. One at a time.
+    pub fn begin_graph(&mut self) -> Option<Rebuild> {
+        if self.upkeep.runs(Sort::Graph) {
             return None;
         }
-        for index in self.upkeep.suspects_in_turn() {
-            let begun = self.begin_seal(index).or_else(|| self.begin_merge(index, Goal::Ingest));
-            if begun.is_some() {
-                self.upkeep.last = Some(index);
-                return begun;
+        let begun =
+            self.begin_in_turn(Sort::Graph, |engine, index| engine.graph(index, Goal::Ingest));
+        if begun.is_some() || self.dirty().is_some() {
+            return begun;
+        }
+        while let Some(index) = self.upkeep.restless.pop_first() {
+            if let Some(rebuild) = self.graph(index, Goal::Rest) {
+                return Some(rebuild);
+            }
+        }
+        None
+    }
+
+    fn begin_in_turn(
+        &mut self,
+        sort: Sort,
+        begin: impl Fn(&mut Self, IndexId) -> Option<Rebuild>,
+    ) -> Option<Rebuild> {
+        for index in self.upkeep.suspects_in_turn(sort) {
+            if let Some(rebuild) = begin(self, index) {
+                self.upkeep.last.insert(sort, index);
+                return Some(rebuild);
             }
             if !self.is_anything_due(index) {
                 self.upkeep.suspects.remove(&index);
-            }
-        }
-        if self.dirty().is_some() || self.upkeep.runs(Sort::Merge) {
-            return None;
-        }
-        while let Some(index) = self.upkeep.restless.pop_first() {
-            if let Some(rebuild) = self.begin_merge(index, Goal::Rest) {
-                return Some(rebuild);
             }
         }
         None
@@ -204,24 +260,27 @@ impl VectorEngine {
     }
 
     fn is_anything_due(&self, index: IndexId) -> bool {
+        let options = &self.upkeep.options;
         self.indexes.get(&index).is_some_and(|live| {
-            let sizes: Vec<_> = live.segments().map(Part::size).collect();
+            let sizes: Vec<_> = live.segments().map(|part| part.size(live.definition)).collect();
             live.aside().is_some()
-                || live.is_head_full(self.upkeep.options.head_rows)
-                || tiers::due(&sizes, Goal::Ingest).is_some()
+                || live.is_head_full(options.head_rows)
+                || tiers::due(&sizes, options.merge_bytes, Goal::Ingest).is_some()
+                || tiers::due_flat(&sizes, options.merge_bytes).is_some()
         })
     }
 
-    fn begin_seal(&mut self, index: IndexId) -> Option<Rebuild> {
+    fn seal(&mut self, index: IndexId, due: HeadDue) -> Option<Rebuild> {
         if self.upkeep.runs(Sort::Seal) {
             return None;
         }
         let live = self.indexes.get_mut(&index)?;
-        if live.segments().count() >= SEGMENTS_MAX {
-            return None;
-        }
         if live.aside().is_none() {
-            if !live.is_head_full(self.upkeep.options.head_rows) {
+            let is_due = match due {
+                HeadDue::Full => live.is_head_full(self.upkeep.options.head_rows),
+                HeadDue::Now => live.head.len() > 0,
+            };
+            if !is_due {
                 return None;
             }
             // Everything in the head is of this record or an earlier one, and nothing later will be.
@@ -232,28 +291,48 @@ impl VectorEngine {
         Some(self.begin(index, Sort::Seal, vec![aside]))
     }
 
-    fn begin_merge(&mut self, index: IndexId, goal: Goal) -> Option<Rebuild> {
-        if self.upkeep.runs(Sort::Merge) {
+    fn join(&mut self, index: IndexId) -> Option<Rebuild> {
+        if self.upkeep.runs(Sort::Join) {
             return None;
         }
+        let bytes_max = self.upkeep.options.merge_bytes;
+        self.merge(index, Sort::Join, |sizes| tiers::due_flat(sizes, bytes_max))
+    }
+
+    fn graph(&mut self, index: IndexId, goal: Goal) -> Option<Rebuild> {
+        let bytes_max = self.upkeep.options.merge_bytes;
+        self.merge(index, Sort::Graph, |sizes| tiers::due(sizes, bytes_max, goal))
+    }
+
+    fn merge(
+        &mut self,
+        index: IndexId,
+        sort: Sort,
+        due: impl FnOnce(&[Size]) -> Option<Vec<usize>>,
+    ) -> Option<Rebuild> {
         let live = self.indexes.get(&index)?;
-        let segments: Vec<&Part> = live.segments().collect();
-        let sizes: Vec<_> = segments.iter().map(|segment| segment.size()).collect();
-        let places = tiers::due(&sizes, goal)?;
-        let parts = places.into_iter().filter_map(|place| segments.get(place).copied().cloned());
+        let free = live.segments().filter(|part| !self.upkeep.is_in_use(part.id));
+        let free: Vec<&Part> = free.collect();
+        let sizes: Vec<_> = free.iter().map(|part| part.size(live.definition)).collect();
+        let parts = due(&sizes)?.into_iter().filter_map(|place| free.get(place).copied().cloned());
         let parts = parts.collect();
-        Some(self.begin(index, Sort::Merge, parts))
+        Some(self.begin(index, sort, parts))
     }
 
     #[expect(clippy::expect_used, reason = "its callers have looked the index up")]
     fn begin(&mut self, index: IndexId, sort: Sort, parts: Vec<Part>) -> Rebuild {
         self.upkeep.rebuilds += 1;
         let number = self.upkeep.rebuilds;
-        self.upkeep.running.push(Running { number, index, sort });
+        let ids = parts.iter().map(|part| part.id).collect();
+        self.upkeep.running.push(Running { number, index, sort, parts: ids });
         let definition = self.indexes.get(&index).expect("the index is there").definition;
         let (dir, spec) = (Arc::clone(&self.dir), definition.spec(index));
         let id = self.upkeep.next_part();
-        Rebuild::new(Recipe { number, dir, spec, id, parts })
+        let shape = match sort {
+            Sort::Seal | Sort::Join => Shape::Flat,
+            Sort::Graph => Shape::Graph,
+        };
+        Rebuild::new(Recipe { number, dir, spec, id, parts, shape })
     }
 
     /// Puts rebuilt segments in the place of what they were rebuilt from, in one turn with whatever has
@@ -264,6 +343,8 @@ impl VectorEngine {
             self.upkeep.end(rebuilt.number);
             if let Some(live) = self.indexes.get_mut(&rebuilt.index) {
                 let late = replace(live, &adoption, dead);
+                self.unsealed = self.unsealed + live.unsealed_bytes() - live.counted;
+                live.counted = live.unsealed_bytes();
                 let died = &mut self.changes.died;
                 for Input { id, .. } in &rebuilt.inputs {
                     died.remove(&(rebuilt.index, *id));
@@ -291,6 +372,13 @@ impl VectorEngine {
     }
 }
 
+/// When a head is written to disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum HeadDue {
+    Full,
+    Now,
+}
+
 struct Replaced {
     replaced: Vec<Part>,
     /// Whether rows have died since the freeze.
@@ -305,9 +393,9 @@ fn replace(live: &mut LiveIndex, adoption: &Adoption, mut dead: RoaringBitmap) -
     live.parts = kept;
     assert_eq!(replaced.len(), rebuilt.inputs.len(), "what is rebuilt stays until then");
     let at_freeze = dead.len();
-    for input in &rebuilt.inputs {
+    for (input, then) in rebuilt.inputs.iter().zip(&adoption.then) {
         if let Some(part) = replaced.iter().find(|part| part.id == input.id) {
-            input.carry(&part.dead, &mut dead);
+            input.carry((then, &part.dead), &mut dead);
         }
     }
     let some_died = dead.len() > at_freeze;
@@ -315,6 +403,5 @@ fn replace(live: &mut LiveIndex, adoption: &Adoption, mut dead: RoaringBitmap) -
         let rows = PartRows::Sealed(Arc::clone(&sealed.segment));
         live.parts.push(Part { id: rebuilt.id, rows, dead: Arc::new(dead) });
     }
-    assert!(live.segments().count() <= SEGMENTS_MAX, "merges keep the segments few");
     Replaced { replaced, some_died }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     changes::{Changes, Dead},
-    layout::{Known, Layout, Run, SEGMENT_FILES, SEGMENTS_MAX, SegmentEntry},
+    layout::{Known, Layout, Run, SEGMENT_FILES, SegmentEntry},
     load::Loading,
     merge::{Bottom, Source, merge},
     order::Order,
@@ -228,7 +228,6 @@ impl VectorDir {
             self.write_dead(name, &mut entry, &dead)?;
         }
         next.segments.push(entry);
-        assert!(next.segments_of(index) <= SEGMENTS_MAX, "merges keep the segments few");
         Ok(())
     }
 

@@ -54,7 +54,7 @@ impl Subject for Heads {
     }
 }
 
-const SMALL: VectorOptions = VectorOptions { head_rows: 3 };
+const SMALL: VectorOptions = VectorOptions { head_rows: 3, ..VectorOptions::DEFAULT };
 
 impl Subject for Segments {
     type Engine = Rebuilding;

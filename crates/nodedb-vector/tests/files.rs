@@ -29,7 +29,11 @@ impl Flusher {
         let files = SimFiles::new(3);
         let engine = VectorEngine::create(Arc::new(files.clone()), Path::new(DIR));
         // No head is ever sealed: these tests are about runs.
-        let options = VectorOptions { head_rows: usize::MAX };
+        let options = VectorOptions {
+            head_rows: usize::MAX,
+            heads_bytes: usize::MAX,
+            ..VectorOptions::DEFAULT
+        };
         let mut engine = engine.expect("a fresh disk").with_options(options);
         let index = world::index(INDEX.get(), dimensions, Metric::L2);
         let at = Stamp { epoch: LogEpoch::new(1), lsn: Lsn::FIRST };
@@ -168,7 +172,8 @@ fn every_flipped_bit_and_every_cut_is_refused_without_a_change() {
 #[test]
 fn a_key_that_lives_twice_is_refused() {
     let mut flusher = Flusher::new(2);
-    flusher.engine = flusher.engine.with_options(VectorOptions { head_rows: 8 });
+    flusher.engine =
+        flusher.engine.with_options(VectorOptions { head_rows: 8, ..VectorOptions::DEFAULT });
     for key in 0..8 {
         flusher.set(key, Some(vec![1.0, 2.0]));
     }

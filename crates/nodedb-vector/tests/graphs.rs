@@ -50,14 +50,16 @@ fn vectors(count: usize, seed: u64) -> Vec<Vec<f32>> {
 /// An engine whose heads are sealed after so many rows, and the rows that are left over.
 fn engine(dir: &std::path::Path, head_rows: usize) -> VectorEngine {
     let engine = VectorEngine::create(Arc::new(RealFiles), &dir.join("v")).expect("created");
-    let mut engine = engine.with_options(VectorOptions { head_rows });
+    let mut engine = engine.with_options(VectorOptions { head_rows, ..VectorOptions::DEFAULT });
     let index =
         world::index(INDEX.get(), u32::try_from(DIMENSIONS).expect("small"), Metric::Cosine);
     let rows = (0..).zip(vectors(ROWS, 1)).map(|(row, vector)| put(INDEX, &key(row), Some(vector)));
     for (lsn, redo) in (1..).zip(std::iter::once(collection(1, vec![index])).chain(rows)) {
         let record = Record::new(lsn, redo);
         engine.apply(record.at, record.tenant, &record.redo);
-        if let Some(rebuild) = engine.begin_rebuild() {
+        // Sealed, and a graph built: more would be merged at rest.
+        for _ in 0..2 {
+            let Some(rebuild) = engine.begin_rebuild() else { break };
             finish(&mut engine, rebuild);
             let frozen = engine.freeze(record.at.lsn).expect("a segment waits");
             engine.install(frozen.persist(&TestLog::new()).expect("the disk works"));

@@ -17,7 +17,7 @@ const INDEX: IndexId = IndexId::new(1);
 const OTHER: IndexId = IndexId::new(2);
 const DIR: &str = "/vectors";
 /// Few, so that a test fills many heads.
-const HEAD: VectorOptions = VectorOptions { head_rows: 8 };
+const HEAD: VectorOptions = VectorOptions { head_rows: 8, ..VectorOptions::DEFAULT };
 
 /// An engine, its disk, and everything that was applied to it.
 struct World {
@@ -75,6 +75,14 @@ impl World {
         self.flush();
     }
 
+    /// Seals a head, and builds the graph over it.
+    fn settle(&mut self, first: u32) {
+        self.seal(first);
+        let rebuild = self.engine.begin_rebuild().expect("its rows have no graph");
+        finish(&mut self.engine, rebuild);
+        self.flush();
+    }
+
     fn assert_state(&self, when: &str) {
         assert_eq!(dump(&self.engine), model(&self.records), "{when}");
     }
@@ -118,10 +126,11 @@ fn a_row_that_dies_while_it_is_rebuilt_stays_dead() {
             }
             moment += 1;
         };
-        for first in [0, 10, 20, 30] {
-            world.seal(first);
+        for first in [0, 10, 20] {
+            world.settle(first);
         }
-        assert_eq!(world.engine.segments(INDEX), 4);
+        world.seal(30);
+        assert_eq!((world.engine.graphs(INDEX), world.engine.segments(INDEX)), (3, 4));
         here(&mut world);
         let merge = world.engine.begin_rebuild().expect("four alike segments");
         here(&mut world);
@@ -307,7 +316,7 @@ fn segments_stay_few_and_dead_ones_go() {
         world.seal(round * 8);
         while let Some(rebuild) = world.engine.begin_rebuild() {
             finish(&mut world.engine, rebuild);
-            assert!(world.engine.segments(INDEX) <= 6);
+            assert!(world.engine.graphs(INDEX) <= 6);
         }
         world.flush();
     }
@@ -336,6 +345,102 @@ fn segments_stay_few_and_dead_ones_go() {
     assert_eq!((world.engine.len(INDEX), world.engine.segments(INDEX)), (0, 0));
     assert!(bytes(&world) < before / 10, "nothing lives, nothing is stored");
     world.assert_images("empty");
+}
+
+fn nearest(engine: &VectorEngine, vector: [f32; 3]) -> Vec<u8> {
+    let mode = SearchMode::Auto;
+    let query = Query { index: INDEX, vector: &vector, metric: Metric::L2, k: 1, ef: None, mode };
+    let found = engine.nearest(&query, &mut |_| Ok::<_, Infallible>(true)).expect("accepted");
+    found.neighbours[0].key.to_vec()
+}
+
+/// Heads waited in memory, one behind the other, for the one graph that was being built, and grew until
+/// memory ended.
+#[test]
+fn what_waits_for_a_graph_stands_on_disk() {
+    let mut world = World::new();
+    world.seal(0);
+    let graph = world.engine.begin_graph().expect("rows without a graph");
+    // All the while no step of it is done.
+    for round in 1..100 {
+        for key in 0..8 {
+            world.set(round * 8 + key, f32::from(u16::try_from(round).expect("few")));
+        }
+        while let Some(rebuild) = world.engine.begin_rebuild() {
+            finish(&mut world.engine, rebuild);
+            world.flush();
+        }
+        assert!(world.engine.unsealed_bytes() < 4096, "round {round}");
+        assert!(world.engine.segments(INDEX) < 24, "what a write looks through stays short");
+    }
+    world.remove(17);
+    world.set(18, 77.25);
+    world.flush();
+    assert_eq!(nearest(&world.engine, [77.25, 1.0, 2.0]), b"k018");
+    world.assert_state("flat");
+    world.assert_images("flat");
+    finish(&mut world.engine, graph);
+    world.flush();
+    let graph = world.engine.begin_graph().expect("all that has gathered");
+    finish(&mut world.engine, graph);
+    world.flush();
+    assert_eq!((world.engine.graphs(INDEX), world.engine.segments(INDEX)), (2, 2));
+    world.assert_state("one graph over all that waited");
+    world.assert_images("one graph over all that waited");
+}
+
+/// The heads of many indexes, none of them full, are memory too.
+#[test]
+fn the_largest_head_is_sealed_when_all_of_them_take_too_much() {
+    let mut world = World::new();
+    let options = VectorOptions { head_rows: 1000, heads_bytes: 16 << 10, ..HEAD };
+    world.engine.set_options(options);
+    for key in 0..100 {
+        world.apply(put(OTHER, &format!("k{key:03}"), Some(vec![1.0, 0.0, 3.0])));
+        if key % 2 == 0 {
+            world.set(key, 0.5);
+        }
+        if let Some(rebuild) = world.engine.begin_seal() {
+            finish(&mut world.engine, rebuild);
+            world.flush();
+        }
+        assert!(world.engine.unsealed_bytes() < 17 << 10, "{key}");
+    }
+    assert!(world.engine.segments(OTHER) > 0);
+    world.assert_state("sealed before they are full");
+    let relief = world.engine.begin_relief().expect("for a caller without memory");
+    assert!(relief.frees_memory());
+    finish(&mut world.engine, relief);
+    world.flush();
+    world.assert_images("relieved");
+    for index in [INDEX, OTHER] {
+        let collection = CollectionId::new(1);
+        world.apply(Redo::Catalog(CatalogChange::DropIndex { collection, index }));
+    }
+    assert_eq!(world.engine.unsealed_bytes(), 0, "the account is even");
+}
+
+/// A merge held all vectors of what it merged, however many.
+#[test]
+fn a_merge_takes_no_more_than_its_share_and_what_is_too_large_is_left_alone() {
+    let mut world = World::new();
+    // Some 270 bytes a row: a merge of 64 rows, and segments of 32 are closed.
+    let options = VectorOptions { merge_bytes: 300 * 64, ..HEAD };
+    world.engine.set_options(options);
+    let mut most = 0;
+    for round in 0..80 {
+        world.seal(round * 8);
+        while let Some(rebuild) = world.engine.begin_rebuild() {
+            finish(&mut world.engine, rebuild);
+            world.flush();
+        }
+        most = most.max(world.engine.graphs(INDEX));
+    }
+    world.assert_state("many segments");
+    assert_eq!(world.engine.len(INDEX), 640);
+    // None holds more than a merge takes, and all but a few at least half of that.
+    assert!((10..=640 / 32 + 4).contains(&most), "{most} graphs");
+    world.assert_images("many segments");
 }
 
 #[test]

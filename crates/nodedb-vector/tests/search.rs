@@ -113,7 +113,7 @@ proptest! {
     #[test]
     fn search_is_exact_against_brute_force((changes, asked, k) in case(), head_rows in 2_usize..40) {
         let (_files, engine) = engine(u32::try_from(asked.len()).expect("small"));
-        let mut engine = engine.with_options(VectorOptions { head_rows });
+        let mut engine = engine.with_options(VectorOptions { head_rows, ..VectorOptions::DEFAULT });
         let mut model = BTreeMap::new();
         for (lsn, (key, vector)) in (1..).zip(changes) {
             let key = format!("k{key:02}");

@@ -54,6 +54,8 @@ pub struct BatchWritten {
 /// Where the operations went: the data plane answers in the order of parts and their writes.
 struct Placed {
     parts: BTreeMap<VshardId, Vec<(usize, Write)>>,
+    /// Bytes of keys and values that are put.
+    stored_bytes: usize,
 }
 
 /// Sent again while the database is busy: nothing of a batch was done by the tries before.
@@ -84,7 +86,10 @@ fn write_once(
     let idempotency = options.idempotency.map(|id| id.key(now_ms));
     let group = Group { parts: parts.collect(), durability, idempotency };
     let incarnation = inner.identity.incarnation;
-    let pending = inner.sender.send_group(tenant.id()?, group, move |outcome| {
+    let id = tenant.id()?;
+    let room = inner.room(id, placed.stored_bytes)?;
+    let pending = inner.sender.send_group(id, group, move |outcome| {
+        drop(room);
         let Outcome::GroupWritten(written) = outcome else {
             return Err(Error::mismatched("batch"));
         };
@@ -101,6 +106,7 @@ fn place(tenant: &Tenant, operations: &[BatchOp]) -> Result<Placed, Error> {
     let id = tenant.id()?;
     let mut keys: BTreeSet<(CollectionId, Bytes)> = BTreeSet::new();
     let mut sizes = Vec::new();
+    let mut stored_bytes = 0;
     let mut parts: BTreeMap<VshardId, Vec<(usize, Write)>> = BTreeMap::new();
     for (index, operation) in operations.iter().enumerate() {
         let (name, key, value, expect) = match operation {
@@ -113,6 +119,9 @@ fn place(tenant: &Tenant, operations: &[BatchOp]) -> Result<Placed, Error> {
         let key = Bytes::copy_from_slice(key);
         let (change, bytes) = change(inner, definition, key.clone(), value)?;
         sizes.push(bytes);
+        if let Change::Put { key, value, .. } = &change {
+            stored_bytes += key.len() + value.len();
+        }
         if !keys.insert((definition.id, key.clone())) {
             let key = String::from_utf8_lossy(&key).into_owned();
             return Err(nodedb_control::AdmissionError::BatchKeyTwice { key }.into());
@@ -125,7 +134,7 @@ fn place(tenant: &Tenant, operations: &[BatchOp]) -> Result<Placed, Error> {
         parts.entry(vshard).or_default().push((index, write));
     }
     inner.admission.batch(sizes.into_iter())?;
-    Ok(Placed { parts })
+    Ok(Placed { parts, stored_bytes })
 }
 
 fn change(

@@ -98,7 +98,8 @@ impl Collection {
     /// # Errors
     /// [`Error::Document`] if it is not JSON, [`Error::Entry`] if a field does not hold what an index over
     /// it takes;
-    /// [`Error::Admission`] and [`Error::InvalidOption`] if key, value or options are out of range; [`Error::Data`] with kind `Conflict` if
+    /// [`Error::Admission`] and [`Error::InvalidOption`] if key, value or options are out of range, or, with
+    /// kind `NoSpace`, if the tenant has as many bytes as it may; [`Error::Data`] with kind `Conflict` if
     /// the expectation does not hold, `NoSpace` if nothing was done, `Busy` if nothing could be done
     /// until the request deadline; [`Error::Timeout`]
     /// with the outcome unknown.
@@ -129,9 +130,11 @@ impl Collection {
         let admitted = self.inner().admit(self.definition_in(&catalog), &key, value)?;
         let vshard = self.vshard(&key);
         let Admitted { value, entries: Entries { vectors, fields }, .. } = admitted;
+        let room = self.inner().room(self.definition.tenant, key.len() + value.len())?;
         let expires = options.expires(self.inner().sender.data.commit_ms())?;
         let change = Change::Put { key, value, expires, vectors, fields };
-        self.write(vshard, change, options, |stamp, version| {
+        self.write(vshard, change, options, move |stamp, version| {
+            drop(room);
             let stamp = stamp.ok_or_else(|| Error::internal("a put wrote nothing"))?;
             Ok(Written { lsn: stamp.lsn, version: version(stamp) })
         })
@@ -207,7 +210,9 @@ impl Collection {
         self.inner().admission.key(&key)?;
         let vshard = self.vshard(&key);
         let (name, missing) = (self.name().to_owned(), key.clone());
+        let room = self.inner().room(self.definition.tenant, 0)?;
         self.write(vshard, Change::Delete { key }, options, move |stamp, _| {
+            drop(room);
             stamp.map(|stamp| stamp.lsn).ok_or_else(|| Error::no_document(&name, &missing))
         })
     }

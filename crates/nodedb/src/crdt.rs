@@ -31,6 +31,7 @@ impl Collection {
         let inner = self.inner();
         let key = Bytes::copy_from_slice(key.as_ref());
         inner.admission.write(&key, update.len())?;
+        let room = inner.room(self.definition.tenant, key.len() + update.len())?;
         let vshard = self.vshard(&key);
         let op = Op::CrdtMerge {
             collection: self.definition.id,
@@ -40,6 +41,7 @@ impl Collection {
         };
         let incarnation = inner.identity.incarnation;
         self.send(vshard, op, move |outcome| {
+            drop(room);
             let Outcome::Merged(merged) = outcome else {
                 return Err(Error::mismatched("merge"));
             };

@@ -13,7 +13,7 @@ use crate::{
     sender::{Destination, Sender},
 };
 use nodedb_bridge::Priority;
-use nodedb_control::{Admission, Routing, Tasks};
+use nodedb_control::{Admission, Routing, Tasks, TenantBytes, TenantRoom};
 use nodedb_data::{DataPlane, Op, Outcome};
 use nodedb_env::Env;
 use nodedb_types::{DatabaseId, Lsn, TenantId, VshardId};
@@ -47,6 +47,7 @@ pub(crate) struct Inner {
     pub(crate) options: OpenOptions,
     pub(crate) routing: Routing,
     pub(crate) admission: Admission,
+    pub(crate) tenant_bytes: Arc<TenantBytes>,
     pub(crate) log: LogHandle,
     pub(crate) sender: Sender,
     pub(crate) checkpointer: Arc<Checkpointer>,
@@ -189,6 +190,16 @@ impl Inner {
 
     pub(crate) fn check_open(&self) -> Result<(), Error> {
         if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    /// Room for a write of so many bytes, which it takes until the answer to it is concluded; none of a
+    /// delete. Nothing where tenants have no limit.
+    pub(crate) fn room(&self, tenant: TenantId, bytes: usize) -> Result<Option<TenantRoom>, Error> {
+        if !self.tenant_bytes.is_limited() {
+            return Ok(None);
+        }
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        Ok(self.tenant_bytes.admit(tenant, bytes, self.env.clock.now())?)
     }
 
     /// As [`Sender::patiently`].

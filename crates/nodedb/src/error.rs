@@ -46,7 +46,8 @@ pub enum Error {
     },
     /// The directory holds something else.
     #[error(
-        "{path} is not empty and holds no database (there is `{found}`): choose an empty directory"
+        "{path} is not empty and holds no database (there is `{found}`): \
+         give the directory of a database, or an empty one for a new database"
     )]
     Foreign {
         /// The directory.
@@ -108,7 +109,7 @@ pub enum Error {
         key: String,
     },
     /// A collection of another kind is needed.
-    #[error("collection `{collection}` holds {kind}: {message}")]
+    #[error("collection `{collection}` is of kind {kind}: {message}")]
     WrongCollectionKind {
         /// The collection.
         collection: String,
@@ -117,16 +118,19 @@ pub enum Error {
         /// What to do.
         message: &'static str,
     },
-    /// No vector index over the field.
+    /// No such index over the field or path.
     #[error(
-        "collection `{collection}` has no vector index over `{field}`: its indexes are over {indexed}"
+        "collection `{collection}` has no {what} over `{field}`, those there are: {indexed}; \
+         name one of them, or add it with `index add`"
     )]
     NoIndex {
         /// The collection.
         collection: String,
-        /// The field.
+        /// The field or path.
         field: String,
-        /// The indexed fields.
+        /// What was looked for: an index, or a vector index.
+        what: &'static str,
+        /// What such indexes are over.
         indexed: String,
     },
     /// An index has not all documents yet.

@@ -56,8 +56,9 @@ impl Collection {
             return Ok(0);
         };
         let (collection, lsn) = (self.definition.id, snapshot.lsn());
+        let now_ms = inner.sender.data.commit_ms();
         let send = |vshard| {
-            let op = Op::Count { collection, filter: filter.cloned(), snapshot: lsn };
+            let op = Op::Count { collection, filter: filter.cloned(), snapshot: lsn, now_ms };
             self.send(vshard, op, |outcome| {
                 let Outcome::Count(count) = outcome else {
                     return Err(Error::mismatched("count"));

@@ -20,6 +20,9 @@ pub struct IndexInfo {
     pub kind: IndexKind,
     /// Whether it may be read.
     pub state: IndexState,
+    /// Why its building, which the last process began, does not get on; it is tried again, at the latest
+    /// every five minutes. Mend what it says, or drop the index.
+    pub failure: Option<String>,
 }
 
 /// What an index finds.
@@ -101,7 +104,7 @@ impl Collection {
             };
             let drops: Vec<_> = named.map(drop).collect();
             if drops.is_empty() {
-                return Err(no_index(definition, over));
+                return Err(no_index(definition, over, IndexWanted::Any));
             }
             drops.iter().try_for_each(|change| catalog.check(change))?;
             Ok((drops, ()))
@@ -116,7 +119,8 @@ impl Collection {
     pub fn indexes(&self) -> Result<Vec<IndexInfo>, Error> {
         self.inner().check_open()?;
         let catalog = self.inner().sender.data.catalog();
-        Ok(indexes(self.definition_in(&catalog)).map(|index| IndexInfo::of(&index)).collect())
+        let schema = &self.inner().schema;
+        Ok(indexes(self.definition_in(&catalog)).map(|index| schema.info(&index)).collect())
     }
 }
 
@@ -130,7 +134,7 @@ impl IndexInfo {
             }
             Index::Field(index) => IndexKind::Field { unique: index.unique },
         };
-        Self { over, kind, state: index.state() }
+        Self { over, kind, state: index.state(), failure: None }
     }
 }
 
@@ -166,12 +170,22 @@ pub(crate) fn check_kind(definition: &Definition) -> Result<(), Error> {
     })
 }
 
-pub(crate) fn no_index(definition: &Definition, field: &str) -> Error {
-    let fields: Vec<_> = indexes(definition).map(|index| format!("`{}`", index.over())).collect();
-    let indexed = if fields.is_empty() { "no field".to_owned() } else { fields.join(", ") };
+/// Which index was looked for in vain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum IndexWanted {
+    Any,
+    Vector,
+}
+
+pub(crate) fn no_index(definition: &Definition, field: &str, wanted: IndexWanted) -> Error {
+    let fits = |index: &Index| wanted == IndexWanted::Any || matches!(index, Index::Vector(_));
+    let there = indexes(definition).filter(fits);
+    let fields: Vec<_> = there.map(|index| format!("`{}`", index.over())).collect();
+    let indexed = if fields.is_empty() { "none".to_owned() } else { fields.join(", ") };
     Error::NoIndex {
         collection: definition.name.to_string(),
         field: field.chars().take(80).collect(),
+        what: if wanted == IndexWanted::Any { "index" } else { "vector index" },
         indexed,
     }
 }

@@ -20,8 +20,19 @@ pub struct IndexProgress {
 /// Asked after every round of slices whether to go on.
 pub(crate) type OnProgress<'a> = &'a mut dyn FnMut(IndexProgress) -> ControlFlow<()>;
 
-/// How long a build at open waits before it tries again.
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// How long builds that could not be completed wait before they are tried again: each time twice as
+/// long, since every try looks at all documents.
+const RETRY_PAUSE_MIN: Duration = Duration::from_secs(1);
+const RETRY_PAUSE_MAX: Duration = Duration::from_mins(5);
+
+/// What a try to complete an index came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Tried {
+    /// It is complete, or nobody wants it any more.
+    Done,
+    /// It may be completed later.
+    Failed,
+}
 
 /// The building of one index. Its writes were logged from the record of the index on; what is left are
 /// the documents from before, which the cores add in slices. A build that begins again from the first
@@ -55,27 +66,26 @@ impl IndexBuild<'_> {
         finished
     }
 
-    /// Goes on from the first key, trying again after what may pass. Nobody waits for it, so what a
-    /// document makes impossible is only told to the log of the program.
-    fn go_on(&self, shutdown: &Shutdown) {
+    /// Goes on from the first key, once. Nobody waits for it, so why it cannot be completed is kept for
+    /// whoever looks at the index or at the health of the database.
+    fn go_on(&self, shutdown: &Shutdown) -> Tried {
         let mut progress = |_: IndexProgress| {
             if shutdown.is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
-        while let Err(error) = self.finish(&mut progress) {
-            let (kind, over) = (error.kind(), self.index.over());
-            if matches!(kind, ErrorKind::InvalidInput | ErrorKind::AlreadyExists) {
-                tracing::warn!(error = %error, over, "an index cannot be built and is dropped");
-                return self.drop_again(&error);
+        let finished = self.finish(&mut progress);
+        let failure = finished.as_ref().err().map(Error::in_full);
+        let tried = match finished {
+            Ok(()) | Err(Error::IndexDropped { .. } | Error::IndexCancelled { .. }) => Tried::Done,
+            Err(error) if is_left_to_the_next_open(&error) => Tried::Done,
+            Err(error) => {
+                let over = self.index.over();
+                tracing::warn!(error = %error, over, "an index cannot be completed");
+                Tried::Failed
             }
-            if matches!(kind, ErrorKind::Closed | ErrorKind::Poisoned | ErrorKind::NotFound) {
-                return;
-            }
-            tracing::warn!(error = %error, over, "building an index waits");
-            let pause = self.schema.sender.run(async { time::sleep(RETRY_PAUSE).await });
-            if pause.is_err() {
-                return;
-            }
-        }
+        };
+        let failure = failure.filter(|_| tried == Tried::Failed);
+        self.schema.note_failure(self.index.id(), failure);
+        tried
     }
 
     fn finish(&self, progress: OnProgress<'_>) -> Result<(), Error> {
@@ -151,6 +161,7 @@ impl IndexBuild<'_> {
     fn drop_again(&self, cause: &Error) {
         if let Err(error) = self.schema.drop_index(self.of, self.index.id()) {
             tracing::warn!(error = %error, cause = %cause, "a half-built index stays until the next open");
+            self.schema.note_failure(self.index.id(), Some(cause.in_full()));
         }
     }
 }
@@ -173,18 +184,41 @@ fn is_left_to_the_next_open(error: &Error) -> bool {
     !given_up && matches!(error.kind(), ErrorKind::Closed | ErrorKind::Poisoned)
 }
 
-/// Goes on with the indexes that the last process left half-built.
+/// Goes on with the indexes that the last process left half-built. What cannot be completed is tried
+/// again until it can, or is dropped; it holds up no other.
 pub(crate) async fn go_on(schema: Arc<Schema>, mut shutdown: Shutdown) {
-    let stop = shutdown.clone();
-    // It blocks, and a thread of the runtime must not.
-    let building = tokio::task::spawn_blocking(move || {
-        for (of, index) in schema.building() {
-            IndexBuild { schema: &schema, of: &of, index: &index }.go_on(&stop);
+    let mut left = schema.building();
+    let mut pause = RETRY_PAUSE_MIN;
+    loop {
+        let (of_thread, stop) = (Arc::clone(&schema), shutdown.clone());
+        // It blocks, and a thread of the runtime must not.
+        let tried = tokio::task::spawn_blocking(move || try_all(&of_thread, left, &stop));
+        left = match tried.await {
+            Ok(failed) => failed,
+            Err(error) => {
+                tracing::error!(error = %error, "building indexes failed");
+                return;
+            }
+        };
+        if left.is_empty() || shutdown.is_requested() {
+            // A task that ends before it is told to counts as failed.
+            return shutdown.requested().await;
         }
-    });
-    match building.await {
-        // A task that ends before it is told to counts as failed.
-        Ok(()) => shutdown.requested().await,
-        Err(error) => tracing::error!(error = %error, "building indexes failed"),
+        if time::timeout(pause, shutdown.requested()).await.is_ok() {
+            return;
+        }
+        pause = (pause * 2).min(RETRY_PAUSE_MAX);
     }
+}
+
+/// The builds that could not be completed.
+fn try_all(
+    schema: &Schema,
+    builds: Vec<(Definition, Index)>,
+    stop: &Shutdown,
+) -> Vec<(Definition, Index)> {
+    let failed = |(of, index): &(Definition, Index)| {
+        IndexBuild { schema, of, index }.go_on(stop) == Tried::Failed
+    };
+    builds.into_iter().filter(failed).collect()
 }

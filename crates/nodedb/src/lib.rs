@@ -31,8 +31,10 @@ mod schema;
 mod sealed_file;
 mod search;
 mod sender;
+mod statistics;
 mod status;
 mod tenant;
+mod tenant_counter;
 mod verify;
 
 #[cfg(test)]
@@ -63,6 +65,8 @@ pub use restore::{
 };
 pub use restore_point::RestorePoint;
 pub use scan::Scan;
+pub use search::SearchExplain;
+pub use statistics::{CollectionStatistics, IndexStatistics};
 pub use status::{
     ArchiveStatus, EngineStatus, Health, HoldStatus, QuarantinedUpdate, Status, VshardStatus,
 };
@@ -76,6 +80,7 @@ pub use nodedb_data::{Consistency, Effort};
 pub use nodedb_document::{Direction, KeyRange, plan::Explain};
 pub use nodedb_engine::{CollectionKind, IndexState, Metric, VectorStorage};
 pub use nodedb_types::{DatabaseId, Durability, ErrorKind, Lsn, Name, Version};
+pub use nodedb_vector::SearchPlan;
 pub use nodedb_wal::{
     SegmentInfo,
     inspect::{BatchKind, Dump, DumpRange, DumpedBatch, Loss, LossReport},

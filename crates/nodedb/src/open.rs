@@ -12,10 +12,11 @@ use crate::{
     restore::run_apart,
     schema::Schema,
     sender::Sender,
+    tenant_counter::TenantCounter,
 };
 use nodedb_bridge::BridgeOptions;
 use nodedb_cold::{Archive, NewArchive, Nonce, Session, open_store};
-use nodedb_control::{Admission, Routing, Tasks};
+use nodedb_control::{Admission, Routing, Tasks, TenantBytes};
 use nodedb_data::{DataOptions, DataPlane, Recovery};
 use nodedb_engine::RecordKind;
 use nodedb_env::Env;
@@ -136,6 +137,9 @@ fn start(env: &Env, directory: Directory, options: OpenOptions) -> Result<Databa
         bridge: BridgeOptions { tenant_in_flight, ..BridgeOptions::default() },
         memtable_bytes: options.memtable_bytes,
         memtable_bytes_max: options.memtable_bytes.saturating_mul(4),
+        memory_bytes_max: options.memory_bytes_per_core,
+        io_bytes_per_second: options.io_bytes_per_second,
+        clock_jump_max: options.clock_jump_max,
         ..DataOptions::default()
     };
     let vshards_path = directory.vshards_path();
@@ -232,8 +236,18 @@ impl Parts<'_> {
             let schema = Arc::clone(&schema);
             tasks.spawn("index-builder", |shutdown| index_build::go_on(schema, shutdown));
         }
+        let tenant_bytes = TenantBytes::new(options.tenant_limits.bytes);
+        if tenant_bytes.is_limited() {
+            let counter = TenantCounter {
+                bytes: Arc::clone(&tenant_bytes),
+                schema: Arc::clone(&schema),
+                clock: Arc::clone(&env.clock),
+            };
+            tasks.spawn("tenant-counter", |shutdown| counter.run(shutdown));
+        }
         let inner = Inner {
             env: env.clone(),
+            tenant_bytes,
             routing,
             admission,
             log,

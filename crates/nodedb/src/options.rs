@@ -100,7 +100,8 @@ impl ArchivePolicy {
 pub struct OpenOptions {
     /// Whether a missing or empty directory becomes a new database, and how. Default: with defaults.
     pub create: Option<CreateOptions>,
-    /// Threads that own the vshards, 1 to the number of vshards. Default: one per processor.
+    /// Threads that own the vshards, 1 to 1024; never more than there are vshards are started. Default: one
+    /// per processor.
     pub cores: Option<u16>,
     /// Longest time between the starts of two checkpoints, 1 ms to 365 days. Default 300 s.
     pub checkpoint_interval: Duration,
@@ -112,8 +113,21 @@ pub struct OpenOptions {
     pub object_bytes: u64,
     /// Age of the oldest unarchived record at which an object is cut. Default 10 s.
     pub object_age: Duration,
-    /// Bytes of memtable at which a vshard flushes by itself. Default 16 MiB.
+    /// Bytes of memtable at which a vshard flushes by itself, 1 KiB to 1 TiB. Default 16 MiB. Writes to a
+    /// vshard meet `Busy` at four times as many.
     pub memtable_bytes: usize,
+    /// Bytes of memory that unflushed data, live CRDT documents and waiting answers of one core may take,
+    /// at least `memtable_bytes`, at most 1 TiB. Default 512 MiB. From half of it on the core flushes
+    /// early; at all of it its writes meet `Busy`.
+    pub memory_bytes_per_core: usize,
+    /// Bytes per second that flushes and merges of all cores together may write while nobody waits for
+    /// them, 1 MiB to 1 TiB. Default: no limit. One below what is written for long makes flushes late,
+    /// which writers then wait for.
+    pub io_bytes_per_second: Option<u64>,
+    /// Farthest that the wall clock may go forward at once, or while the database is closed, before
+    /// documents that have expired by it are no longer deleted, 1 s to 36,500 days. Default 30 days. Reads
+    /// hide them all the same, and the status says so.
+    pub clock_jump_max: Duration,
     /// What each tenant may take. Default: as much as there is.
     pub tenant_limits: TenantLimits,
 }
@@ -129,6 +143,9 @@ impl Default for OpenOptions {
             object_bytes: 16 << 20,
             object_age: Duration::from_secs(10),
             memtable_bytes: 16 << 20,
+            memory_bytes_per_core: 512 << 20,
+            io_bytes_per_second: None,
+            clock_jump_max: Duration::from_hours(24 * 30),
             tenant_limits: TenantLimits::default(),
         }
     }
@@ -152,14 +169,27 @@ impl OpenOptions {
             check("cores", u64::from(cores), 1, u64::from(limits::VSHARDS_MAX))?;
         }
         check("object-bytes", self.object_bytes, 1, 512 << 20)?;
-        let memtable_bytes = u64::try_from(self.memtable_bytes).unwrap_or(u64::MAX);
-        check("memtable-bytes", memtable_bytes, 1 << 10, 1 << 40)?;
+        let bytes = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        check("memtable-bytes", bytes(self.memtable_bytes), 1 << 10, 1 << 40)?;
+        let least = bytes(self.memtable_bytes);
+        check("memory-bytes-per-core", bytes(self.memory_bytes_per_core), least, 1 << 40)?;
+        if let Some(rate) = self.io_bytes_per_second {
+            check("io-bytes-per-second", rate, 1 << 20, 1 << 40)?;
+        }
+        let jump_ms = u64::try_from(self.clock_jump_max.as_millis()).unwrap_or(u64::MAX);
+        check("clock-jump-max-ms", jump_ms, 1000, CLOCK_JUMP_MS_MAX)?;
         check("tenant-in-flight", u64::from(self.tenant_limits.in_flight), 1, 1 << 20)?;
+        if let Some(bytes) = self.tenant_limits.bytes {
+            check("tenant-bytes", bytes, 1, 1 << 60)?;
+        }
         check_wait("checkpoint-interval-ms", self.checkpoint_interval)?;
         check_wait("checkpoint-deadline-ms", self.checkpoint_deadline)?;
         check_wait("request-deadline-ms", self.request_deadline)
     }
 }
+
+/// 36,500 days.
+const CLOCK_JUMP_MS_MAX: u64 = 36_500 * 24 * 3_600_000;
 
 /// Points in time are computed from it, so it is neither nothing nor for ever.
 fn check_wait(option: &'static str, wait: Duration) -> Result<(), Error> {

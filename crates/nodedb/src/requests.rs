@@ -169,6 +169,9 @@ pub struct ScanOptions {
     pub limit: Option<usize>,
     /// Where an earlier scan of this collection in this direction ended.
     pub cursor: Option<String>,
+    /// How fresh its snapshot is. Default [`Consistency::Strong`]. A scan never shows what can be lost:
+    /// with [`Consistency::Eventual`] it shows what is durable now.
+    pub consistency: Consistency,
 }
 
 /// A search for nearest documents.

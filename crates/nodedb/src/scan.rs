@@ -69,7 +69,7 @@ impl Collection {
         let cursor =
             options.cursor.as_deref().map(|cursor| self.read_cursor(cursor, options.direction));
         let cursor = cursor.transpose()?;
-        let snapshot = inner.sender.data.snapshot_for_scan(inner.sender.due())?;
+        let snapshot = inner.sender.data.snapshot_at(options.consistency, inner.sender.due())?;
         let start = cursor.clone().map_or(NextPage::First, NextPage::After);
         let partitions = self.vshards().map(|vshard| Partition {
             vshard,

@@ -1,11 +1,12 @@
 //! Changes of the catalog, one at a time.
 
-use crate::{Error, sender::Sender};
+use crate::{Error, IndexInfo, sender::Sender};
 use nodedb_control::Routing;
 use nodedb_data::{Change, Group, Outcome, Part, Write};
 use nodedb_engine::{Catalog, CatalogChange, Collection as Definition, Index, IndexState};
 use nodedb_types::{CollectionId, Durability, IndexId, Lsn, LsnRange, TenantId};
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 
 /// Changes the catalog. Shared by the callers of a database and its task that builds indexes.
 #[derive(Debug)]
@@ -14,11 +15,13 @@ pub(crate) struct Schema {
     pub(crate) routing: Routing,
     /// One change at a time, so that ids are drawn from the newest catalog.
     one_at_a_time: Mutex<()>,
+    /// Why indexes cannot be completed. At most one entry for each index that is being built.
+    failures: Mutex<BTreeMap<IndexId, String>>,
 }
 
 impl Schema {
-    pub(crate) const fn new(sender: Sender, routing: Routing) -> Self {
-        Self { sender, routing, one_at_a_time: Mutex::new(()) }
+    pub(crate) fn new(sender: Sender, routing: Routing) -> Self {
+        Self { sender, routing, one_at_a_time: Mutex::default(), failures: Mutex::default() }
     }
 
     /// Plans changes on the newest catalog, and logs them for every vshard as one atomic group, so that
@@ -72,6 +75,35 @@ impl Schema {
             Ok((vec![change], ()))
         })?;
         Ok(lsn)
+    }
+
+    /// Keeps why an index cannot be completed, until the next try; `None` once there is nothing to say.
+    pub(crate) fn note_failure(&self, index: IndexId, failure: Option<String>) {
+        let mut failures = self.failures.lock();
+        match failure {
+            Some(failure) => drop(failures.insert(index, failure)),
+            None => drop(failures.remove(&index)),
+        }
+    }
+
+    /// An index as callers see it.
+    pub(crate) fn info(&self, index: &Index) -> IndexInfo {
+        let failure = self.failures.lock().get(&index.id()).cloned();
+        IndexInfo { failure, ..IndexInfo::of(index) }
+    }
+
+    /// What is to be said of indexes that cannot be completed. One that was dropped meanwhile is no
+    /// concern any more.
+    pub(crate) fn build_failures(&self) -> Vec<String> {
+        let told = |(of, index): (Definition, Index)| {
+            let failure = self.failures.lock().get(&index.id()).cloned()?;
+            let (over, of) = (index.over(), &of.name);
+            Some(format!(
+                "the index over `{over}` of `{of}` cannot be completed: {failure}; it is tried again: \
+                 mend that, or drop the index"
+            ))
+        };
+        self.building().into_iter().filter_map(told).collect()
     }
 
     /// The indexes that are being built, with their collections.

@@ -212,6 +212,7 @@ impl Inner {
             reasons.push(format!("archiving is {state}: {}", fault.message));
         }
         reasons.extend(self.sender.data.expiry_halted());
+        reasons.extend(self.schema.build_failures());
         reasons.extend(self.tasks.failed().iter().map(ToString::to_string));
         if reasons.is_empty() { Health::Ok } else { Health::Degraded { reasons } }
     }

@@ -4,9 +4,9 @@ use crate::{
     BatchOp, BatchOptions, BatchWritten, Collection, Database, Error, IndexInfo, NewCollection,
     database::Inner,
     index::{check_kind, indexes},
+    statistics::Question,
 };
-use nodedb_data::{Op, Outcome};
-use nodedb_document::Statistics;
+use nodedb_bridge::Priority;
 use nodedb_engine::{
     Catalog, CatalogChange, Collection as Definition, CollectionKind, Index, IndexState,
 };
@@ -80,7 +80,9 @@ impl Tenant {
     }
 
     fn info(&self, definition: &Definition) -> Result<CollectionInfo, Error> {
-        let statistics = self.inner().patiently(|| self.statistics(definition))?;
+        let inner = self.inner();
+        let question = Question { schema: &inner.schema, priority: Priority::Foreground };
+        let statistics = inner.patiently(|| question.statistics(definition))?;
         Ok(CollectionInfo {
             name: definition.name.to_string(),
             kind: definition.kind,
@@ -88,35 +90,8 @@ impl Tenant {
             documents: statistics.documents,
             key_bytes: statistics.key_bytes,
             value_bytes: statistics.value_bytes,
-            indexes: indexes(definition).map(|index| IndexInfo::of(&index)).collect(),
+            indexes: indexes(definition).map(|index| inner.schema.info(&index)).collect(),
         })
-    }
-
-    fn statistics(&self, definition: &Definition) -> Result<Statistics, Error> {
-        let inner = self.inner();
-        let deadline = inner.sender.due();
-        let Some(snapshot) = inner.sender.data.snapshot_for_scan(deadline)? else {
-            return Ok(Statistics::default());
-        };
-        let (collection, lsn) = (definition.id, snapshot.lsn());
-        let partitions = inner.routing.partitions(collection, definition.partitions);
-        let parts: Vec<_> = partitions
-            .map(|vshard| {
-                let op = Op::Statistics { collection, snapshot: lsn };
-                inner.send(definition.tenant, vshard, op, |outcome| {
-                    let Outcome::Statistics(statistics) = outcome else {
-                        return Err(Error::mismatched("statistics"));
-                    };
-                    Ok(statistics)
-                })
-            })
-            .collect::<Result<_, _>>()?;
-        let mut total = Statistics::default();
-        for part in parts {
-            total += part.wait()?;
-        }
-        snapshot.check()?;
-        Ok(total)
     }
 
     /// Creates a collection. Durable on return, on every vshard or on none.
@@ -198,6 +173,8 @@ impl Tenant {
             let indexes = definition.index_ids().collect();
             Ok((vec![CatalogChange::DropCollection { id: definition.id, indexes }], ()))
         })?;
+        // Given back at once: whatever the tenant writes next may need it.
+        drop(inner.room(tenant, 0)?);
         Ok(lsn)
     }
 

@@ -52,6 +52,9 @@ pub(crate) enum CollectionCommand {
     /// Name all collections.
     #[command(after_help = "Example: nodedb --dir ./db collection list")]
     List,
+    /// Say how much a collection and each of its indexes hold, and how far their building is.
+    #[command(after_help = "Example: nodedb --dir ./db collection info words")]
+    Info(InfoArgs),
     /// Drop a collection with all its documents.
     #[command(after_help = "Example: nodedb --dir ./db collection drop words")]
     Drop(DropArgs),
@@ -138,6 +141,13 @@ impl From<Kind> for CollectionKind {
             Kind::Crdt => Self::Crdt,
         }
     }
+}
+
+/// Words of `collection info`.
+#[derive(Args, Debug)]
+pub(crate) struct InfoArgs {
+    /// Its name.
+    pub(crate) name: String,
 }
 
 /// Words of `collection drop`.

@@ -109,6 +109,11 @@ pub(crate) struct ScanArgs {
     /// Go on where an earlier scan with a limit, in the same direction, ended.
     #[arg(long, value_name = "C", allow_hyphen_values = true)]
     pub(crate) cursor: Option<String>,
+    /// How fresh the snapshot is: strong shows all that was acknowledged; bounded:MS may miss what was
+    /// acknowledged below sync in so many last milliseconds; eventual shows what is durable now. Default:
+    /// strong.
+    #[arg(long, value_name = "WHICH", value_parser = parse_consistency)]
+    pub(crate) consistency: Option<Consistency>,
     /// Say how the filter is answered instead: by which index, or by looking at every document.
     #[arg(long, requires = "filter")]
     pub(crate) explain: bool,
@@ -142,6 +147,10 @@ pub(crate) struct SearchArgs {
     /// Measure every vector instead of walking graphs: always the nearest.
     #[arg(long)]
     pub(crate) exact: bool,
+    /// Do the search and say how each partition answered it instead: whether every vector was measured,
+    /// graphs were walked, or only the vectors of matching documents were measured.
+    #[arg(long)]
+    pub(crate) explain: bool,
 }
 
 /// Words of `crdt`.

@@ -91,7 +91,8 @@ pub(crate) enum Command {
     /// Read documents in key order.
     #[command(after_help = "Example: nodedb --dir ./db scan words --filter \"pos = 'noun' AND \
                             length >= 40\" --limit 10\n         \
-                            nodedb --dir ./db scan words --from m --to n --reverse")]
+                            nodedb --dir ./db scan words --from m --to n --reverse\n         \
+                            nodedb --dir ./db scan words --filter \"pos = 'noun'\" --explain")]
     Scan(ScanArgs),
     /// Find the documents nearest to a vector or to another document.
     #[command(after_help = "Examples:\n  nodedb --dir ./db search words --field embedding --like \

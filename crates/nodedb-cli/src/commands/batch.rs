@@ -44,7 +44,8 @@ struct Written {
 
 pub(super) fn run(args: &BatchArgs, context: &mut Context) -> Result<Answer, Failure> {
     let word = &args.operations;
-    let text = if word.trim_start().starts_with('[') {
+    // No file that a batch stands in has such a name: this is JSON, and what it lacks will be told.
+    let text = if word.trim_start().starts_with(['[', '{']) {
         word.as_bytes().to_vec()
     } else {
         context.read(Path::new(word.strip_prefix('@').unwrap_or(word)))?

@@ -1,13 +1,13 @@
-//! `collection create`, `collection list`, `collection drop`.
+//! `collection create`, `collection list`, `collection info`, `collection drop`.
 
-use super::index::{Index, describe_all};
+use super::index::{Counted, Index, describe_all};
 use crate::{
     answer::Answer,
     args::{CollectionCommand, CreateArgs},
     context::Context,
     failure::Failure,
 };
-use nodedb::{CollectionInfo, NewCollection, NewIndex};
+use nodedb::{CollectionInfo, CollectionStatistics, NewCollection, NewIndex};
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -22,7 +22,19 @@ struct Described {
     kind: &'static str,
     partitions: u16,
     documents: u64,
+    key_bytes: u64,
+    value_bytes: u64,
     indexes: Vec<Index>,
+}
+
+#[derive(Serialize)]
+struct Info<'a> {
+    name: &'a str,
+    kind: &'static str,
+    documents: u64,
+    key_bytes: u64,
+    value_bytes: u64,
+    indexes: Vec<Counted>,
 }
 
 #[derive(Serialize)]
@@ -37,6 +49,7 @@ pub(super) fn run(command: &CollectionCommand, context: &mut Context) -> Result<
             let collections = context.tenant()?.collections()?;
             answer(collections.into_iter().map(describe).collect())
         }
+        CollectionCommand::Info(args) => info(&args.name, context),
         CollectionCommand::Drop(args) => {
             let lsn = context.tenant()?.drop_collection(&args.name)?.get();
             Answer::new(&Dropped { lsn }, format!("dropped {}, lsn {lsn}", args.name))
@@ -65,17 +78,35 @@ fn describe(info: CollectionInfo) -> Described {
         kind: info.kind.name(),
         partitions: info.partitions,
         documents: info.documents,
+        key_bytes: info.key_bytes,
+        value_bytes: info.value_bytes,
         indexes: describe_all(info.indexes),
     }
 }
 
+fn info(name: &str, context: &mut Context) -> Result<Answer, Failure> {
+    let collection = context.collection(name)?;
+    let CollectionStatistics { documents, key_bytes, value_bytes, indexes } =
+        collection.statistics()?;
+    let indexes: Vec<_> = indexes.into_iter().map(Counted::from).collect();
+    let kind = collection.kind().name();
+    let mut lines = vec![
+        format!("{name}, {kind}"),
+        format!("{documents} documents, {key_bytes} bytes of keys, {value_bytes} bytes of values"),
+    ];
+    lines.extend(indexes.iter().map(Counted::text));
+    let info = Info { name, kind, documents, key_bytes, value_bytes, indexes };
+    Answer::new(&info, lines.join("\n"))
+}
+
 fn answer(collections: Vec<Described>) -> Result<Answer, Failure> {
-    let mut text = String::from("NAME  KIND  PARTITIONS  DOCUMENTS  INDEXES");
+    let mut text = String::from("NAME  KIND  PARTITIONS  DOCUMENTS  BYTES  INDEXES");
     for one in &collections {
-        let Described { name, kind, partitions, documents, indexes } = one;
+        let Described { name, kind, partitions, documents, key_bytes, value_bytes, indexes } = one;
+        let bytes = key_bytes + value_bytes;
         let indexes: Vec<_> = indexes.iter().map(Index::text).collect();
         let indexes = if indexes.is_empty() { "-".to_owned() } else { indexes.join(",") };
-        write!(text, "\n{name}  {kind}  {partitions}  {documents}  {indexes}")
+        write!(text, "\n{name}  {kind}  {partitions}  {documents}  {bytes}  {indexes}")
             .map_err(|error| Failure::Internal { message: error.to_string() })?;
     }
     Answer::new(&Collections { collections }, text)

@@ -8,7 +8,7 @@ use crate::{
     interrupt::Interrupt,
     progress::Progress,
 };
-use nodedb::{IndexInfo, IndexKind, IndexProgress, IndexState, NewIndex};
+use nodedb::{IndexInfo, IndexKind, IndexProgress, IndexState, IndexStatistics, NewIndex};
 use serde::Serialize;
 use std::ops::ControlFlow;
 
@@ -19,6 +19,19 @@ pub(super) struct Index {
     #[serde(flatten)]
     kind: Kind,
     state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<String>,
+}
+
+/// An index with how much it holds.
+#[derive(Serialize)]
+pub(super) struct Counted {
+    #[serde(flatten)]
+    index: Index,
+    entries: u64,
+    /// Of a vector index.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    segments: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -90,7 +103,27 @@ impl From<IndexInfo> for Index {
             IndexState::Ready => "ready",
             IndexState::Building => "building",
         };
-        Self { field: info.over, kind, state }
+        Self { field: info.over, kind, state, failure: info.failure }
+    }
+}
+
+impl From<IndexStatistics> for Counted {
+    fn from(counted: IndexStatistics) -> Self {
+        let IndexStatistics { info, entries, segments } = counted;
+        let is_vector = matches!(info.kind, IndexKind::Vector { .. });
+        Self { index: Index::from(info), entries, segments: is_vector.then_some(segments) }
+    }
+}
+
+impl Counted {
+    pub(super) fn text(&self) -> String {
+        let Self { index, entries, segments } = self;
+        let held = match segments {
+            Some(segments) => format!("{entries} vectors, {segments} segments"),
+            None => format!("{entries} entries"),
+        };
+        let failure = index.failure.iter().map(|failure| format!("; fails: {failure}"));
+        format!("index {}: {held}{}", index.text(), failure.collect::<String>())
     }
 }
 

@@ -45,6 +45,7 @@ pub(super) fn run(args: &ScanArgs, context: &mut Context) -> Result<Answer, Fail
         limit: args.limit,
         cursor: args.cursor.clone(),
         range: range(args),
+        consistency: args.consistency.unwrap_or_default(),
         direction: if args.reverse { Direction::Descending } else { Direction::Ascending },
     })?;
     let kind = collection.kind();

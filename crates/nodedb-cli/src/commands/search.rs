@@ -3,12 +3,29 @@
 use crate::{
     answer::Answer, args::SearchArgs, context::Context, failure::Failure, rows::Row, value_text,
 };
-use nodedb::{Effort, Near, SearchOptions};
+use nodedb::{Effort, Near, SearchExplain, SearchOptions, SearchPlan};
 use serde::Serialize;
 
 #[derive(Serialize)]
 struct Found {
     hits: Vec<FoundHit>,
+}
+
+#[derive(Serialize)]
+struct Explained {
+    plans: Vec<Plan>,
+}
+
+#[derive(Serialize)]
+struct Plan {
+    vshard: u16,
+    access: &'static str,
+    vectors: u64,
+    segments: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ef: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    matches: Option<usize>,
 }
 
 #[derive(Serialize)]
@@ -29,13 +46,17 @@ pub(super) fn run(args: &SearchArgs, context: &mut Context) -> Result<Answer, Fa
         }
     };
     let collection = context.collection(&args.collection)?;
-    let hits = collection.search(SearchOptions {
+    let options = SearchOptions {
         field: args.field.clone(),
         near,
         k: args.k,
         filter: args.filter.clone(),
         effort: effort(args),
-    })?;
+    };
+    if args.explain {
+        return explain(&collection.explain_search(options)?);
+    }
+    let hits = collection.search(options)?;
     let mut lines = Vec::with_capacity(hits.len());
     let mut found = Vec::with_capacity(hits.len());
     for hit in hits {
@@ -49,6 +70,43 @@ pub(super) fn run(args: &SearchArgs, context: &mut Context) -> Result<Answer, Fa
         found.push(FoundHit { key, distance: hit.distance, version, value });
     }
     Answer::new(&Found { hits: found }, lines.join("\n"))
+}
+
+fn explain(partitions: &[SearchExplain]) -> Result<Answer, Failure> {
+    let plans: Vec<_> = partitions.iter().map(Plan::of).collect();
+    let lines: Vec<_> = plans.iter().map(Plan::text).collect();
+    Answer::new(&Explained { plans }, lines.join("\n"))
+}
+
+impl Plan {
+    fn of(explain: &SearchExplain) -> Self {
+        let SearchExplain { vshard, plan, vectors, segments } = *explain;
+        let shown = Self {
+            vshard: vshard.get(),
+            access: plan.name(),
+            vectors,
+            segments,
+            ef: None,
+            matches: None,
+        };
+        match plan {
+            SearchPlan::Graph { ef, .. } => Self { ef: Some(ef), ..shown },
+            SearchPlan::Among { matches } => Self { matches: Some(matches), ..shown },
+            SearchPlan::Exact | _ => shown,
+        }
+    }
+
+    fn text(&self) -> String {
+        let Self { vshard, access, vectors, segments, ef, matches } = self;
+        let how = match (ef, matches) {
+            (Some(ef), _) => format!(" with {ef} candidates"),
+            (None, Some(matches)) => format!(" {matches} vectors of matching documents"),
+            (None, None) => String::new(),
+        };
+        format!(
+            "vshard {vshard}: {access}{how}, of {vectors} vectors in {segments} segments and the head"
+        )
+    }
 }
 
 fn effort(args: &SearchArgs) -> Effort {

@@ -10,6 +10,7 @@ fn collections_are_created_listed_and_dropped() {
     let created = database.json(&words);
     let wanted = json!({
         "name": "words", "kind": "document", "partitions": 2, "documents": 0,
+        "key_bytes": 0, "value_bytes": 0,
         "indexes": [
             {"field": "v", "dimensions": 3, "metric": "cosine", "storage": "bf16", "state": "ready"}
         ],
@@ -32,6 +33,37 @@ fn collections_are_created_listed_and_dropped() {
     database.refused(&["get", "words", "k"], "NotFound", 3);
     database.json(&["collection", "create", "words"]);
     database.refused(&["get", "words", "k"], "NotFound", 3);
+}
+
+#[test]
+fn a_collection_says_how_much_it_and_its_indexes_hold() {
+    let database = Database::new();
+    let words = ["collection", "create", "c", "--vector", "v:2:l2", "--index", "n"];
+    database.json(&words);
+    database.json(&["put", "c", "ab", "{\"v\":[1,2],\"n\":1}"]);
+    database.json(&["put", "c", "cd", "{\"n\":1}"]);
+    let wanted = json!({
+        "name": "c", "kind": "document", "documents": 2, "key_bytes": 4, "value_bytes": 24,
+        "indexes": [
+            {
+                "field": "v", "dimensions": 2, "metric": "l2", "storage": "bf16", "state": "ready",
+                "entries": 1, "segments": 0,
+            },
+            {"field": "n", "unique": false, "state": "ready", "entries": 2},
+        ],
+    });
+    assert_eq!(database.json(&["collection", "info", "c"]), wanted);
+    let text = database.text(&["collection", "info", "c"]);
+    assert_eq!(
+        text,
+        "c, document\n2 documents, 4 bytes of keys, 24 bytes of values\n\
+         index v:2:l2:bf16: 1 vectors, 0 segments\nindex n: 2 entries\n"
+    );
+    let listed = &database.json(&["collection", "list"])["collections"][0];
+    assert_eq!((&listed["key_bytes"], &listed["value_bytes"]), (&json!(4), &json!(24)));
+    database.refused(&["collection", "info", "x"], "NotFound", 3);
+    let message = database.refused(&["index", "drop", "c", "x"], "NotFound", 3);
+    assert!(message.contains("no index over `x`") && message.contains("`v`, `n`"), "{message}");
 }
 
 #[test]

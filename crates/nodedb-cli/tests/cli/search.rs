@@ -46,6 +46,26 @@ fn the_nearest_come_first_with_their_distance() {
 }
 
 #[test]
+fn a_search_is_explained_by_partition() {
+    let database = database();
+    let words = ["search", "c", "--field", "v", "--vector", "[0, 0]", "--explain"];
+    let plans = database.json(&words);
+    let plans = plans["plans"].as_array().expect("plans");
+    assert_eq!(plans.len(), 8);
+    let vectors = |plan: &serde_json::Value| plan["vectors"].as_u64().expect("a number");
+    assert_eq!(plans.iter().map(vectors).sum::<u64>(), 20);
+    assert!(plans.iter().all(|plan| plan["access"] == "exact" && plan["segments"] == 0));
+    database.json(&["index", "add", "c", "--index", "odd"]);
+    let filtered = database.json(&[&words[..], &["--filter", "odd = 1"]].concat());
+    let matches = |plan: &serde_json::Value| plan["matches"].as_u64().expect("a number");
+    let plans = filtered["plans"].as_array().expect("plans");
+    assert_eq!(plans.iter().map(matches).sum::<u64>(), 10);
+    let text = database.text(&[&words[..], &["--filter", "odd = 1"]].concat());
+    assert_eq!(text.lines().count(), 8);
+    assert!(text.lines().all(|line| line.contains(": among ")), "{text}");
+}
+
+#[test]
 fn a_changed_or_deleted_document_is_found_as_it_is_now() {
     let database = database();
     database.json(&["put", "c", "00", "{\"v\": [100, 0]}"]);

@@ -131,3 +131,23 @@ fn the_sweeper_halts_where_the_clock_has_gone_too_far() {
     assert_eq!(world.text(0, "b"), None);
     world.close();
 }
+
+/// Each slice of a count asked the clock again, and so did each vshard: what expired meanwhile was counted in
+/// one half of the collection and not in the other.
+#[test]
+fn a_count_and_statistics_judge_expiry_by_the_time_that_they_are_given() {
+    let world = World::new(1, options(1));
+    let later = world.data.commit_ms() + 3_600_000;
+    for n in 0..10 {
+        written(world.ask(vshard(0), until(put(&format!("k{n}"), "1"), later + n)));
+    }
+    let snapshot = world.wal.durable().expect("durable");
+    for (now_ms, left) in [(0, 10), (later - 1, 10), (later, 9), (later + 8, 1), (later + 9, 0)] {
+        let op = Op::Count { collection: NOTES, filter: None, snapshot, now_ms };
+        let Ok(Outcome::Count(count)) = world.ask(vshard(0), op) else { panic!("a count") };
+        assert_eq!(count, left);
+        let op = Op::Statistics { collection: NOTES, snapshot, now_ms };
+        let Ok(Outcome::Statistics(found)) = world.ask(vshard(0), op) else { panic!("counted") };
+        assert_eq!(found.documents, left);
+    }
+}

@@ -210,7 +210,8 @@ fn counts_and_explanations_use_the_indexes() {
     let snapshot = world.wal.durable().expect("durable");
     let count = |text| {
         let filter = Some(filter(text));
-        match world.ask(vshard(0), Op::Count { collection: PEOPLE, filter, snapshot }) {
+        let op = Op::Count { collection: PEOPLE, filter, snapshot, now_ms: 0 };
+        match world.ask(vshard(0), op) {
             Ok(Outcome::Count(count)) => count,
             other => panic!("{other:?}"),
         }

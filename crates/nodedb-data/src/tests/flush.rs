@@ -129,8 +129,8 @@ fn a_failed_flush_leaves_the_floor_and_the_other_vshards_go_on() {
     assert!(effective(&floors).iter().all(|floor| *floor >= barrier));
 }
 
-#[test]
-fn a_full_memtable_flushes_by_itself() {
+/// A world whose 64 documents have begun to be flushed, for which nobody asked.
+fn overflowing() -> World {
     let world = World::new(1, DataOptions { memtable_bytes: 64 << 10, ..options(1) });
     let value = "x".repeat(8 << 10);
     for round in 0..64 {
@@ -141,6 +141,12 @@ fn a_full_memtable_flushes_by_itself() {
     while own(&world.status(0).floors, EngineKind::Documents).is_none() {
         assert!(world.env.clock.now() < deadline, "it never flushes");
     }
+    world
+}
+
+#[test]
+fn a_full_memtable_flushes_by_itself() {
+    let world = overflowing();
     let world = world.kill(1);
     assert_eq!(world.scan(0, 10).len(), 64);
 }
@@ -366,15 +372,7 @@ fn a_vshard_whose_disk_hangs_holds_up_no_other() {
 /// again and again.
 #[test]
 fn an_engine_is_flushed_for_its_own_bytes() {
-    let world = World::new(1, DataOptions { memtable_bytes: 64 << 10, ..options(1) });
-    let value = "x".repeat(8 << 10);
-    for round in 0..64 {
-        world.put(0, &format!("{round}"), &value);
-    }
-    let deadline = world.deadline();
-    while own(&world.status(0).floors, EngineKind::Documents).is_none() {
-        assert!(world.env.clock.now() < deadline, "it never flushes");
-    }
+    let world = overflowing();
     let catalog = own(&world.status(0).floors, EngineKind::Catalog);
     assert_eq!(catalog, None, "it has only a few bytes, and nobody asked");
 }

@@ -94,6 +94,7 @@ fn a_second_replay_of_the_same_log_changes_nothing() {
         collection: NOTES,
         filter: None,
         snapshot: world.wal.durable().expect("durable"),
+        now_ms: 0,
     };
     assert!(matches!(world.ask(vshard(1), op), Ok(crate::Outcome::Count(1))));
 }

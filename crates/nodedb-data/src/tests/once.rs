@@ -280,6 +280,37 @@ fn a_group_that_only_some_vshards_remember_is_expired_and_ends_no_core() {
     }
 }
 
+/// The first key of a tenant after an open read all that it had, up to 10,000 rows, in one turn. Keys of one
+/// time go in the order of their names, and a smaller limit is reached a few at a time.
+#[test]
+fn keys_are_pushed_out_in_order_whatever_was_opened_in_between() {
+    let with = |keys_max| DataOptions { idempotency_keys_max: keys_max, ..options(1) };
+    let world = World::new(1, with(200));
+    let now = world.wal.commit_time_ms();
+    let write = |n: u64| {
+        let name = format!("k{n:03}");
+        synced(once(put(&name, "1"), &issued(&name, now + n / 4)))
+    };
+    for n in 0..200 {
+        written(world.ask(vshard(0), write(n)));
+    }
+    world.flush(0).expect("flushed");
+    let world = world.kill_with(with(10));
+    let first = |world: &World| {
+        (0..300).find(|n| world.ask(vshard(0), write(*n)).is_ok()).expect("the latest")
+    };
+    written(world.ask(vshard(0), write(200)));
+    // 64 went for it, the last of which is the last of its time: one more time is too old to be judged.
+    assert_eq!(first(&world), 64);
+    written(world.ask(vshard(0), write(201)));
+    assert_eq!(first(&world), 128);
+    let world = world.kill_with(with(10));
+    written(world.ask(vshard(0), write(202)));
+    assert_eq!(first(&world), 192);
+    written(world.ask(vshard(0), write(203)));
+    assert_eq!(first(&world), 194);
+}
+
 #[test]
 fn age_bounds_keys_and_the_limits_of_a_key_are_checked() {
     let world = World::new(1, options(1));

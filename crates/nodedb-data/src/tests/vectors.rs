@@ -1,10 +1,16 @@
 //! Heads that are sealed beside writes.
 #![expect(clippy::disallowed_methods, reason = "tests look at the files of a vshard")]
 
-use super::world::{FIELD, NOTES, World, data_dir, delete, options, put_vector, vshard};
-use crate::{Hit, Op, Outcome, Search, vshard_dir};
-use nodedb_engine::Metric;
-use std::fs;
+use super::{
+    copies::copy_tree,
+    world::{FIELD, NOTES, World, at, data_dir, delete, options, put, put_vector, vshard},
+};
+use crate::{DataError, DataOptions, Hit, Op, Outcome, Search, Write, vshard_dir};
+use nodedb_engine::{Engine, EngineKind, Metric};
+use nodedb_env::RealFiles;
+use nodedb_types::{Durability, ErrorKind};
+use nodedb_vector::VectorEngine;
+use std::{collections::BTreeMap, fs, sync::Arc};
 
 const ROWS: u16 = 5000;
 
@@ -78,4 +84,179 @@ fn a_full_head_is_sealed_beside_writes_and_found_after_a_kill() {
     assert_eq!(segments(&world), 1);
     assert_found(&world);
     world.close();
+}
+
+/// As little as may be chosen: some 7,000 rows of these tests.
+fn bounded() -> DataOptions {
+    DataOptions { unsealed_bytes_max: 1 << 20, ..options(1) }
+}
+
+fn rows(first: u32, count: u32) -> Vec<Write> {
+    let point =
+        |row: u32| [row % 200, row / 200].map(|x| f32::from(u16::try_from(x).expect("few")));
+    let write = |row| put_vector(&format!("{row:06}"), "{}", Some(point(row).to_vec()));
+    (first..first + count).map(write).collect()
+}
+
+/// Writes until that is refused. Answers how many rows were taken, and why no more.
+fn fill(world: &World) -> (u32, DataError) {
+    let refused = (0..100).find_map(|round| {
+        let ticket = world.send_group(vec![(0, rows(round * 100, 100))]);
+        ticket.wait().expect("an answer").err().map(|error| (round * 100, error))
+    });
+    refused.expect("the limit is reached before")
+}
+
+/// A disk that takes no segment stands for one that is slower than the writers: what cannot be sealed
+/// stays in memory, and without a limit it grew until there was none.
+#[test]
+fn vectors_that_cannot_be_sealed_are_refused_at_their_limit_and_deletes_are_not() {
+    let world = World::new(1, bounded());
+    world.faults.fail_creates(Some("0000/vectors"));
+    let (written, error) = fill(&world);
+    assert!(matches!(error, DataError::VectorsFull { bytes, .. } if bytes >= 1 << 20), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Busy);
+    let unsealed = world.status(0).unsealed_bytes;
+    assert!((1 << 20..5 << 18).contains(&unsealed), "{unsealed}");
+    let single = rows(written, 1).pop().expect("one");
+    let refused = world.ask(vshard(0), at(single.clone(), Durability::Buffered)).expect_err("full");
+    assert!(matches!(refused, DataError::VectorsFull { .. }), "{refused}");
+    assert_eq!(world.text(0, &format!("{written:06}")), None, "what is refused was not done");
+    // Everything else is served.
+    world.put(0, "without", "{}");
+    world.ask(vshard(0), Op::Write(delete("000007"))).expect("deleted");
+    assert_eq!(world.text(0, "000007"), None);
+    assert_eq!(nearest(&world, &[8.0, 0.0])[0].key, "000008");
+    world.faults.fail_creates(None);
+    world.flush(0).expect("flushed when asked");
+    let deadline = world.deadline();
+    while world.ask(vshard(0), Op::Write(single.clone())).is_err() {
+        assert!(world.env.clock.now() < deadline, "it is never sealed");
+    }
+    let world = world.kill(1);
+    assert_eq!(nearest(&world, &[8.0, 0.0])[0].key, "000008");
+}
+
+/// Nothing was sealed during a replay, so that opening took the memory of all vectors in the log.
+#[test]
+fn a_replay_of_many_more_vectors_than_the_limit_stays_below_it() {
+    let world = World::new(1, options(1));
+    world.faults.fail_creates(Some("0000/vectors"));
+    let count = 30_000;
+    for first in (0..count).step_by(1000) {
+        let ticket = world.send_group(vec![(0, rows(first, 1000))]);
+        ticket.wait().expect("an answer").expect("far below the default");
+    }
+    world.ask(vshard(0), Op::Write(delete("000007"))).expect("deleted");
+    assert!(world.status(0).unsealed_bytes > 4 << 20);
+    let left = world.copy();
+    drop(world);
+    let world = World::open(left, 1, bounded(), Vec::new()).expect("opens");
+    assert!(world.status(0).unsealed_bytes < 1 << 19);
+    assert_eq!(nearest(&world, &[8.0, 0.0])[0].key, "000008");
+    let left = world.die();
+    let dir = vshard_dir(&data_dir(left.path()), vshard(0)).join("vectors");
+    let engine = VectorEngine::load(Arc::new(RealFiles), &dir).expect("whole");
+    assert!(engine.unsealed_bytes() < 1 << 19);
+    assert!(engine.flushed().floor().is_some());
+    assert!(engine.len(FIELD) > 20_000, "the rest is in the log");
+}
+
+/// An assertion stopped the core: callers of the facade are checked there, those of this crate were not.
+#[test]
+fn a_vector_that_cannot_be_searched_is_refused_before_it_is_logged() {
+    let world = World::new(1, options(1));
+    world.put(0, "a", "{}");
+    let before = world.wal.appended();
+    for bad in [f32::NAN, f32::INFINITY, 1e30] {
+        let write = put_vector("a", "{}", Some(vec![bad, 0.0]));
+        let error = world.ask(vshard(0), Op::Write(write.clone())).expect_err("bad");
+        assert!(matches!(error, DataError::Vector { index: FIELD, .. }), "{error}");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        let group = vec![(0, vec![put("b", "{}"), write])];
+        let error = world.send_group(group).wait().expect("an answer").expect_err("bad");
+        assert!(matches!(error, DataError::Vector { .. }), "{error}");
+        let search = Search {
+            collection: NOTES,
+            index: FIELD,
+            vector: vec![0.0, bad],
+            metric: Metric::L2,
+            k: 3,
+            filter: None,
+            effort: crate::Effort::Exact,
+        };
+        let error = world.ask(vshard(0), Op::Search(search)).expect_err("bad");
+        assert!(matches!(error, DataError::Vector { .. }), "{error}");
+    }
+    assert_eq!(world.wal.appended(), before);
+}
+
+/// A replay that feeds one engine records which the other has already. Vectors come from the records, never
+/// from what the store holds by then: a document that was moved twice would be found at its last place by a
+/// record of its first.
+#[test]
+fn each_engine_may_lie_behind_the_other() {
+    for behind in [EngineKind::Vectors, EngineKind::Documents] {
+        let world = World::new(1, options(1));
+        let mut places = BTreeMap::new();
+        let mut put = |row: u16, at: u16| {
+            let write = put_vector(&key(row), &format!("{{\"at\":{at}}}"), Some(point(at)));
+            world.ask(vshard(0), Op::Write(write)).expect("put");
+            places.insert(row, at);
+        };
+        for row in 0..40 {
+            put(row, row);
+        }
+        world.flush(0).expect("flushed");
+        let older = world.copy();
+        let deleted = |row: u16| row % 4 == 2;
+        for row in 0..40 {
+            match row % 4 {
+                1 => put(row, row + 1000),
+                2 => drop(world.ask(vshard(0), Op::Write(delete(&key(row)))).expect("deleted")),
+                3 => {
+                    world.ask(vshard(0), Op::Write(delete(&key(row)))).expect("deleted");
+                    put(row, row + 2000);
+                }
+                _ => {}
+            }
+        }
+        world.flush(0).expect("flushed");
+        for row in (1..40).step_by(4) {
+            put(row, row + 3000);
+        }
+        places.retain(|row, _| !deleted(*row));
+        let left = world.copy();
+        drop(world);
+        let path = |root: &tempfile::TempDir| {
+            vshard_dir(&data_dir(root.path()), vshard(0)).join(behind.name())
+        };
+        fs::remove_dir_all(path(&left)).expect("removes");
+        fs::create_dir(path(&left)).expect("a directory");
+        copy_tree(&path(&older), &path(&left));
+        let world = World::open(left, 1, options(1), Vec::new()).expect("opens");
+        let floor = |engine| {
+            world
+                .status(0)
+                .floors
+                .floors
+                .iter()
+                .find(|(of, _)| *of == engine)
+                .map(|(_, floor)| floor.own())
+        };
+        let other = EngineKind::ALL
+            .into_iter()
+            .find(|kind| *kind != behind && *kind != EngineKind::Catalog);
+        assert!(floor(behind) < other.and_then(floor), "{behind:?} lies behind");
+        let found: BTreeMap<_, _> = world.scan(0, 100).into_iter().collect();
+        let expected = places.iter().map(|(row, at)| (key(*row), format!("{{\"at\":{at}}}")));
+        assert_eq!(found, expected.collect());
+        for (row, at) in &places {
+            let nearest = &nearest(&world, &point(*at))[0];
+            assert_eq!(nearest.key, key(*row).into_bytes(), "at {at}");
+        }
+        for row in (0..40).filter(|row| deleted(*row)) {
+            assert_ne!(nearest(&world, &point(row))[0].key, key(row).into_bytes());
+        }
+    }
 }

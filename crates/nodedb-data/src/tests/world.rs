@@ -120,6 +120,10 @@ impl World {
     /// Kills it and opens what is left.
     pub(super) fn kill(self, cores: u16) -> Self {
         let options = DataOptions { cores, ..self.options.clone() };
+        self.kill_with(options)
+    }
+
+    pub(super) fn kill_with(self, options: DataOptions) -> Self {
         let vshards = self.vshards;
         let left = self.die();
         Self::open(left, vshards, options, Vec::new()).expect("opens after a kill")

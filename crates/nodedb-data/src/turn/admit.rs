@@ -27,18 +27,27 @@ impl Core {
         let before = std::mem::replace(&mut vshard.memory, after);
         assert!(before <= self.memory, "what a vshard takes is counted in what its core takes");
         self.memory = self.memory - before + after;
+        let after = vshard.unsealed_bytes();
+        let before = std::mem::replace(&mut vshard.unsealed, after);
+        assert!(before <= self.unsealed, "what a vshard takes is counted in what its core takes");
+        self.unsealed = self.unsealed - before + after;
     }
 
-    /// Flushes the largest memtable once half of the memory is taken by what nobody flushes yet. A vshard
-    /// whose flush hangs is left out, so that it does not keep the others from theirs.
+    /// Flushes the largest memtable once half of the memory is taken by what nobody flushes yet, and seals
+    /// the largest head of vectors if heads take a good part of that. A vshard whose flush hangs is left
+    /// out, so that it does not keep the others from theirs.
     pub(crate) fn relieve_memory(&mut self) {
         let half = self.options.memory_bytes_max / 2;
-        if self.memory < half {
+        if self.memory.saturating_add(self.unsealed) < half {
             return;
+        }
+        if self.unsealed >= half / 4 {
+            self.seal_largest();
         }
         let idle = |vshard: &&mut Vshard| vshard.pause.is_none() && !vshard.flushes.is_running();
         let mut waiting: Vec<_> = self.vshards.values_mut().filter(idle).collect();
-        if waiting.iter().map(|vshard| vshard.memory).sum::<usize>() < half {
+        let unflushed: usize = waiting.iter().map(|vshard| vshard.memory).sum();
+        if unflushed.saturating_add(self.unsealed) < half {
             return;
         }
         waiting.sort_by_key(|vshard| std::cmp::Reverse(vshard.memory));

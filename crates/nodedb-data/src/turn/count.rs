@@ -5,9 +5,10 @@ use crate::{
     core::Core,
     release::Until,
     task::Caller,
-    vshard::{Count, Vshard},
+    vshard::{Count, IndexCount, Vshard},
 };
 use nodedb_document::Tally;
+use std::time::Duration;
 
 /// A count under way.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(crate) enum CountWork {
     Rows(Count),
     /// How much a collection holds.
     Statistics(Tally),
+    /// How much its indexes hold.
+    Indexes(IndexCount),
 }
 
 /// Counts of a core that may be under way.
@@ -30,17 +33,27 @@ const COUNTS_MAX: usize = 1024;
 
 impl CountWork {
     /// Counts one slice. Answers the result once it is complete.
-    fn go_on(&mut self, vshard: &mut Vshard) -> Result<Option<(Outcome, Until)>, DataError> {
+    fn go_on(
+        &mut self,
+        vshard: &mut Vshard,
+        until: Duration,
+    ) -> Result<Option<(Outcome, Until)>, DataError> {
         match self {
             Self::Rows(count) => {
-                let done = vshard.count(count)?;
+                let done = vshard.count(count, until)?;
                 let until = Until::Durable(count.snapshot);
                 Ok(done.then_some((Outcome::Count(count.rows), until)))
             }
             Self::Statistics(tally) => {
+                let tallied = vshard.tally(tally, until)?;
                 let until = Until::Durable(tally.snapshot());
-                let tallied = vshard.tally(tally)?;
                 Ok(tallied.map(|tallied| (Outcome::Statistics(tallied.statistics), until)))
+            }
+            Self::Indexes(count) => {
+                let counted = vshard.count_indexes(count)?;
+                // Vectors know no snapshots.
+                let until = vshard.all_durable();
+                Ok(counted.map(|counted| (Outcome::IndexStatistics(counted), until)))
             }
         }
     }
@@ -66,10 +79,11 @@ impl Core {
         if caller.is_due(self.now()) {
             return caller.reply.send(Err(DataError::TimedOut));
         }
+        let until = self.slice_end();
         let Some(vshard) = self.vshards.get_mut(&caller.vshard) else {
             return self.fail_unknown(caller);
         };
-        match work.go_on(vshard) {
+        match work.go_on(vshard, until) {
             Ok(None) => self.counts.push_back(CountRun { caller, work }),
             Ok(Some((outcome, until))) => self.answer(caller.reply, Ok(outcome), until),
             Err(error) => self.fail(caller.vshard, caller.reply, error),

@@ -1,18 +1,12 @@
 //! Flushes: begun on the core, done by the maintenance thread, ended on the core.
 
 use crate::{
-    DataError, Outcome,
-    core::Core,
-    desk::{Done, FailedRebuild},
-    engines::FrozenEngine,
-    flushes::Settled,
-    task::Caller,
-    vshard::Vshard,
+    DataError, Outcome, core::Core, desk::Done, engines::FrozenEngine, flushes::Settled,
+    task::Caller, vshard::Vshard,
 };
 use nodedb_document::TableSnapshot;
 use nodedb_engine::{EngineError, EngineKind, Floor};
 use nodedb_types::{Lsn, VshardId};
-use nodedb_vector::Rebuilt;
 
 impl Core {
     /// Asks for the flush of everything up to a durable barrier.
@@ -40,10 +34,11 @@ impl Core {
             for frozen in vshard.freeze_due(self.options.memtable_bytes) {
                 self.maintenance.persist(id, frozen);
             }
-            while let Some(rebuild) = vshard.engines.vectors.begin_rebuild() {
-                self.maintenance.rebuild(id, rebuild);
-            }
         }
+        self.seal_due(id);
+        let Some(vshard) = self.vshards.get_mut(&id) else {
+            return;
+        };
         if let Some(garbage) = vshard.engines.vectors.take_garbage() {
             self.maintenance.free(id, garbage);
         }
@@ -115,23 +110,6 @@ impl Core {
         }
     }
 
-    /// A finished segment waits for the next flush, which begins at once; one that failed is begun anew
-    /// after a later flush.
-    fn end_rebuild(&mut self, id: VshardId, result: Result<Box<Rebuilt>, FailedRebuild>) {
-        self.touched.insert(id);
-        let Some(vshard) = self.vshards.get_mut(&id) else {
-            return;
-        };
-        match result {
-            Ok(rebuilt) => vshard.engines.vectors.end_rebuild(rebuilt),
-            Err(FailedRebuild { number, error }) => {
-                tracing::error!(vshard_id = %id, %error, "rebuilding a vector segment failed");
-                vshard.engines.vectors.give_up_rebuild(number);
-                self.shared.board.set_failure(id, Some(describe(&error)));
-            }
-        }
-    }
-
     fn end_compaction(&mut self, id: VshardId, result: Result<Option<TableSnapshot>, EngineError>) {
         let Some(vshard) = self.vshards.get_mut(&id) else {
             return;
@@ -190,7 +168,7 @@ impl Vshard {
 }
 
 /// The failure and what it comes from.
-fn describe(error: &EngineError) -> String {
+pub(super) fn describe(error: &EngineError) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {

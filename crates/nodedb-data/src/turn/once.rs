@@ -56,7 +56,8 @@ impl Core {
     ) -> Result<(Stamp, Vec<(Place, Written)>), DataError> {
         let (durability, class) = (write.durability, write.change.class());
         let (vshard, vshards) = (caller.vshard, self.shared.vshards);
-        let admitted = self.admit_write(class);
+        let vectors = write.adds_vectors().then(|| self.admit_vectors(caller.vshard));
+        let admitted = self.admit_write(class).and(vectors.unwrap_or(Ok(())));
         let Some(vshard) = self.vshards.get_mut(&vshard) else {
             return Err(DataError::NoSuchVshard { vshard, vshards });
         };
@@ -105,7 +106,8 @@ impl Core {
     ) -> Result<Stop, DataError> {
         let (id, vshards) = (caller.vshard, self.shared.vshards);
         let now_ms = self.shared.wal.commit_time_ms();
-        let admitted = self.admit_write(visit.class);
+        let vectors = visit.adds_vectors(id).then(|| self.admit_vectors(id));
+        let admitted = self.admit_write(visit.class).and(vectors.unwrap_or(Ok(())));
         let Some(vshard) = self.vshards.get_mut(&id) else {
             return Err(DataError::NoSuchVshard { vshard: id, vshards });
         };

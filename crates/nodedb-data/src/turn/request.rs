@@ -7,17 +7,22 @@ use crate::{
     release::Until,
     task::Caller,
     turn::CountWork,
-    vshard::{Count, Vshard},
+    vshard::{Count, IndexCount, Vshard},
 };
 use nodedb_crdt::CrdtKey;
 use nodedb_document::Tally;
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
+
+/// Longest time of a page or of a slice of a count, whatever they look at and however slow the disk is. What
+/// is begun by then is ended: one block of a table, or one document.
+const SLICE_TIME: Duration = Duration::from_millis(4);
 
 impl Core {
     /// Serves a request whose vshard is not paused.
     pub(crate) fn serve_op(&mut self, caller: Caller, op: Op) {
         let tenant = caller.tenant;
-        if matches!(op, Op::Scan(_) | Op::Search(_) | Op::CrdtExport { .. }) {
+        if matches!(op, Op::Scan(_) | Op::Search(_) | Op::ExplainSearch(_) | Op::CrdtExport { .. })
+        {
             // It takes long, and the disk need not wait for it.
             self.asks.ask();
         }
@@ -32,22 +37,32 @@ impl Core {
                 let key = key(collection, document);
                 self.read(caller, |vshard| vshard.get(&key, consistency, turn));
             }
-            Op::Scan(scan) => self.read(caller, |vshard| vshard.scan(tenant, &scan)),
+            Op::Scan(scan) => {
+                let until = self.slice_end();
+                self.read(caller, |vshard| vshard.scan(tenant, &scan, until));
+            }
             Op::Search(search) => self.read(caller, |vshard| vshard.search(tenant, &search)),
+            Op::ExplainSearch(search) => {
+                self.read(caller, |vshard| vshard.explain_search(tenant, &search));
+            }
             Op::CrdtExport { collection, key: document, since } => {
                 let key = key(collection, document);
                 self.read(caller, |vshard| vshard.export(&key, since.as_deref()));
             }
-            Op::Statistics { collection, snapshot } => {
-                let now_ms = self.shared.wal.commit_time_ms();
+            Op::Statistics { collection, snapshot, now_ms } => {
                 let tally = Tally::new(tenant, collection, snapshot, now_ms);
                 self.begin_count(caller, CountWork::Statistics(tally));
+            }
+            Op::IndexStatistics { collection, snapshot } => {
+                let count = IndexCount::new(tenant, collection, snapshot);
+                self.begin_count(caller, CountWork::Indexes(count));
             }
             Op::Explain { collection, filter } => {
                 self.read(caller, |vshard| vshard.explain(tenant, collection, &filter));
             }
-            Op::Count { collection, filter, snapshot } => {
-                let count = Count { filter, ..Count::new(tenant, collection, snapshot) };
+            Op::Count { collection, filter, snapshot, now_ms } => {
+                let count =
+                    Count { tenant, collection, snapshot, filter, now_ms, after: None, rows: 0 };
                 self.begin_count(caller, CountWork::Rows(count));
             }
             Op::BuildIndex(slice) => self.build(caller, &slice),
@@ -60,6 +75,11 @@ impl Core {
                 });
             }
         }
+    }
+
+    /// When a page or a slice that begins now ends at the latest: whoever comes meanwhile waits as long.
+    pub(super) fn slice_end(&self) -> Duration {
+        self.now().saturating_add(SLICE_TIME)
     }
 
     /// Reads from one vshard and answers when what was read may be shown.

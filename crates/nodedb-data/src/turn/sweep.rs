@@ -3,7 +3,7 @@
 //! Reads hide such documents at once; the logged delete is what frees their rows and the entries that
 //! indexes hold of them.
 
-use crate::{DataError, clock_watch::ClockWatch, core::Core, shared::Shared};
+use crate::{DataError, clock_watch::ClockWatch, core::Core, shared::Shared, vshard::Vshard};
 use nodedb_document::Expiring;
 use nodedb_types::{Durability, Stamp, VshardId};
 use nodedb_wal::{AppendClass, Record};
@@ -54,7 +54,7 @@ impl Core {
         let now_ms = self.shared.wal.commit_time_ms();
         let is_due = |next: Option<u64>| next.is_some_and(|time| time <= now_ms);
         let due = self.vshards.values();
-        let due = due.filter(|vshard| vshard.pause.is_none() && is_due(vshard.expires_next));
+        let due = due.filter(|vshard| vshard.pause.is_none() && is_due(vshard.expires_next()));
         // Those behind the last one first, then those before it.
         let due = due.map(|vshard| vshard.id).min_by_key(|id| (Some(*id) <= self.sweep.last, *id));
         self.sweep.last = due.or(self.sweep.last);
@@ -72,7 +72,7 @@ impl Core {
 
     /// Notes when the next slice is due, after a turn that may have changed it.
     pub(crate) fn plan_sweep(&mut self) {
-        let next = self.vshards.values().filter_map(|vshard| vshard.expires_next).min();
+        let next = self.vshards.values().filter_map(Vshard::expires_next).min();
         self.sweep.due = next.filter(|_| !self.sweep.halted).map(|time| {
             let left = time.saturating_sub(self.shared.wal.commit_time_ms());
             let due = self.now().saturating_add(Duration::from_millis(left));
@@ -98,10 +98,10 @@ impl Core {
             return Ok(());
         };
         vshard.admit(&self.options, AppendClass::Freeing)?;
-        let entries = vshard.expiring(now_ms, SWEEP_ROWS_MAX)?;
+        let slice = vshard.expiring(now_ms, SWEEP_ROWS_MAX)?;
         let now = self.now();
         // Looked at only where something would be deleted by it.
-        if !entries.is_empty()
+        if !slice.due.is_empty()
             && let Err(jump) = self.sweep.watch.check(now_ms, now)
         {
             self.halt_sweep(jump.by);
@@ -109,14 +109,14 @@ impl Core {
         }
         // Also if it stops half-way: what was deleted by then weighs like every other write.
         self.touched.insert(id);
-        for entry in &entries {
+        for entry in &slice.due {
             self.delete_expired(id, entry)?;
         }
-        match self.vshards.get_mut(&id) {
+        if let Some(vshard) = self.vshards.get_mut(&id) {
             // Only now, with their deletes logged and applied.
-            Some(vshard) => vshard.forget_expiring(&entries),
-            None => Ok(()),
+            vshard.forget_expiring(slice);
         }
+        Ok(())
     }
 
     /// Checked, logged and applied in one turn, like every write. Nobody waits for it, so no sync is

@@ -2,17 +2,32 @@
 
 use super::Vshard;
 use crate::DataError;
-use nodedb_document::Expiring;
+use nodedb_document::{Expiring, ExpiryPlace, ExpirySlice, Place};
 use nodedb_engine::Redo;
 
 impl Vshard {
-    /// The first entries of the list of times that are due at a time of the commit clock. None is
-    /// before the time at which the next is known to be due: else each slice would pass over everything
-    /// that the slices before it took off the list.
-    pub(crate) fn expiring(&self, now_ms: u64, limit: usize) -> Result<Vec<Expiring>, DataError> {
-        let from = self.expires_next.unwrap_or(now_ms);
-        let due = self.engines.documents.expiring(from..=now_ms, limit);
+    /// The next entries of the list of times that are due at a time of the commit clock.
+    pub(crate) fn expiring(&self, now_ms: u64, limit: usize) -> Result<ExpirySlice, DataError> {
+        let Some(from) = &self.expires else {
+            return Ok(ExpirySlice { due: Vec::new(), next: None });
+        };
+        let due = self.engines.documents.expiring(from, now_ms, limit);
         due.map_err(DataError::document(self.id))
+    }
+
+    /// When the sweeper has to look here, in milliseconds of the commit clock; `None` if nothing is to
+    /// expire.
+    pub(crate) fn expires_next(&self) -> Option<u64> {
+        self.expires.as_ref().map(|place| place.time_ms)
+    }
+
+    /// Takes note of a document that is to expire.
+    pub(super) fn note_expiry(&mut self, time_ms: u64, place: &Place<'_>) {
+        if self.expires_next().is_some_and(|next| next < time_ms) {
+            return;
+        }
+        let place = ExpiryPlace::of(time_ms, place);
+        self.expires = Some(self.expires.take().map_or(place.clone(), |first| first.min(place)));
     }
 
     /// The delete of an entry's document; `None` if the document was written again, deleted or dropped
@@ -26,16 +41,11 @@ impl Vshard {
         stored.map(|stored| self.delete_stored(schema, &entry.key, &stored)).transpose()
     }
 
-    /// Takes entries off the list that are done with, and notes when the next is due.
-    pub(crate) fn forget_expiring(&mut self, entries: &[Expiring]) -> Result<(), DataError> {
-        for entry in entries {
+    /// Takes the entries of a slice off the list, which are done with, and goes on behind them.
+    pub(crate) fn forget_expiring(&mut self, slice: ExpirySlice) {
+        for entry in &slice.due {
             self.engines.documents.forget_expiring(entry);
         }
-        // They were the first of the list.
-        let from = entries.last().map(|entry| entry.time_ms).or(self.expires_next).unwrap_or(0);
-        let next = self.engines.documents.expiring(from..=u64::MAX, 1);
-        let next = next.map_err(DataError::document(self.id))?;
-        self.expires_next = next.first().map(|entry| entry.time_ms);
-        Ok(())
+        self.expires = slice.next;
     }
 }

@@ -9,10 +9,9 @@ use nodedb_engine::CollectionKind;
 use nodedb_types::{CollectionId, Lsn, TenantId};
 use std::{sync::Arc, time::Duration};
 
-/// Most rows that one turn examines for a filtered page or a count.
-pub(crate) const SCAN_EXAMINED_MAX: usize = 4096;
-/// About the most bytes that one turn of a count examines: tables are read by copying.
-pub(super) const COUNT_BYTES_MAX: usize = 4 << 20;
+/// Most rows of a page and of a slice of a count, and about their most bytes, whatever the caller asks for.
+const PAGE_ROWS_MAX: usize = 4096;
+const PAGE_BYTES_MAX: usize = 4 << 20;
 /// Most CRDT documents that one turn builds for a page.
 const CRDT_PAGE_MAX: usize = 64;
 
@@ -26,14 +25,10 @@ pub(crate) struct Count {
     pub(crate) collection: CollectionId,
     pub(crate) snapshot: Lsn,
     pub(crate) filter: Option<Arc<Filter>>,
+    /// The time of the commit clock that all slices judge expiry by: a count is of one moment.
+    pub(crate) now_ms: u64,
     pub(crate) after: Option<Bytes>,
     pub(crate) rows: u64,
-}
-
-impl Count {
-    pub(crate) const fn new(tenant: TenantId, collection: CollectionId, snapshot: Lsn) -> Self {
-        Self { tenant, collection, snapshot, filter: None, after: None, rows: 0 }
-    }
 }
 
 impl Vshard {
@@ -76,42 +71,66 @@ impl Vshard {
         Ok((Outcome::Value(row), until))
     }
 
-    /// One page of a collection.
-    pub(crate) fn scan(&self, tenant: TenantId, scan: &Scan) -> Result<Ready, DataError> {
-        let page = self.page(tenant, scan)?;
+    /// One page of a collection, which ends early at `until`, a time of the clock.
+    pub(crate) fn scan(
+        &self,
+        tenant: TenantId,
+        scan: &Scan,
+        until: Duration,
+    ) -> Result<Ready, DataError> {
+        let page = self.page(tenant, scan, until)?;
         // The caller has seen the snapshot durable; if not, the answer waits until it is.
         Ok((Outcome::Page(page), Until::Durable(scan.snapshot)))
     }
 
-    fn page(&self, tenant: TenantId, scan: &Scan) -> Result<Page, DataError> {
+    fn page(&self, tenant: TenantId, scan: &Scan, until: Duration) -> Result<Page, DataError> {
         let schema = self.collection(tenant, scan.collection)?;
         let kind = schema.kind;
-        let limit_rows = match (kind, &scan.filter) {
-            (CollectionKind::Document, Some(filter)) => return self.select(schema, scan, filter),
+        let mut range = scan.range(tenant, until);
+        match (kind, &scan.filter) {
+            (CollectionKind::Document, Some(filter)) => {
+                return self.select(schema, &range, (filter, scan.snapshot));
+            }
             (CollectionKind::Bytes, Some(_)) => {
                 return Err(DataError::WrongKind { kind: kind.name(), operation: "filters" });
             }
-            (CollectionKind::Crdt, _) => scan.rows.min(CRDT_PAGE_MAX),
-            (_, None) => scan.rows,
-        };
-        let range = ScanRange { limit_rows: limit_rows.max(1), ..scan.range(tenant) };
+            (CollectionKind::Crdt, _) => range.limit_rows = range.limit_rows.min(CRDT_PAGE_MAX),
+            (_, None) => {}
+        }
         let at = ReadAt::Snapshot(scan.snapshot);
         let examined = self.engines.documents.scan(&range, at);
         let mut examined = examined.map_err(DataError::document(self.id))?;
         if kind == CollectionKind::Crdt {
-            self.render(tenant, scan, &mut examined)?;
+            self.render(tenant, scan, (&mut examined, until))?;
         }
         self.filter(scan, examined)
     }
 
-    /// Puts the JSON text of CRDT documents in the place of the lists of their rows.
-    fn render(&self, tenant: TenantId, scan: &Scan, page: &mut ScanPage) -> Result<(), DataError> {
+    /// Puts the JSON text of CRDT documents in the place of the lists of their rows. Building one may take
+    /// long, so the page ends behind the one with which its time or its bytes run out.
+    fn render(
+        &self,
+        tenant: TenantId,
+        scan: &Scan,
+        (page, until): (&mut ScanPage, Duration),
+    ) -> Result<(), DataError> {
         let at = ReadAt::Snapshot(scan.snapshot);
+        let mut bytes = 0_usize;
+        let mut rendered = 0_usize;
         for (key, stored) in &mut page.rows {
             let place = Place { tenant, collection: scan.collection, key };
             let document = self.build_document(&place, at)?;
             let text = document.as_ref().map(CrdtDocument::value_json);
             stored.value = text.transpose()?.unwrap_or_default().into();
+            rendered += 1;
+            bytes = bytes.saturating_add(key.len() + stored.value.len());
+            if bytes >= scan.bytes.min(PAGE_BYTES_MAX) || self.engines.documents.now() >= until {
+                break;
+            }
+        }
+        if rendered < page.rows.len() {
+            page.rows.truncate(rendered);
+            page.next = page.rows.last().map(|(key, _)| key.clone());
         }
         Ok(())
     }
@@ -136,24 +155,46 @@ impl Vshard {
         Ok(page)
     }
 
-    /// Counts some more rows. `true` when it is done.
-    pub(crate) fn count(&self, count: &mut Count) -> Result<bool, DataError> {
-        let slice = Scan::slice(count.collection, count.snapshot);
-        let slice = Scan { after: count.after.take(), filter: count.filter.clone(), ..slice };
-        if slice.filter.is_some() {
-            let page = self.page(count.tenant, &slice)?;
-            count.rows += page.rows.len() as u64;
-            count.after = page.next;
-            return Ok(count.after.is_none());
-        }
-        self.collection(count.tenant, count.collection)?;
-        let range = ScanRange { limit_rows: slice.rows, ..slice.range(count.tenant) };
-        let at = ReadAt::Snapshot(count.snapshot);
-        let page = self.engines.documents.scan(&range, at);
-        let page = page.map_err(DataError::document(self.id))?;
-        count.rows += page.rows.len() as u64;
-        count.after = page.next;
+    /// Counts some more rows, until a time of the clock. `true` when it is done.
+    pub(crate) fn count(&self, count: &mut Count, until: Duration) -> Result<bool, DataError> {
+        let slice = Scan {
+            rows: PAGE_ROWS_MAX,
+            bytes: PAGE_BYTES_MAX,
+            after: count.after.take(),
+            filter: count.filter.clone(),
+            now_ms: Some(count.now_ms),
+            ..Scan::all(count.collection, count.snapshot)
+        };
+        let (rows, next) = if slice.filter.is_some() {
+            let page = self.page(count.tenant, &slice, until)?;
+            (page.rows.len(), page.next)
+        } else {
+            self.collection(count.tenant, count.collection)?;
+            let range = slice.range(count.tenant, until);
+            let page = self.engines.documents.scan(&range, ReadAt::Snapshot(count.snapshot));
+            let page = page.map_err(DataError::document(self.id))?;
+            (page.rows.len(), page.next)
+        };
+        count.rows += rows as u64;
+        count.after = next;
         Ok(count.after.is_none())
+    }
+}
+
+impl Scan {
+    /// The same range of rows, without the filter.
+    fn range(&self, tenant: TenantId, until: Duration) -> ScanRange {
+        ScanRange {
+            prefix: self.prefix.clone(),
+            keys: self.keys.clone(),
+            direction: self.direction,
+            after: self.after.clone(),
+            limit_rows: self.rows.clamp(1, PAGE_ROWS_MAX),
+            limit_bytes: self.bytes.min(PAGE_BYTES_MAX),
+            now_ms: self.now_ms,
+            until: Some(until),
+            ..ScanRange::all(tenant, self.collection)
+        }
     }
 }
 

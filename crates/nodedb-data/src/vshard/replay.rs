@@ -3,8 +3,9 @@
 use super::Vshard;
 use crate::{DataError, DataOptions, Proven, Replayed, engines::Engines, vshard_dir};
 use nodedb_document::Ports;
-use nodedb_engine::{DurableLog, EngineKind, Floor, RecordKind, Redo};
+use nodedb_engine::{DurableLog, Engine, EngineKind, Floor, Frozen, RecordKind, Redo};
 use nodedb_types::{Lsn, Stamp, VshardId};
+use nodedb_vector::RebuildStep;
 use nodedb_wal::{Batch, ReadLimit, RecordView, SKIPPABLE, Wal};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -162,8 +163,31 @@ impl Replay<'_> {
             }
         }
         loaded.vshard.applied = loaded.vshard.applied.max(Some(lsn));
+        self.seal_if_full(&mut loaded.vshard, lsn)?;
         self.flush_if_full(&mut loaded.vshard, lsn)?;
         Ok(true)
+    }
+
+    /// Writes full heads of vectors to disk. Graphs over them are built once the database is open.
+    fn seal_if_full(&self, vshard: &mut Vshard, lsn: Lsn) -> Result<(), DataError> {
+        let failed = DataError::engine(vshard.id);
+        let vectors = &mut vshard.engines.vectors;
+        while let Some(mut rebuild) = vectors.begin_seal() {
+            let rebuilt = loop {
+                match rebuild.step().map_err(&failed)? {
+                    RebuildStep::More(rest) => rebuild = rest,
+                    RebuildStep::Done(rebuilt) => break rebuilt,
+                }
+            };
+            vectors.end_rebuild(rebuilt);
+            // The files may be ahead of what is replayed, for the sake of another engine.
+            let watermark = vectors.flushed().floor().map_or(lsn, |floor| floor.max(lsn));
+            if let Some(frozen) = vectors.freeze(watermark) {
+                vectors.install(frozen.persist(&*self.ports.log).map_err(&failed)?);
+            }
+            drop(vectors.take_garbage());
+        }
+        Ok(())
     }
 
     /// Keeps replay in bounded memory. Everything that is replayed is durable, so the flush waits for

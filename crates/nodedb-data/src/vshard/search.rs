@@ -1,7 +1,9 @@
 //! Nearest-neighbour search.
 
-use super::Vshard;
-use crate::{DataError, Effort, Hit, Outcome, Search, release::Until};
+use super::{Vshard, write::check_fit};
+use crate::{
+    DataError, Effort, Hit, IndexStatistics, Outcome, Search, SearchExplained, release::Until,
+};
 use bytes::Bytes;
 use nodedb_document::{
     DocumentError, Filter, Place, ReadAt, ScanRange, Stored,
@@ -9,7 +11,7 @@ use nodedb_document::{
 };
 use nodedb_engine::{Collection, IndexState};
 use nodedb_types::TenantId;
-use nodedb_vector::{Query, SearchMode, among_max};
+use nodedb_vector::{Query, SearchMode, SearchPlan, among_max};
 use std::collections::BTreeMap;
 
 impl Vshard {
@@ -20,24 +22,34 @@ impl Vshard {
         tenant: TenantId,
         search: &Search,
     ) -> Result<(Outcome, Until), DataError> {
+        let (hits, _) = self.hits(tenant, search)?;
+        Ok((Outcome::Hits(hits), self.all_durable()))
+    }
+
+    /// How the same search is answered.
+    pub(crate) fn explain_search(
+        &self,
+        tenant: TenantId,
+        search: &Search,
+    ) -> Result<(Outcome, Until), DataError> {
+        let (_, plan) = self.hits(tenant, search)?;
+        let IndexStatistics { entries: vectors, segments, .. } =
+            self.vector_statistics(search.index);
+        let explained = SearchExplained { plan, vectors, segments };
+        Ok((Outcome::SearchExplained(explained), self.all_durable()))
+    }
+
+    fn hits(&self, tenant: TenantId, search: &Search) -> Result<(Vec<Hit>, SearchPlan), DataError> {
         let collection = self.collection(tenant, search.collection)?;
         let index = collection.vectors.iter().find(|known| known.id == search.index);
-        let fits = index.is_some_and(|index| {
-            index.metric == search.metric
-                && usize::try_from(index.dimensions) == Ok(search.vector.len())
-        });
-        if !fits {
-            return Err(DataError::WrongIndex {
-                collection: search.collection,
-                index: search.index,
-            });
-        }
-        if index.is_some_and(|index| index.state == IndexState::Building) {
+        let wrong = DataError::WrongIndex { collection: search.collection, index: search.index };
+        let index = index.filter(|index| index.metric == search.metric).ok_or(wrong)?;
+        check_fit(search.collection, index, &search.vector)?;
+        if index.state == IndexState::Building {
             return Err(DataError::IndexBuilding { index: search.index });
         }
         let hits = self.nearest(tenant, collection, search);
-        let hits = hits.map_err(DataError::document(self.id))?;
-        Ok((Outcome::Hits(hits), self.all_durable()))
+        hits.map_err(DataError::document(self.id))
     }
 
     fn nearest(
@@ -45,7 +57,7 @@ impl Vshard {
         tenant: TenantId,
         collection: &Collection,
         search: &Search,
-    ) -> Result<Vec<Hit>, DocumentError> {
+    ) -> Result<(Vec<Hit>, SearchPlan), DocumentError> {
         let filter = search.filter.as_deref();
         let query = Query {
             index: search.index,
@@ -91,7 +103,7 @@ impl Vshard {
             let Stored { stamp, value, .. } = row?;
             Some(Hit { key: neighbour.key, distance: neighbour.distance, stamp, value })
         });
-        Ok(hits.collect())
+        Ok((hits.collect(), found.plan))
     }
 
     /// The keys that match, if entries of indexes lead to them and they are so few that measuring them

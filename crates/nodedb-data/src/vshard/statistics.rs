@@ -4,7 +4,7 @@ use super::Vshard;
 use crate::DataError;
 use nodedb_document::{Tallied, Tally};
 use nodedb_types::{CollectionId, Lsn};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 /// What a vshard knows of its collections. In memory only: after an open everything is counted anew.
 #[derive(Debug)]
@@ -13,8 +13,8 @@ pub(crate) struct KnownStatistics {
     loaded: Option<Lsn>,
     /// The last record that has changed a collection since.
     changed: BTreeMap<CollectionId, Lsn>,
-    /// At most one entry for each collection there is.
-    tallied: BTreeMap<CollectionId, Tallied>,
+    /// With the time by which expiry was judged. At most one entry for each collection there is.
+    tallied: BTreeMap<CollectionId, (Tallied, u64)>,
 }
 
 impl KnownStatistics {
@@ -38,31 +38,36 @@ impl KnownStatistics {
     /// expired between the two.
     fn get(&self, tally: &Tally) -> Option<Tallied> {
         let (_, collection) = tally.of();
-        let known = self.tallied.get(&collection)?;
+        let (known, judged_ms) = self.tallied.get(&collection)?;
         let changed = self.changed.get(&collection).copied().max(self.loaded);
         let unchanged = changed <= Some(known.snapshot.min(tally.snapshot()));
         let expired = known.expires_next.is_some_and(|time| time <= tally.now_ms());
-        (unchanged && !expired).then_some(*known)
+        // What had expired by then had not by an earlier time.
+        (unchanged && !expired && *judged_ms <= tally.now_ms()).then_some(*known)
     }
 
-    fn put(&mut self, collection: CollectionId, tallied: Tallied) {
-        self.tallied.insert(collection, tallied);
+    fn put(&mut self, collection: CollectionId, tallied: Tallied, judged_ms: u64) {
+        self.tallied.insert(collection, (tallied, judged_ms));
     }
 }
 
 impl Vshard {
-    /// Goes on with statistics by one slice. Answers the result once it is complete, at once where it is
+    /// Goes on with statistics by one slice, until a time of the clock. Answers the result once it is complete, at once where it is
     /// known.
-    pub(crate) fn tally(&mut self, tally: &mut Tally) -> Result<Option<Tallied>, DataError> {
+    pub(crate) fn tally(
+        &mut self,
+        tally: &mut Tally,
+        until: Duration,
+    ) -> Result<Option<Tallied>, DataError> {
         let (tenant, collection) = tally.of();
         self.collection(tenant, collection)?;
         if let Some(known) = self.statistics.get(tally) {
             return Ok(Some(known));
         }
-        let tallied = self.engines.documents.tally(tally);
+        let tallied = self.engines.documents.tally(tally, Some(until));
         let tallied = tallied.map_err(DataError::document(self.id))?;
         if let Some(tallied) = tallied {
-            self.statistics.put(collection, tallied);
+            self.statistics.put(collection, tallied, tally.now_ms());
         }
         Ok(tallied)
     }
@@ -90,21 +95,22 @@ mod tests {
         assert_eq!(known.get(&ask(20, 0)), None);
         let statistics = Statistics { documents: 3, key_bytes: 4, value_bytes: 5 };
         let tallied = Tallied { statistics, snapshot: lsn(20), expires_next: Some(100) };
-        known.put(NOTES, tallied);
-        assert_eq!(known.get(&ask(20, 0)), Some(tallied));
+        known.put(NOTES, tallied, 5);
+        assert_eq!(known.get(&ask(20, 4)), None, "more may have been there before");
+        assert_eq!(known.get(&ask(20, 5)), Some(tallied));
         assert_eq!(known.get(&ask(99, 99)), Some(tallied));
         assert_eq!(known.get(&ask(99, 100)), None, "one has expired");
-        assert_eq!(known.get(&ask(10, 0)), Some(tallied));
-        assert_eq!(known.get(&ask(9, 0)), None, "what was loaded may have changed it");
+        assert_eq!(known.get(&ask(10, 5)), Some(tallied));
+        assert_eq!(known.get(&ask(9, 5)), None, "what was loaded may have changed it");
         known.note(CollectionId::new(2), lsn(21));
-        assert_eq!(known.get(&ask(22, 0)), Some(tallied));
+        assert_eq!(known.get(&ask(22, 5)), Some(tallied));
         known.note(NOTES, lsn(25));
-        assert_eq!(known.get(&ask(24, 0)), None);
-        assert_eq!(known.get(&ask(25, 0)), None);
-        known.put(NOTES, Tallied { snapshot: lsn(25), ..tallied });
-        assert!(known.get(&ask(25, 0)).is_some());
-        assert_eq!(known.get(&ask(24, 0)), None, "as of a time before the change");
+        assert_eq!(known.get(&ask(24, 5)), None);
+        assert_eq!(known.get(&ask(25, 5)), None);
+        known.put(NOTES, Tallied { snapshot: lsn(25), ..tallied }, 0);
+        assert!(known.get(&ask(25, 5)).is_some());
+        assert_eq!(known.get(&ask(24, 5)), None, "as of a time before the change");
         known.forget(NOTES);
-        assert_eq!(known.get(&ask(30, 0)), None);
+        assert_eq!(known.get(&ask(30, 5)), None);
     }
 }

@@ -7,8 +7,9 @@ use super::{
 use crate::{Change, DataError, Entries, Expect, Write, group::GroupPart, group::PreparedPart};
 use bytes::Bytes;
 use nodedb_document::{Place, ReadAt};
-use nodedb_engine::{Catalog, Collection, CollectionKind, Redo, VectorChange};
+use nodedb_engine::{Catalog, Collection, CollectionKind, Redo, VectorChange, VectorIndex};
 use nodedb_types::{CollectionId, IndexId, Lsn, Stamp, TenantId};
+use nodedb_vector::check_vector;
 use std::collections::BTreeMap;
 
 /// A checked write. Without redo there is nothing to do: the key to be deleted is not there.
@@ -188,7 +189,7 @@ fn fitting(
     }
 }
 
-/// A put names each vector index of its collection once, with as many numbers as it takes: redo is
+/// A put names each vector index of its collection once, with a vector that can be searched: redo is
 /// replayed without a catalog, so nothing else may ever be logged.
 fn check_put(schema: &Collection, vectors: &[VectorChange]) -> Result<(), DataError> {
     if schema.kind == CollectionKind::Crdt {
@@ -200,9 +201,8 @@ fn check_put(schema: &Collection, vectors: &[VectorChange]) -> Result<(), DataEr
         let (Some(change), None) = (named.next(), named.next()) else {
             return Err(wrong(index.id));
         };
-        let length = change.vector.as_ref().map(Vec::len);
-        if length.is_some_and(|length| usize::try_from(index.dimensions) != Ok(length)) {
-            return Err(wrong(index.id));
+        if let Some(vector) = &change.vector {
+            check_fit(schema.id, index, vector)?;
         }
     }
     let known = |id| schema.vectors.iter().any(|index| index.id == id);
@@ -210,4 +210,17 @@ fn check_put(schema: &Collection, vectors: &[VectorChange]) -> Result<(), DataEr
         Some(change) => Err(wrong(change.index)),
         None => Ok(()),
     }
+}
+
+/// Whether an index takes a vector, to be kept or to be looked for.
+pub(super) fn check_fit(
+    collection: CollectionId,
+    index: &VectorIndex,
+    vector: &[f32],
+) -> Result<(), DataError> {
+    if usize::try_from(index.dimensions) != Ok(vector.len()) {
+        return Err(DataError::WrongIndex { collection, index: index.id });
+    }
+    check_vector(index.dimensions, index.metric, vector)
+        .map_err(|source| DataError::Vector { index: index.id, source })
 }

@@ -5,12 +5,12 @@ use super::{
     entries::{Entries, Window},
 };
 use crate::{
-    DocumentEngine, DocumentError, Filter, Place, ReadAt, ScanPage, ScanRange, expiry::Judge,
-    row_key::HEAD_BYTES,
+    DocumentEngine, DocumentError, Filter, Place, ReadAt, ScanPage, ScanRange,
+    allowance::Allowance, expiry::Judge, row_key::HEAD_BYTES,
 };
 use bytes::Bytes;
 
-/// Most documents that are looked at for a page in the order of keys.
+/// Most rows that are looked at for a page in the order of keys, deleted ones counted.
 const SCANNED_MAX: usize = 4096;
 /// Fewest and most documents that are looked at for a page by their entries, each a read of its own.
 const FETCHED: (usize, usize) = (64, 1024);
@@ -39,7 +39,7 @@ impl DocumentEngine {
         let (least, most) = FETCHED;
         let wanted = selection.range.limit_rows.clamp(least, most);
         match self.window(selection, wanted, at)? {
-            Some(window) => self.fetch(selection, &window, at),
+            Some(window) => self.fetch(selection, window, at),
             None => self.look_at_all(selection, at),
         }
     }
@@ -58,7 +58,7 @@ impl DocumentEngine {
             return Ok(Some(Vec::new()));
         }
         let window = self.window(selection, selection.range.limit_rows, at)?;
-        let Some(window) = window.filter(|window| !window.more) else {
+        let Some(window) = window.filter(|window| window.next.is_none()) else {
             return Ok(None);
         };
         let mut keys = Vec::new();
@@ -92,26 +92,27 @@ impl DocumentEngine {
     fn fetch(
         &self,
         selection: &Selection<'_>,
-        window: &Window,
+        window: Window,
         at: ReadAt,
     ) -> Result<ScanPage, DocumentError> {
-        let mut page = ScanPage { rows: Vec::new(), next: None };
-        let mut bytes = 0_usize;
-        let mut keys = window.keys.iter().peekable();
-        let mut judge = Judge::new(self.log(), selection.range.now_ms);
+        let range = selection.range;
+        let mut page = ScanPage { rows: Vec::new(), next: window.next };
+        let allowance = Allowance::new(usize::MAX, range.limit_bytes, self.clock());
+        let mut allowance = allowance.until(range.until);
+        let mut keys = window.keys.into_iter().peekable();
+        let mut judge = Judge::new(self.log(), range.now_ms);
         while let Some(key) = keys.next() {
-            let stored = self.stored(&selection.place(key), at)?;
-            if let Some(stored) = stored.filter(|stored| !judge.has_expired(stored)) {
-                bytes = bytes.saturating_add(key.len() + stored.value.len());
-                if selection.filter.matches(&stored.value)? {
-                    page.rows.push((key.clone(), stored));
-                }
+            let stored = self.stored(&selection.place(&key), at)?;
+            let value_bytes = stored.as_ref().map_or(0, |stored| stored.value.len());
+            let may_go_on = allowance.take(key.len() + value_bytes);
+            if let Some(stored) = stored.filter(|stored| !judge.has_expired(stored))
+                && selection.filter.matches(&stored.value)?
+            {
+                page.rows.push((key.clone(), stored));
             }
-            let full = page.rows.len() >= selection.range.limit_rows
-                || bytes >= selection.range.limit_bytes;
-            let more = window.more || keys.peek().is_some();
-            if (full || keys.peek().is_none()) && more {
-                page.next = Some(key.clone());
+            let full = page.rows.len() >= range.limit_rows;
+            if (full || !may_go_on) && (keys.peek().is_some() || page.next.is_some()) {
+                page.next = Some(key);
                 break;
             }
         }
@@ -125,22 +126,24 @@ impl DocumentEngine {
     ) -> Result<ScanPage, DocumentError> {
         let Selection { range, filter, .. } = selection;
         let mut page = ScanPage { rows: Vec::new(), next: None };
-        let (mut seen, mut bytes) = (0_usize, 0_usize);
-        let mut last = Bytes::new();
+        let allowance = Allowance::new(SCANNED_MAX, range.limit_bytes, self.clock());
+        let mut allowance = allowance.until(range.until);
         let mut judge = Judge::new(self.log(), range.now_ms);
-        for row in self.rows(&range.rows(), range.direction, at)? {
+        let mut rows = self.rows(&range.rows(), range.direction, at)?;
+        while let Some(row) = rows.next() {
             let (row, stored) = row?;
-            let full = page.rows.len() >= range.limit_rows || bytes >= range.limit_bytes;
-            if seen > 0 && (full || seen == SCANNED_MAX) {
-                page.next = Some(last.slice(HEAD_BYTES..));
-                break;
-            }
-            seen += 1;
-            bytes = bytes.saturating_add(row.len() - HEAD_BYTES + stored.value.len());
-            if !judge.has_expired(&stored) && filter.matches(&stored.value)? {
+            let value_bytes = stored.as_ref().map_or(0, |stored| stored.value.len());
+            let may_go_on = allowance.take(row.len() - HEAD_BYTES + value_bytes);
+            if let Some(stored) = stored.filter(|stored| !judge.has_expired(stored))
+                && filter.matches(&stored.value)?
+            {
                 page.rows.push((row.slice(HEAD_BYTES..), stored));
             }
-            last = row;
+            let full = page.rows.len() >= range.limit_rows;
+            if (full || !may_go_on) && rows.has_more() {
+                page.next = Some(row.slice(HEAD_BYTES..));
+                break;
+            }
         }
         Ok(page)
     }

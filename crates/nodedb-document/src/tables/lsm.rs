@@ -17,6 +17,8 @@ use lsm_tree::{
         Leveled,
         filter::{CompactionFilter, Context, Factory, ItemAccessor, Verdict},
     },
+    merge::Merger,
+    mvcc_stream::MvccStream,
     table::filter::standard_bloom::Builder as Bloom,
 };
 use nodedb_engine::{EngineError, IoBudget, IoMeter};
@@ -36,6 +38,14 @@ const OPEN_FILES: usize = 512;
 const SHARED_MIN: usize = 2048;
 /// Runs of the first level above which a flush merges first: the library stores their number in a byte.
 const RUNS_MAX: usize = 64;
+
+/// About the most bytes of a table.
+const TABLE_BYTES: u64 = 64 << 20;
+/// Tombstones from which on all tables are merged, if they are one row of so many.
+const TOMBSTONES_MIN: u64 = 4096;
+const TOMBSTONE_SHARE: u64 = 4;
+/// Bytes of tables above which they are not all merged at once: the flushes behind would wait too long.
+const WHOLE_MERGE_BYTES_MAX: u64 = 512 << 20;
 
 /// Readers see everything. The counter's value would be raced by a switch of the tree's version.
 const ALL: u64 = u64::MAX;
@@ -164,9 +174,24 @@ impl LsmTree {
     fn merge(&mut self) -> Result<bool, EngineError> {
         let before = self.tree.current_version().id();
         // Everything may be evicted: readers keep the tables that they started with.
-        let strategy = Arc::new(Leveled::default());
-        self.change("merging", |tree| tree.compact(strategy, ALL))?;
+        if self.is_mostly_deleted() {
+            self.change("merging", |tree| tree.major_compact(TABLE_BYTES, ALL))?;
+        } else {
+            let strategy = Arc::new(Leveled::default().with_table_target_size(TABLE_BYTES));
+            self.change("merging", |tree| tree.compact(strategy, ALL))?;
+        }
         Ok(self.tree.current_version().id() != before)
+    }
+
+    /// Whether so many rows are tombstones that all tables are merged at once, which frees what they hide
+    /// and themselves. Levels alone let them wait for other writes: whoever reads there would pass over
+    /// them, and deleting everything would free nothing. Each tombstone pays for at most a few rows that
+    /// are written again.
+    fn is_mostly_deleted(&self) -> bool {
+        let tombstones = self.tree.tombstone_count();
+        tombstones >= TOMBSTONES_MIN
+            && tombstones.saturating_mul(TOMBSTONE_SHARE) >= self.tree.approximate_len() as u64
+            && self.tree.disk_space() <= WHOLE_MERGE_BYTES_MAX
     }
 
     /// Whether the disk names the version that is in memory.
@@ -227,7 +252,6 @@ impl SortedTables for LsmTree {
     fn view(&self) -> Arc<dyn TableView> {
         // Taken here, on the maintenance thread: a core that asked the tree itself would wait for
         // whoever holds its version lock, up to half a second.
-        let version = self.tree.get_version_history_lock().latest_version();
         let tables = self.tree.current_version();
         let dir = self.dir.clone();
         let get = move |key: &[u8]| {
@@ -250,16 +274,19 @@ impl SortedTables for LsmTree {
         let range = move |bounds: Bounds<'_>, direction: Direction| -> Rows<'static> {
             let bounds = (bounds.0.map(Slice::from), bounds.1.map(Slice::from));
             let runs = tables.iter_levels().flat_map(|level| level.iter());
-            let mut runs = runs.filter_map(|run| {
-                let (first, last) = run.range_overlap_indexes(&bounds)?;
-                run.get(first..=last)
-            });
-            match (runs.next(), runs.next()) {
+            let mut runs: Vec<_> = runs
+                .filter_map(|run| {
+                    let (first, last) = run.range_overlap_indexes(&bounds)?;
+                    Some(one_run(run.get(first..=last)?.to_vec(), bounds.clone()))
+                })
+                .collect();
+            match (runs.pop(), runs.is_empty()) {
                 (None, _) => Box::new(std::iter::empty()),
-                (Some(run), None) => rows(one_run(run.to_vec(), bounds), direction, &dir),
-                (Some(_), Some(_)) => {
-                    let merged = Tree::create_internal_range(version.clone(), &bounds, ALL, None);
-                    rows(merged, direction, &dir)
+                // Each key is in it once, so nothing is to be merged: that takes longer than to read.
+                (Some(run), true) => rows(run, direction, &dir),
+                (Some(last), false) => {
+                    runs.push(last);
+                    rows(MvccStream::new(Merger::new(runs)), direction, &dir)
                 }
             }
         };
@@ -267,14 +294,12 @@ impl SortedTables for LsmTree {
     }
 }
 
-/// The rows of tables that do not overlap, without the deleted ones. Each key is in them once, so nothing is
-/// to be merged: that takes longer than to read the rows.
+/// The rows of tables that do not overlap, deleted ones among them.
 fn one_run(
     run: Vec<Table>,
     bounds: (Bound<Slice>, Bound<Slice>),
 ) -> impl DoubleEndedIterator<Item = lsm_tree::Result<InternalValue>> + use<> {
-    let rows = run.into_iter().flat_map(move |table| table.range(bounds.clone()));
-    rows.filter(|row| row.as_ref().map_or(true, |row| row.key.value_type == ValueType::Value))
+    run.into_iter().flat_map(move |table| table.range(bounds.clone()))
 }
 
 /// What the library has read, in one direction.
@@ -288,7 +313,8 @@ fn rows(
     Box::new(found.map(move |row| {
         let row = row.map_err(|error| failed("reading", &dir)(error))?;
         // Shared with the block that they stand in, which a page of neighbours fills anyway.
-        Ok((Bytes::from(row.key.user_key), Bytes::from(row.value)))
+        let value = (row.key.value_type == ValueType::Value).then(|| Bytes::from(row.value));
+        Ok((Bytes::from(row.key.user_key), value))
     }))
 }
 
@@ -342,7 +368,9 @@ impl Factory for Merging {
 
     fn make_filter(&self, _: &Context) -> Box<dyn CompactionFilter> {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Box::new(Merge { dropped: state.dropped, meter: state.budget.map(IoMeter::new) })
+        // Without a limit nothing is measured, which would take a look at each value.
+        let budget = state.budget.filter(|budget| budget.is_limited());
+        Box::new(Merge { dropped: state.dropped, meter: budget.map(IoMeter::new) })
     }
 }
 

@@ -182,6 +182,6 @@ impl TableView for PlainView {
     fn range(&self, bounds: Bounds<'_>, direction: Direction) -> Rows<'_> {
         let mut rows = self.0.range::<[u8], _>(bounds);
         let rows = std::iter::from_fn(move || direction.next(&mut rows));
-        Box::new(rows.map(|(key, value)| Ok((key.clone(), value.clone()))))
+        Box::new(rows.map(|(key, value)| Ok((key.clone(), Some(value.clone())))))
     }
 }

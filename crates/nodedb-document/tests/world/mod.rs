@@ -10,7 +10,7 @@ use nodedb_document::{
 use nodedb_engine::{
     CatalogChange, DurableLog, Engine, EngineError, Frozen, NotDurable, Persisted, Redo, Snapshots,
 };
-use nodedb_env::Env;
+use nodedb_env::{Env, Files};
 use nodedb_types::{CollectionId, LogEpoch, Lsn, Stamp, TenantId};
 use std::{
     path::{Path, PathBuf},
@@ -77,6 +77,15 @@ impl DurableLog for TestLog {
         self.durable.fetch_max(lsn.get(), Ordering::SeqCst);
         Ok(())
     }
+}
+
+/// The ports of an engine over any files, whose log is complete.
+pub fn plain_ports(files: Arc<dyn Files>) -> Ports {
+    let log = TestLog::new();
+    log.set_durable(1 << 20);
+    let env = Env::real();
+    let snapshots = Snapshots::new(Arc::clone(&env.clock));
+    Ports { files, tables: Arc::new(PlainTables), ..Ports::new(&env, snapshots, log) }
 }
 
 /// A directory, a log, and what engines on them need.

@@ -10,6 +10,21 @@ fn samples() -> Vec<Redo> {
     all
 }
 
+fn remembered() -> Redo {
+    Redo::Idempotency(Idempotency {
+        key: Bytes::from_static(b"order-7"),
+        issued: 1_700_000_000_000,
+        digest: u128::MAX - 1,
+        outcome: Bytes::from_static(b"outcome"),
+        evicted: vec![
+            IssuedKey { issued: 1_500_000_000_000, key: Bytes::from_static(b"order-1") },
+            IssuedKey { issued: 1_600_000_000_000, key: Bytes::new() },
+        ],
+        horizon: IssuedKey { issued: 1_600_000_000_000, key: Bytes::new() },
+        kept: 10_000,
+    })
+}
+
 fn writes() -> Vec<Redo> {
     let collection = CollectionId::new(3);
     let key = Bytes::from_static(b"a key");
@@ -54,14 +69,7 @@ fn writes() -> Vec<Redo> {
                 IndexRow { key: key.clone(), entry: IndexEntry::Field(Bytes::new()) },
             ],
         },
-        Redo::Idempotency(Idempotency {
-            key: Bytes::from_static(b"order-7"),
-            issued: 1_700_000_000_000,
-            digest: u128::MAX - 1,
-            outcome: Bytes::from_static(b"outcome"),
-            evicted: vec![Bytes::from_static(b"order-1"), Bytes::new()],
-            horizon: 1_600_000_000_000,
-        }),
+        remembered(),
         Redo::CrdtMerge {
             collection,
             key: key.clone(),

@@ -5,130 +5,135 @@ use super::{
     graph::{Shape, VectorIndex, VectorIndexBuilder},
     header::{HEADER_BYTES, Header, Part},
     rows::RowsBuilder,
-    scale::largest,
+    scale::Reach,
     spec::SegmentSpec,
-    usearch::{UsearchBuilder, UsearchGraph},
+    usearch::{UsearchBuilder, UsearchGraph, save_none},
     vectors::VectorsBuilder,
 };
 use nodedb_types::Stamp;
 
-/// The three files of a segment, complete. Write each under a new name, sync, and let a manifest name
-/// them: from then on they may be opened.
+/// Two of the files of a segment, complete. The third, of vectors, was handed out before.
 #[derive(Debug)]
-pub(crate) struct SegmentBytes {
+pub(crate) struct KeysAndGraph {
     /// Keys and stamps.
     pub(crate) rows: Vec<u8>,
-    /// The vectors in full.
-    pub(crate) vectors: Vec<u8>,
-    /// The approximate index.
+    /// The approximate index, or that there is none.
     pub(crate) graph: Vec<u8>,
 }
 
-/// How far the graph is built.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Progress {
-    /// Rows in the graph.
-    pub(crate) built: u32,
-    /// Rows of the segment.
-    pub(crate) total: u32,
-}
-
-impl Progress {
-    pub(crate) const fn is_done(self) -> bool {
-        self.built == self.total
-    }
-}
-
-/// A segment in the making: first all rows, then the graph over them.
+/// A segment in the making: first all keys, then all vectors, then the graph over them, which a flat
+/// segment does without.
 ///
-/// Holds the vectors twice while it builds: in full, and as the graph stores them.
+/// Holds the keys, and of the vectors only what the graph stores of them: the file of vectors is handed
+/// out piece by piece as they come.
 #[derive(Debug)]
 pub(crate) struct SegmentBuilder {
     spec: SegmentSpec,
     rows: RowsBuilder,
-    vectors: VectorsBuilder,
-    /// The largest magnitude among all numbers.
-    largest: f32,
+    vectors: Option<VectorsBuilder>,
+    reach: Option<Reach>,
     graph: Option<UsearchBuilder>,
     built: u32,
-    /// The row that is being added.
-    vector: Vec<f32>,
 }
 
 impl SegmentBuilder {
-    /// A segment without rows, with room for the vectors of `capacity` of them.
-    pub(crate) fn new(spec: SegmentSpec, capacity: usize) -> Self {
-        Self {
-            spec,
-            rows: RowsBuilder::default(),
-            vectors: VectorsBuilder::new(spec, capacity),
-            largest: 0.0,
-            graph: None,
-            built: 0,
-            vector: Vec::new(),
-        }
+    /// A segment without rows.
+    pub(crate) fn new(spec: SegmentSpec) -> Self {
+        let reach = Some(Reach::new(&spec));
+        Self { spec, rows: RowsBuilder::default(), vectors: None, reach, graph: None, built: 0 }
     }
 
-    /// Appends a row whose vector passed [`check_vector`](crate::check_vector).
+    /// Appends a key.
     ///
     /// # Panics
-    /// If the key is not above the last one, the vector is none of this index, or the graph was begun.
-    pub(crate) fn push(&mut self, key: &[u8], stamp: Stamp, vector: &[f32]) {
-        assert!(self.graph.is_none(), "all rows come before the graph");
-        let checked = crate::check_vector(self.spec.dimensions, self.spec.metric, vector);
-        assert_eq!(checked, Ok(()), "vectors are checked before they are logged");
+    /// If it is not above the last one, or a vector has come.
+    pub(crate) fn push_key(&mut self, key: &[u8], stamp: Stamp) {
+        assert!(self.vectors.is_none(), "all keys come before the first vector");
         self.rows.push(key, stamp);
-        self.vectors.push(vector);
-        self.largest = self.largest.max(largest(vector));
     }
 
-    /// Rows pushed so far.
+    /// Keys pushed so far.
     pub(crate) const fn len(&self) -> u32 {
         self.rows.len()
     }
 
-    /// Adds up to `rows` more rows to the graph: 0.1 to 1 ms each, growing with the logarithm of their
-    /// number. The first call also takes memory for all of them.
+    fn header(&self) -> Header {
+        Header { spec: self.spec, rows: self.rows.len(), identity: self.rows.identity() }
+    }
+
+    /// Takes the vector of the next key, which passed [`check_vector`](crate::check_vector), and appends
+    /// to `file` what of the file of vectors is known by it.
+    ///
+    /// # Panics
+    /// If the vector is none of this index.
+    pub(crate) fn push_vector(&mut self, vector: &[f32], file: &mut Vec<u8>) {
+        let checked = crate::check_vector(self.spec.dimensions, self.spec.metric, vector);
+        assert_eq!(checked, Ok(()), "vectors are checked before they are logged");
+        let mut vectors = self.take_vectors(file);
+        vectors.push(vector, file);
+        self.vectors = Some(vectors);
+        if let Some(reach) = &mut self.reach {
+            reach.add(vector);
+        }
+    }
+
+    /// Appends the end of the file of vectors.
+    ///
+    /// # Panics
+    /// If a key has no vector.
+    pub(crate) fn end_vectors(&mut self, file: &mut Vec<u8>) {
+        let mut vectors = self.take_vectors(file);
+        assert_eq!(vectors.rows(), self.rows.len(), "each key has its vector");
+        vectors.end(file);
+        self.vectors = Some(vectors);
+    }
+
+    fn take_vectors(&mut self, file: &mut Vec<u8>) -> VectorsBuilder {
+        match self.vectors.take() {
+            Some(vectors) => vectors,
+            None => VectorsBuilder::begin(&self.header(), file),
+        }
+    }
+
+    /// Adds the next row to the graph: 0.1 to 1 ms, growing with the logarithm of their number. The
+    /// first call also takes memory for all of them.
     ///
     /// # Errors
     /// `Graph` if the library refuses, for want of memory for example; the builder is of no use then.
-    pub(crate) fn build_some(&mut self, rows: u32) -> Result<Progress, SegmentError> {
-        let total = self.rows.len();
-        let mut graph = match self.graph.take() {
-            Some(graph) => graph,
-            None => UsearchGraph::builder(Shape {
-                spec: self.spec,
-                rows: total,
-                largest: self.largest,
-            })?,
+    pub(crate) fn add(&mut self, vector: &[f32]) -> Result<(), SegmentError> {
+        let mut graph = if let Some(graph) = self.graph.take() {
+            graph
+        } else {
+            let reach = self.reach.take().map_or(0.0, Reach::end);
+            let shape = Shape { spec: self.spec, rows: self.rows.len(), reach };
+            UsearchGraph::builder(shape)?
         };
-        let until = self.built.saturating_add(rows).min(total);
-        while self.built < until {
-            self.vectors.read(self.built, &mut self.vector);
-            graph.add(self.built, &self.vector)?;
-            self.built += 1;
-        }
+        graph.add(self.built, vector)?;
+        self.built += 1;
         self.graph = Some(graph);
-        Ok(Progress { built: self.built, total })
+        Ok(())
     }
 
-    /// Completes the files, after building what of the graph is still missing.
+    /// Completes the files.
     ///
     /// # Errors
-    /// As [`build_some`](Self::build_some).
-    pub(crate) fn finish(mut self) -> Result<SegmentBytes, SegmentError> {
-        let progress = self.build_some(u32::MAX)?;
-        assert!(progress.is_done(), "the graph has every row");
-        let (mut rows, identity) = self.rows.finish();
-        let header = Header { spec: self.spec, rows: progress.total, identity };
-        let mut vectors = self.vectors.finish();
+    /// As [`add`](Self::add).
+    ///
+    /// # Panics
+    /// If the graph has some rows and not all.
+    pub(crate) fn finish(self) -> Result<KeysAndGraph, SegmentError> {
+        let header = self.header();
         let mut graph = vec![0; HEADER_BYTES];
-        if let Some(builder) = self.graph {
-            builder.save(&mut graph)?;
+        match self.graph {
+            None => save_none(&mut graph),
+            Some(builder) => {
+                assert_eq!(self.built, header.rows, "the graph has every row");
+                builder.save(&mut graph)?;
+            }
         }
-        header.seal(Part::Rows, &mut rows);
-        header.seal(Part::Vectors, &mut vectors);
         header.seal(Part::Graph, &mut graph);
-        Ok(SegmentBytes { rows, vectors, graph })
+        let mut rows = self.rows.finish();
+        header.seal(Part::Rows, &mut rows);
+        Ok(KeysAndGraph { rows, graph })
     }
 }

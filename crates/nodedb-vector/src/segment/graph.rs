@@ -9,8 +9,8 @@ use std::fmt::Debug;
 pub(super) struct Shape {
     pub(super) spec: SegmentSpec,
     pub(super) rows: u32,
-    /// The largest magnitude among all numbers of all rows.
-    pub(super) largest: f32,
+    /// The largest magnitude that is told from larger ones.
+    pub(super) reach: f32,
 }
 
 /// A question to a graph. The vector passed `check_vector` of the index.
@@ -41,6 +41,9 @@ pub(super) trait VectorIndex: Sized + Send + Sync + Debug {
         question: Question<'_>,
         filter: Option<&Filter<'_, '_>>,
     ) -> Result<Vec<u32>, SegmentError>;
+
+    /// Whether there is something to search: a flat segment has rows and no graph.
+    fn is_built(&self) -> bool;
 
     /// Bytes of the heap.
     fn memory_bytes(&self) -> usize;

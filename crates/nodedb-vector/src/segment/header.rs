@@ -49,22 +49,29 @@ impl Header {
     /// Completes a file: `file` has room for the header, and then the body.
     pub(super) fn seal(&self, part: Part, file: &mut Vec<u8>) {
         assert!(file.len() >= HEADER_BYTES, "the header has its place before the body");
+        let header = self.encode(part, (file.len() - HEADER_BYTES) as u64);
+        let place = file.get_mut(..HEADER_BYTES).unwrap_or_default();
+        place.copy_from_slice(&header);
+        let checksum = crc32c::crc32c(file);
+        file.extend_from_slice(&checksum.to_le_bytes());
+    }
+
+    /// What stands before a body of so many bytes.
+    pub(super) fn encode(&self, part: Part, body: u64) -> Vec<u8> {
         let mut header = Vec::with_capacity(HEADER_BYTES);
         header.extend_from_slice(&part.magic());
         header.extend_from_slice(&VERSION.to_le_bytes());
         header.extend_from_slice(&self.spec.index.get().to_le_bytes());
         header.extend_from_slice(&self.spec.dimensions.to_le_bytes());
-        header.push(metric_code(self.spec.metric));
-        header.push(storage_code(self.spec.storage));
+        self.spec.metric.encode(&mut header);
+        self.spec.storage.encode(&mut header);
         header.extend_from_slice(&[0; 2]);
         header.extend_from_slice(&self.rows.to_le_bytes());
         header.extend_from_slice(&self.identity.to_le_bytes());
-        header.extend_from_slice(&((file.len() - HEADER_BYTES) as u64).to_le_bytes());
+        header.extend_from_slice(&body.to_le_bytes());
         header.extend_from_slice(&[0; RESERVED_BYTES]);
-        let place = file.get_mut(..HEADER_BYTES).unwrap_or_default();
-        place.copy_from_slice(&header);
-        let checksum = crc32c::crc32c(file);
-        file.extend_from_slice(&checksum.to_le_bytes());
+        assert_eq!(header.len(), HEADER_BYTES, "the body begins on a cache line");
+        header
     }
 
     fn decode(part: Part, bytes: &[u8], body: usize) -> Result<Self, DecodeError> {
@@ -79,8 +86,8 @@ impl Header {
         }
         let index = IndexId::new(reader.u32("index id")?);
         let dimensions = dimensions(reader.u32("dimensions")?)?;
-        let metric = metric(reader.u8("metric")?)?;
-        let storage = storage(reader.u8("storage")?)?;
+        let metric = Metric::decode(&mut reader)?;
+        let storage = VectorStorage::decode(&mut reader)?;
         zeros(reader.take("reserved bytes", 2)?)?;
         let rows = reader.u32("row count")?;
         let identity = reader.u32("identity")?;
@@ -155,34 +162,6 @@ fn dimensions(value: u32) -> Result<u32, DecodeError> {
         Ok(1..=limits::VECTOR_DIMENSIONS_MAX) => Ok(value),
         _ => out_of_range("dimensions", u64::from(value)),
     }
-}
-
-const fn metric_code(metric: Metric) -> u8 {
-    match metric {
-        Metric::Cosine => 0,
-        Metric::L2 => 1,
-        Metric::Dot => 2,
-    }
-}
-
-fn metric(code: u8) -> Result<Metric, DecodeError> {
-    let known = [Metric::Cosine, Metric::L2, Metric::Dot];
-    let found = known.into_iter().find(|metric| metric_code(*metric) == code);
-    found.map_or_else(|| out_of_range("metric", u64::from(code)), Ok)
-}
-
-const fn storage_code(storage: VectorStorage) -> u8 {
-    match storage {
-        VectorStorage::F32 => 0,
-        VectorStorage::Bf16 => 1,
-        VectorStorage::I8 => 2,
-    }
-}
-
-fn storage(code: u8) -> Result<VectorStorage, DecodeError> {
-    let known = [VectorStorage::F32, VectorStorage::Bf16, VectorStorage::I8];
-    let found = known.into_iter().find(|storage| storage_code(*storage) == code);
-    found.map_or_else(|| out_of_range("storage", u64::from(code)), Ok)
 }
 
 fn zeros(bytes: &[u8]) -> Result<(), DecodeError> {

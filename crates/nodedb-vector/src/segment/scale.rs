@@ -4,7 +4,7 @@
 //! same: vectors of unit length under cosine, numbers up to 1 under the others. Its sums of `f32` or
 //! `i32` then neither overflow nor vanish, whatever was stored.
 
-use super::graph::Shape;
+use super::{graph::Shape, spec::SegmentSpec};
 use nodedb_engine::{Metric, VectorStorage};
 
 /// The largest number of a code of one byte.
@@ -13,6 +13,11 @@ const CODE_MAX: f64 = 127.0;
 /// from overflowing, and it is so far away from every row that clipping to it changes no order that
 /// `f32` could tell.
 const FAR: f64 = 1e12;
+
+/// One row of so many may be an outlier.
+const OUTLIERS: usize = 64;
+/// Outliers reach so many times as far as the others: what is less is no reason to clip.
+const OUTLYING: f32 = 2.0;
 
 /// The scale of one graph.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -25,8 +30,8 @@ pub(super) struct Scale {
 
 impl Scale {
     pub(super) fn of(shape: Shape) -> Self {
-        let Shape { spec, largest, .. } = shape;
-        Self::new(spec.metric, spec.storage, factor(spec.storage, largest))
+        let Shape { spec, reach, .. } = shape;
+        Self::new(spec.metric, spec.storage, factor(spec.storage, reach))
     }
 
     /// A scale with a factor that was stored.
@@ -86,6 +91,43 @@ impl Scale {
             // The order of products does not depend on the length of the query.
             Metric::Dot => factor(self.storage, largest(vector)),
         }
+    }
+}
+
+/// How large the numbers of rows are, row by row.
+#[derive(Debug)]
+pub(super) struct Reach {
+    largest: f32,
+    /// The largest number of each row, where codes are scaled by them all.
+    of_rows: Option<Vec<f32>>,
+}
+
+impl Reach {
+    pub(super) fn new(spec: &SegmentSpec) -> Self {
+        let codes = spec.storage == VectorStorage::I8 && spec.metric != Metric::Cosine;
+        Self { largest: 0.0, of_rows: codes.then(Vec::new) }
+    }
+
+    pub(super) fn add(&mut self, vector: &[f32]) {
+        let largest = largest(vector);
+        self.largest = self.largest.max(largest);
+        if let Some(rows) = &mut self.of_rows {
+            rows.push(largest);
+        }
+    }
+
+    /// The magnitude that codes must reach. A few rows far beyond all others are clipped to it rather
+    /// than make zeros of all others: they are still the farthest, or those with the largest products,
+    /// and what is found is measured in full.
+    pub(super) fn end(self) -> f32 {
+        let Some(mut rows) = self.of_rows.filter(|rows| !rows.is_empty()) else {
+            return self.largest;
+        };
+        let place = rows.len() - 1 - rows.len() / OUTLIERS;
+        let (_, usual, _) = rows.select_nth_unstable_by(place, f32::total_cmp);
+        let bound = *usual * OUTLYING;
+        // Where nearly all rows are zeros, the few others are what there is to tell apart.
+        if bound > 0.0 { self.largest.min(bound) } else { self.largest }
     }
 }
 

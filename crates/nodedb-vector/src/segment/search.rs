@@ -49,7 +49,7 @@ impl Segment {
         check_vector(self.spec.dimensions, self.spec.metric, query.vector)?;
         let k = query.k.min(self.rows.len());
         let candidates = query.ef.max(k).saturating_mul(ROWS_PER_CANDIDATE);
-        if self.rows.len() > candidates {
+        if self.is_graph() && self.rows.len() > candidates {
             let walked = self.walk(query, accept.as_deref_mut())?;
             if let Some(hits) = walked.filter(|hits| hits.len() == k) {
                 return Ok(hits);

@@ -22,12 +22,45 @@ pub(super) fn key(row: u32) -> Vec<u8> {
     format!("key-{row:08}").into_bytes()
 }
 
-pub(super) fn build(spec: SegmentSpec, vectors: &[Vec<f32>]) -> SegmentBytes {
-    let mut builder = SegmentBuilder::new(spec, vectors.len());
-    for (row, vector) in (0..).zip(vectors) {
-        builder.push(&key(row), stamp(row), vector);
+/// The files of a segment.
+pub(super) struct SegmentBytes {
+    pub(super) rows: Vec<u8>,
+    pub(super) vectors: Vec<u8>,
+    pub(super) graph: Vec<u8>,
+}
+
+/// A builder with all keys and vectors, and the file of vectors.
+fn begun(first: u32, spec: SegmentSpec, rows: &[Vec<f32>]) -> (SegmentBuilder, Vec<u8>) {
+    let mut builder = SegmentBuilder::new(spec);
+    for (row, _) in (first..).zip(rows) {
+        builder.push_key(&key(row), stamp(row));
     }
-    builder.finish().expect("built")
+    let mut file = Vec::new();
+    for vector in rows {
+        builder.push_vector(vector, &mut file);
+    }
+    builder.end_vectors(&mut file);
+    (builder, file)
+}
+
+pub(super) fn build(spec: SegmentSpec, rows: &[Vec<f32>]) -> SegmentBytes {
+    build_from(0, spec, rows)
+}
+
+/// The keys count from `first`.
+pub(super) fn build_from(first: u32, spec: SegmentSpec, rows: &[Vec<f32>]) -> SegmentBytes {
+    let (mut builder, vectors) = begun(first, spec, rows);
+    for vector in rows {
+        builder.add(vector).expect("added");
+    }
+    let KeysAndGraph { rows, graph } = builder.finish().expect("built");
+    SegmentBytes { rows, vectors, graph }
+}
+
+pub(super) fn flat(spec: SegmentSpec, rows: &[Vec<f32>]) -> Segment {
+    let (builder, vectors) = begun(0, spec, rows);
+    let KeysAndGraph { rows, graph } = builder.finish().expect("built");
+    Segment::open(parts(spec, &SegmentBytes { rows, vectors, graph })).expect("opened")
 }
 
 pub(super) fn parts(spec: SegmentSpec, bytes: &SegmentBytes) -> SegmentParts {
@@ -92,27 +125,26 @@ fn rows_are_found_by_slot_by_key_and_by_vector() {
     }
 }
 
+/// A flat segment has the same rows, and answers what measuring all of them answers.
 #[test]
-fn a_graph_is_built_in_slices_and_says_how_far_it_is() {
-    let rows = vectors(10, 4, 2);
-    let spec = spec(4, Metric::L2, VectorStorage::F32);
-    let mut builder = SegmentBuilder::new(spec, 10);
-    for (row, vector) in (0..).zip(&rows) {
-        builder.push(&key(row), stamp(row), vector);
-    }
-    assert_eq!(builder.len(), 10);
-    let mut seen = Vec::new();
-    loop {
-        let progress: Progress = builder.build_some(4).expect("built");
-        seen.push(progress.built);
-        if progress.is_done() {
-            break;
+fn a_segment_without_a_graph_answers_exactly() {
+    let rows = vectors(3_000, 6, 2);
+    for metric in METRICS {
+        let spec = spec(6, metric, VectorStorage::Bf16);
+        let (flat, graph) = (flat(spec, &rows), segment(spec, &rows));
+        assert!(!flat.is_graph() && graph.is_graph());
+        assert_eq!((flat.len(), flat.key_bytes()), (graph.len(), graph.key_bytes()));
+        for (slot, vector) in (0..).zip(&rows).step_by(50) {
+            assert_eq!((flat.vector(slot), flat.find(&key(slot))), (&**vector, Some(slot)));
+            let found = flat.search(query(vector, 10, 64), None).expect("found");
+            let exact = graph.exact_except(vector, &RoaringBitmap::new(), 10).expect("scanned");
+            assert_eq!(found, exact, "{metric:?}");
+            let mut third = |slot: u32| slot.is_multiple_of(3);
+            let found = flat.search(query(vector, 10, 64), Some(&mut third)).expect("found");
+            let exact = graph.exact(vector, (0..3_000).step_by(3), 10).expect("scanned");
+            assert_eq!(found, exact, "{metric:?}");
         }
     }
-    assert_eq!(seen, [4, 8, 10]);
-    let whole = build(spec, &rows);
-    let bytes = builder.finish().expect("finished");
-    assert_eq!((bytes.rows, bytes.vectors), (whole.rows, whole.vectors));
 }
 
 mod damage;

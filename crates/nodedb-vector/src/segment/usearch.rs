@@ -31,7 +31,7 @@ const PREFACE_BYTES: usize = 56;
 #[derive(Debug)]
 pub(super) struct UsearchGraph {
     scale: Scale,
-    /// `None` without rows. The lock makes searches exclusive without anyone ever waiting for it.
+    /// `None` without rows and of a flat segment. The lock makes searches exclusive without anyone ever waiting for it.
     view: Option<Mutex<IndexView>>,
 }
 
@@ -54,7 +54,7 @@ impl VectorIndex for UsearchGraph {
         let header = checked.header;
         let factor = preface(checked.body()).map_err(|message| checked.corrupt(message))?;
         let scale = Scale::new(header.spec.metric, header.spec.storage, factor);
-        if header.rows == 0 {
+        if header.rows == 0 || checked.body().len() == PREFACE_BYTES {
             return Ok(Self { scale, view: None });
         }
         let refused = |message: String| checked.corrupt(format!("the graph: {message}"));
@@ -105,6 +105,10 @@ impl VectorIndex for UsearchGraph {
         found.keys.iter().map(|key| slot(*key)).collect()
     }
 
+    fn is_built(&self) -> bool {
+        self.view.is_some()
+    }
+
     fn memory_bytes(&self) -> usize {
         let view = self.view.as_ref().and_then(|view| view.lock().ok());
         view.map_or(0, |view| view.memory_bytes())
@@ -142,9 +146,7 @@ impl VectorIndexBuilder for UsearchBuilder {
     }
 
     fn save(self, file: &mut Vec<u8>) -> Result<(), SegmentError> {
-        let start = file.len();
-        file.extend_from_slice(&self.scale.factor().to_le_bytes());
-        file.resize(start + PREFACE_BYTES, 0);
+        put_preface(self.scale.factor(), file);
         let Some(index) = self.index else {
             return Ok(());
         };
@@ -203,6 +205,17 @@ fn scalar_kind(spec: &SegmentSpec) -> ScalarKind {
         VectorStorage::Bf16 => ScalarKind::BF16,
         VectorStorage::I8 => ScalarKind::I8,
     }
+}
+
+/// Appends the body of a graph that is not there: of no rows, or of a flat segment.
+pub(super) fn save_none(file: &mut Vec<u8>) {
+    put_preface(1.0, file);
+}
+
+fn put_preface(factor: f64, file: &mut Vec<u8>) {
+    let start = file.len();
+    file.extend_from_slice(&factor.to_le_bytes());
+    file.resize(start + PREFACE_BYTES, 0);
 }
 
 /// The factor that a graph was scaled with.

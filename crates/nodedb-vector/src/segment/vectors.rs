@@ -1,7 +1,7 @@
 //! The vectors of a segment in full, row behind row, and their lengths.
 
 use super::{
-    header::{Checked, HEADER_BYTES},
+    header::{Checked, Header, Part},
     slot::position,
     spec::SegmentSpec,
     view::numbers,
@@ -11,43 +11,55 @@ use nodedb_engine::{EngineError, Metric};
 
 const NUMBER_BYTES: usize = size_of::<f32>();
 
-/// What a file of vectors is made from. Holds them as they will stand in the file, once.
+/// A file of vectors on its way to disk, of which only the lengths of the vectors are kept.
 #[derive(Debug)]
 pub(super) struct VectorsBuilder {
     spec: SegmentSpec,
-    file: Vec<u8>,
     norms: Vec<u8>,
+    /// Of what was handed out.
+    checksum: u32,
+    rows: u32,
 }
 
 impl VectorsBuilder {
-    pub(super) fn new(spec: SegmentSpec, capacity: usize) -> Self {
-        let mut file = Vec::with_capacity(HEADER_BYTES + capacity * spec.width() * NUMBER_BYTES);
-        file.resize(HEADER_BYTES, 0);
-        Self { spec, file, norms: Vec::new() }
+    /// Appends the header to `file`, and everything else comes behind it.
+    pub(super) fn begin(header: &Header, file: &mut Vec<u8>) -> Self {
+        let spec = header.spec;
+        let norms = usize::from(spec.metric == Metric::Cosine);
+        let numbers = position(header.rows) * (spec.width() + norms);
+        let start = file.len();
+        file.extend_from_slice(&header.encode(Part::Vectors, (numbers * NUMBER_BYTES) as u64));
+        let checksum = crc32c::crc32c(file.get(start..).unwrap_or_default());
+        Self { spec, norms: Vec::new(), checksum, rows: 0 }
     }
 
-    pub(super) fn push(&mut self, vector: &[f32]) {
-        self.file.extend(vector.iter().flat_map(|x| x.to_le_bytes()));
+    /// Appends a vector.
+    pub(super) fn push(&mut self, vector: &[f32], file: &mut Vec<u8>) {
+        let start = file.len();
+        file.extend(vector.iter().flat_map(|x| x.to_le_bytes()));
+        self.add_checksum(file, start);
+        self.rows += 1;
         if self.spec.metric == Metric::Cosine {
             self.norms.extend_from_slice(&kernel::norm(vector).to_le_bytes());
         }
     }
 
-    /// The vector of a row, into `out`.
-    pub(super) fn read(&self, row: u32, out: &mut Vec<f32>) {
-        let bytes = self.spec.width() * NUMBER_BYTES;
-        let start = HEADER_BYTES + position(row) * bytes;
-        let row = self.file.get(start..start + bytes);
-        let (numbers, _) = row.unwrap_or_default().as_chunks::<NUMBER_BYTES>();
-        out.clear();
-        out.extend(numbers.iter().map(|x| f32::from_le_bytes(*x)));
-        assert_eq!(out.len(), self.spec.width(), "the row was pushed");
+    /// Vectors that were appended.
+    pub(super) const fn rows(&self) -> u32 {
+        self.rows
     }
 
-    /// A file without its header: room for it, then the body.
-    pub(super) fn finish(mut self) -> Vec<u8> {
-        self.file.append(&mut self.norms);
-        self.file
+    /// Appends what comes behind the last vector.
+    pub(super) fn end(&mut self, file: &mut Vec<u8>) {
+        let start = file.len();
+        file.append(&mut self.norms);
+        self.add_checksum(file, start);
+        file.extend_from_slice(&self.checksum.to_le_bytes());
+    }
+
+    fn add_checksum(&mut self, file: &[u8], start: usize) {
+        let bytes = file.get(start..).unwrap_or_default();
+        self.checksum = crc32c::crc32c_append(self.checksum, bytes);
     }
 }
 

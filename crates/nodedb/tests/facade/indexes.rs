@@ -120,6 +120,76 @@ fn a_half_built_index_is_completed_at_the_next_open() {
     assert_eq!(database.status().expect("a status").health.name(), "Ok");
 }
 
+/// A copy of a database that was killed while it built an index that one document does not fit.
+fn killed_in_a_build_that_must_fail(world: &World) -> (Database, Collection) {
+    let database = world.open(World::small());
+    database.create_collection(NewCollection::named("notes").with_partitions(1)).expect("created");
+    let notes = database.collection("notes").expect("found");
+    let line =
+        |number: u32| format!("{{\"id\":\"{number:04}\",\"v\":[{number},0],\"n\":{number}}}\n");
+    let lines: String = (0..1_200).map(line).collect();
+    let options = ImportOptions::keyed_by("id");
+    notes.import(lines.as_bytes(), &options, &mut |_| {}).expect("imported");
+    let wrong = br#"{"v":"no vector","n":7}"#;
+    notes.put_raw("zzz", wrong, WriteOptions::default()).expect("no index checks it");
+    let mut copied = false;
+    let refused = notes.add_index_with(index(), &mut |_| {
+        if !copied {
+            copy(&world.dir(), &world.path("killed"));
+            copied = true;
+        }
+        ControlFlow::Continue(())
+    });
+    assert_eq!(refused.expect_err("one does not fit").kind(), ErrorKind::InvalidInput);
+    assert!(copied, "the build took more than one slice");
+    database.close().expect("closed");
+    let database = Database::open_with(world.path("killed"), World::options(None)).expect("opened");
+    let notes = database.collection("notes").expect("found");
+    while notes.indexes().expect("open")[0].failure.is_none() {
+        thread::yield_now();
+    }
+    (database, notes)
+}
+
+/// The building at an open has no caller to tell. What it cannot complete was dropped with nothing but a
+/// line in a log that is off by default.
+#[test]
+fn a_build_that_fails_at_open_is_shown_and_completed_once_the_document_is_mended() {
+    let world = World::new();
+    let (database, notes) = killed_in_a_build_that_must_fail(&world);
+    let [shown] = &*notes.indexes().expect("open") else { panic!("one index") };
+    assert_eq!(shown.state, IndexState::Building);
+    assert!(shown.failure.as_ref().is_some_and(|why| why.contains("`zzz`")), "{shown:?}");
+    assert_eq!(database.collections().expect("listed")[0].indexes[0], *shown);
+    let health = database.status().expect("a status").health;
+    let [reason] = health.reasons() else { panic!("one reason: {health:?}") };
+    for part in ["`v`", "`notes`", "`zzz`", "drop the index"] {
+        assert!(reason.contains(part), "{reason}");
+    }
+    let search = notes.search(SearchOptions::vector("v", vec![0.0, 0.0]));
+    assert_eq!(search.expect_err("half of it").kind(), ErrorKind::Busy);
+    notes.put_raw("zzz", json(7).as_bytes(), WriteOptions::default()).expect("mended");
+    while notes.indexes().expect("open")[0].state == IndexState::Building {
+        thread::yield_now();
+    }
+    assert_eq!(found(&notes), stored(&notes));
+    while database.status().expect("a status").health.name() != "Ok" {
+        thread::yield_now();
+    }
+    assert_eq!(notes.indexes().expect("open")[0].failure, None);
+}
+
+#[test]
+fn a_build_that_fails_at_open_may_be_dropped() {
+    let world = World::new();
+    let (database, notes) = killed_in_a_build_that_must_fail(&world);
+    notes.drop_index("v").expect("dropped");
+    assert_eq!(notes.indexes().expect("open"), []);
+    assert_eq!(database.status().expect("a status").health.name(), "Ok");
+    notes.add_index(NewIndex::field("n")).expect("another");
+    database.close().expect("closed");
+}
+
 #[test]
 fn an_index_that_is_given_up_leaves_nothing() {
     let world = World::new();

@@ -11,5 +11,7 @@ mod hostile;
 mod indexes;
 mod lifecycle;
 mod log_tools;
+mod quotas;
+mod statistics;
 mod tenants;
 mod world;

@@ -3,8 +3,8 @@
 use crate::world::World;
 use nodedb::{
     BatchOp, CheckpointRequest, Collection, CollectionKind, Database, Document, Error, ErrorKind,
-    Metric, NewCollection, NewIndex, OpenOptions, ScanOptions, SearchOptions, Tenant, TenantLimits,
-    WriteOptions,
+    IdempotencyId, Metric, NewCollection, NewIndex, OpenOptions, ScanOptions, SearchOptions,
+    Tenant, TenantLimits, WriteOptions,
 };
 use nodedb_testkit::SeededRandom;
 use std::collections::BTreeMap;
@@ -18,6 +18,10 @@ const STEPS: u32 = 1500;
 struct Model {
     documents: BTreeMap<String, u64>,
     texts: BTreeMap<String, BTreeMap<String, i64>>,
+    /// Idempotent puts: what was sent under which name.
+    once: BTreeMap<String, (String, u64)>,
+    /// Grows with each new collection: what was sent to the one before is another request.
+    generation: u32,
     indexed: bool,
 }
 
@@ -43,8 +47,11 @@ impl Tenants {
 
     fn create(&mut self, at: usize) {
         let new = NewCollection::named("c").with_vector("v", 2, Metric::L2);
+        let new = new.with_index(NewIndex::field("n"));
         self.tenant(at).create_collection(new).expect("created");
         self.models[at].documents.clear();
+        self.models[at].once.clear();
+        self.models[at].generation += 1;
         self.models[at].indexed = true;
     }
 
@@ -61,7 +68,8 @@ impl Tenants {
     fn step(&mut self) {
         let at = usize::try_from(self.random.below(3)).expect("small");
         match self.random.below(100) {
-            0..30 => self.put(at),
+            0..24 => self.put(at),
+            24..30 => self.put_once(at),
             30..40 => self.delete(at),
             40..55 => self.batch(at),
             55..65 => self.edit(at),
@@ -83,6 +91,25 @@ impl Tenants {
         let json = json(number);
         self.documents(at).put_raw(&key, json.as_bytes(), WriteOptions::default()).expect("put");
         self.models[at].documents.insert(key, number);
+    }
+
+    /// The tenants use the same names, so that a retry which found another tenant's would show it.
+    fn put_once(&mut self, at: usize) {
+        let id = format!("{}-{}", self.models[at].generation, self.random.below(8));
+        let sent = self.models[at].once.get(&id).cloned();
+        let is_retry = sent.is_some();
+        let (key, number) = sent.unwrap_or_else(|| (self.key(), self.number()));
+        let idempotency = Some(IdempotencyId::new(&id).expect("a name"));
+        let options = WriteOptions { idempotency, ..WriteOptions::default() };
+        let documents = self.documents(at);
+        documents.put_raw(&key, json(number).as_bytes(), options).expect("put, or answered again");
+        let other = json(self.number());
+        let conflict = documents.put_raw(&key, other.as_bytes(), options).expect_err("another");
+        assert_eq!(conflict.kind(), ErrorKind::Conflict);
+        if !is_retry {
+            self.models[at].once.insert(id, (key.clone(), number));
+            self.models[at].documents.insert(key, number);
+        }
     }
 
     fn delete(&mut self, at: usize) {
@@ -112,7 +139,10 @@ impl Tenants {
         let (key, member, number) = (self.key(), self.key(), self.number());
         let number = i64::try_from(number).expect("small");
         let edited = self.texts(at);
+        let other = self.texts((at + 1) % TENANTS.len());
+        let before = other.export_crdt(&key, None).ok();
         edited.edit_crdt(&key, |doc| doc.get_map("m").insert(&member, number)).expect("edited");
+        assert_eq!(other.export_crdt(&key, None).ok(), before, "of another tenant");
         self.models[at].texts.entry(key).or_default().insert(member, number);
     }
 
@@ -129,8 +159,10 @@ impl Tenants {
         let documents = self.documents(at);
         if self.models[at].indexed {
             documents.drop_index("v").expect("dropped");
+            documents.drop_index("n").expect("dropped");
         } else {
             documents.add_index(NewIndex::vector("v", 2, Metric::L2)).expect("added");
+            documents.add_index(NewIndex::field("n")).expect("added");
         }
         self.models[at].indexed = !self.models[at].indexed;
     }
@@ -157,7 +189,34 @@ impl Tenants {
         let listed = self.tenant(at).collections().expect("listed");
         let count = listed.iter().find(|one| one.name == "c").expect("there").documents;
         assert_eq!((listed.len(), count), (2, model.documents.len() as u64));
+        self.look_at_numbers(at, &documents);
         self.look_at_texts(at, &key);
+    }
+
+    /// What is only counted or explained counts nobody else's.
+    fn look_at_numbers(&self, at: usize, documents: &Collection) {
+        let model = &self.models[at];
+        let all = model.documents.len() as u64;
+        assert_eq!(documents.count(None).expect("counted"), all);
+        let half = self.numbers / 2;
+        let old = model.documents.values().filter(|number| **number < half).count() as u64;
+        assert_eq!(documents.count(Some(&format!("n < {half}"))).expect("counted"), old);
+        let statistics = documents.statistics().expect("counted");
+        let bytes = model.documents.iter();
+        let bytes = bytes.map(|(key, number)| (key.len() + json(*number).len()) as u64);
+        assert_eq!(statistics.documents, all);
+        assert_eq!(statistics.key_bytes + statistics.value_bytes, bytes.sum::<u64>());
+        let entries: Vec<_> = statistics.indexes.iter().map(|index| index.entries).collect();
+        if !model.indexed {
+            assert!(entries.is_empty(), "dropped, also if another tenant has one");
+            assert_eq!(documents.explain("n = 1").expect("explained").access, "scan");
+            return;
+        }
+        assert_eq!(entries, [all, all]);
+        assert_eq!(documents.explain("n = 1").expect("explained").access, "index");
+        let near = SearchOptions::vector("v", vec![0.0, 0.0]).with_k(1);
+        let explained = documents.explain_search(near).expect("explained");
+        assert_eq!(explained.iter().map(|part| part.vectors).sum::<u64>(), all);
     }
 
     fn look_at_texts(&self, at: usize, key: &str) {
@@ -243,7 +302,7 @@ fn a_cursor_of_another_tenants_collection_is_refused() -> Result<(), Error> {
 #[test]
 fn a_tenant_has_no_more_than_its_limits() -> Result<(), Error> {
     let world = World::new();
-    let tenant_limits = TenantLimits { in_flight: 1, collections: 1 };
+    let tenant_limits = TenantLimits { in_flight: 1, collections: 1, bytes: None };
     let options = OpenOptions { tenant_limits, ..World::options(Some(World::small())) };
     let database = Database::open_with(world.dir(), options)?;
     for tenant in TENANTS {

@@ -82,11 +82,7 @@ fn files_of_another_segment_or_index_are_refused() {
     assert!(refused(other, &bytes, "rows").contains("another index"));
 
     // The same number of rows, but other keys.
-    let mut builder = SegmentBuilder::new(SPEC(), 4);
-    for (row, vector) in (100..).zip(&vectors(4, 3, 6)) {
-        builder.push(&key(row), stamp(row), vector);
-    }
-    let stranger = builder.finish().expect("built");
+    let stranger = build_from(100, SPEC(), &vectors(4, 3, 6));
     for (part, name) in [(1, "vectors"), (2, "graph")] {
         let mixed = with(&bytes, part, files(&stranger)[part].to_vec());
         assert!(refused(SPEC(), &mixed, name).contains("another segment"));

@@ -150,14 +150,15 @@ fn a_question_that_is_no_vector_of_the_index_is_refused() {
 #[test]
 #[should_panic(expected = "keys come in strictly ascending order")]
 fn keys_out_of_order_stop_the_build() {
-    let mut builder = SegmentBuilder::new(spec(1, Metric::L2, VectorStorage::F32), 2);
-    builder.push(b"a", stamp(0), &[1.0]);
-    builder.push(b"a", stamp(1), &[2.0]);
+    let mut builder = SegmentBuilder::new(spec(1, Metric::L2, VectorStorage::F32));
+    builder.push_key(b"a", stamp(0));
+    builder.push_key(b"a", stamp(1));
 }
 
 #[test]
 #[should_panic(expected = "vectors are checked before they are logged")]
 fn a_vector_that_is_not_finite_stops_the_build() {
-    let mut builder = SegmentBuilder::new(spec(1, Metric::L2, VectorStorage::F32), 1);
-    builder.push(b"a", stamp(0), &[f32::NAN]);
+    let mut builder = SegmentBuilder::new(spec(1, Metric::L2, VectorStorage::F32));
+    builder.push_key(b"a", stamp(0));
+    builder.push_vector(&[f32::NAN], &mut Vec::new());
 }

@@ -256,7 +256,8 @@ fn measure_find() {
     let segment = segment(spec(1, Metric::L2, VectorStorage::I8), &vectors(200, 1, 1));
     let mut builder = rows::RowsBuilder::default();
     (0..count).for_each(|row| builder.push(&key(row), stamp(row)));
-    let (mut file, identity) = builder.finish();
+    let identity = builder.identity();
+    let mut file = builder.finish();
     Header { spec: *segment.spec(), rows: count, identity }.seal(Part::Rows, &mut file);
     let file = SegmentFile::copied(Path::new("rows"), &file).expect("copied");
     let rows = Rows::new(Checked::new(Part::Rows, file).expect("checked")).expect("rows");

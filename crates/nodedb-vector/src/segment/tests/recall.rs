@@ -47,3 +47,37 @@ fn neighbours_that_rounding_makes_equal_are_told_apart() {
     }
     assert!(right * 100 >= all * 98, "{right} of {all}");
 }
+
+/// One row of huge numbers stretched the scale of the codes until all others were zeros, and every row
+/// but that one was as near as any other.
+#[test]
+fn a_few_outliers_do_not_blind_the_codes() {
+    let mut data = words(ROWS);
+    for (place, size) in [(7, 1e6), (1_500, -3e3), (3_999, 50.0)] {
+        data.rows[place].iter_mut().for_each(|x| *x *= size);
+    }
+    let none = RoaringBitmap::new();
+    for metric in [Metric::L2, Metric::Dot] {
+        let [codes, numbers] = [VectorStorage::I8, VectorStorage::F32].map(|storage| {
+            let segment = segment(spec(384, metric, storage), &data.rows);
+            let mut right = 0;
+            for vector in &data.queries {
+                let exact = segment.exact_except(vector, &none, 10).expect("scanned");
+                let found = segment.search(query(vector, 10, EF), None).expect("found");
+                right += exact.iter().filter(|hit| found.contains(hit)).count();
+            }
+            // Under dot some other outlier is the nearest of each, and no graph is sure to lead there.
+            for place in [7_u32, 1_500, 3_999].into_iter().filter(|_| metric == Metric::L2) {
+                let vector = &data.rows[position(place)];
+                let found = segment.search(query(vector, 1, EF), None).expect("found");
+                let exact = segment.exact_except(vector, &none, 1).expect("scanned");
+                assert_eq!(found, exact, "{metric:?}: an outlier finds itself");
+            }
+            right
+        });
+        // Under dot the outliers are near everything, and no graph finds all others.
+        let all = data.queries.len() * 10;
+        assert!(numbers <= codes + all / 50, "{metric:?}: {codes} and {numbers} of {all}");
+        assert!(metric != Metric::L2 || codes * 100 >= all * 97, "{codes} of {all}");
+    }
+}

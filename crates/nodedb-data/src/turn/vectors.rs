@@ -1,0 +1,107 @@
+//! Sealing heads of vectors and building graphs: begun on the core, done by the maintenance thread.
+
+use crate::{DataError, core::Core, desk::FailedRebuild, turn::flush::describe, vshard::Vshard};
+use nodedb_types::VshardId;
+use nodedb_vector::Rebuilt;
+use std::ops::Bound::{Excluded, Unbounded};
+
+/// The graphs that a core has built.
+#[derive(Debug, Default)]
+pub(crate) struct Graphs {
+    /// The one under way, and its number. One at a time: each takes a share of the memory of its own, and
+    /// two would only take turns on the one thread.
+    running: Option<(VshardId, u64)>,
+    /// The vshard that had the last one; the others come first now.
+    last: Option<VshardId>,
+}
+
+impl Core {
+    /// Refuses a write that adds vectors while too many of them stand in memory. Nothing was done. Deletes
+    /// are never refused by it: they end in fewer rows.
+    pub(crate) fn admit_vectors(&self, id: VshardId) -> Result<(), DataError> {
+        let Some(vshard) = self.vshards.get(&id) else {
+            return Ok(());
+        };
+        let bytes = vshard.engines.vectors.unsealed_bytes();
+        if bytes >= self.options.unsealed_bytes_max {
+            return Err(DataError::VectorsFull { vshard: id, bytes });
+        }
+        let bytes = self.memory.saturating_add(self.unsealed).saturating_add(self.release.bytes());
+        if bytes >= self.options.memory_bytes_max {
+            return Err(DataError::MemoryFull { core: self.id, bytes });
+        }
+        Ok(())
+    }
+
+    /// Begins to write full heads of a vshard to disk.
+    pub(crate) fn seal_due(&mut self, id: VshardId) {
+        let Some(vshard) = self.vshards.get_mut(&id).filter(|vshard| vshard.pause.is_none()) else {
+            return;
+        };
+        while let Some(rebuild) = vshard.engines.vectors.begin_seal() {
+            self.maintenance.rebuild(id, rebuild);
+        }
+    }
+
+    /// Begins to write the largest head of all to disk, full or not.
+    pub(crate) fn seal_largest(&mut self) {
+        let free = self.vshards.values_mut().filter(|vshard| vshard.pause.is_none());
+        let largest = free.max_by_key(|vshard| vshard.engines.vectors.unsealed_bytes());
+        let Some(vshard) = largest else { return };
+        if let Some(rebuild) = vshard.engines.vectors.begin_relief() {
+            self.maintenance.rebuild(vshard.id, rebuild);
+        }
+    }
+
+    /// Begins the next graph, one vshard after the other.
+    pub(crate) fn build_graph(&mut self) {
+        if self.graphs.running.is_some() {
+            return;
+        }
+        let behind = self.graphs.last.map_or(Unbounded, Excluded);
+        let next: Vec<_> = self.vshards.range((behind, Unbounded)).map(|(id, _)| *id).collect();
+        for id in next.into_iter().chain(self.vshards.keys().copied().collect::<Vec<_>>()) {
+            let vshard = self.vshards.get_mut(&id).filter(|vshard| vshard.pause.is_none());
+            if let Some(rebuild) = vshard.and_then(|vshard| vshard.engines.vectors.begin_graph()) {
+                self.graphs.running = Some((id, rebuild.number()));
+                self.graphs.last = Some(id);
+                return self.maintenance.rebuild(id, rebuild);
+            }
+        }
+    }
+
+    /// A finished segment waits for the next flush, which begins at once; one that failed is begun anew
+    /// after a later flush.
+    pub(crate) fn end_rebuild(
+        &mut self,
+        id: VshardId,
+        result: Result<Box<Rebuilt>, FailedRebuild>,
+    ) {
+        self.touched.insert(id);
+        let number = match &result {
+            Ok(rebuilt) => rebuilt.number(),
+            Err(failed) => failed.number,
+        };
+        if self.graphs.running == Some((id, number)) {
+            self.graphs.running = None;
+        }
+        let Some(vshard) = self.vshards.get_mut(&id) else {
+            return;
+        };
+        match result {
+            Ok(rebuilt) => vshard.engines.vectors.end_rebuild(rebuilt),
+            Err(FailedRebuild { number, error }) => {
+                tracing::error!(vshard_id = %id, %error, "rebuilding a vector segment failed");
+                vshard.engines.vectors.give_up_rebuild(number);
+                self.shared.board.set_failure(id, Some(describe(&error)));
+            }
+        }
+    }
+}
+
+impl Vshard {
+    /// Memory of its vectors that are not sealed.
+    pub(crate) const fn unsealed_bytes(&self) -> usize {
+        self.engines.vectors.unsealed_bytes()
+    }
+}
