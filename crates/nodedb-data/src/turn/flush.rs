@@ -19,7 +19,7 @@ impl Core {
             return self.fail_unknown(caller);
         };
         self.touched.insert(caller.vshard);
-        if let Err(reply) = vshard.flushes.ask(barrier, caller.reply) {
+        if let Err(reply) = vshard.flushes.ask(barrier, caller.reply, self.maintenance.hurry()) {
             reply.send(Err(DataError::InboxFull { core: self.id }));
         }
     }
