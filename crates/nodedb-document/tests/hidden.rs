@@ -9,6 +9,7 @@ use bytes::Bytes;
 use nodedb_document::{
     Direction, DocumentEngine, Dropped, Filter, PlainTables, ReadAt, Row, Rows, ScanPage,
     ScanRange, SortedTables, Statistics, TableStore, TableView, Tally, Verified,
+    index::EntryCount,
     plan::{Plan, Selection},
 };
 use nodedb_engine::{Engine, EngineError, FieldChange, FieldIndex, IndexState, IoBudget, Redo};
@@ -351,4 +352,35 @@ fn a_value_that_too_many_have_given_up_is_refused_and_not_looked_for() {
     assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
     bench.flush(&mut engine, last);
     assert_eq!(holder(&engine).expect("few"), None);
+}
+
+/// Entries that were taken off, and those that are newer than the snapshot, were counted like all others.
+#[test]
+fn only_entries_that_are_there_are_counted() {
+    let bench = Bench::plain();
+    let mut engine = bench.create();
+    let mut last = 0;
+    for number in 0..10_000 {
+        last += 1;
+        write(&mut engine, last, &key(number), (None, Some(number)));
+    }
+    bench.log.set_durable(last);
+    let _held = Arc::clone(&bench.ports.snapshots).register(|| Some(lsn(last)));
+    let all = last;
+    for number in 0..9_000 {
+        last += 1;
+        write(&mut engine, last, &key(number), (Some(number), None));
+    }
+    last += 1;
+    write(&mut engine, last, "new", (None, Some(1)));
+    let counted = |snapshot| {
+        let mut count = EntryCount::new(TENANT, NOTES, INDEX, lsn(snapshot));
+        loop {
+            if let Some(entries) = engine.count_entries(&mut count).expect("readable") {
+                return entries;
+            }
+        }
+    };
+    assert_eq!(counted(all), 10_000);
+    assert_eq!(counted(last), 1_001);
 }

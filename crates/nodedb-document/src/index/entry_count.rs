@@ -18,7 +18,7 @@ pub struct EntryCount {
     entries: u64,
 }
 
-/// Entries that one slice looks at. They have no values, and keys and indexed values are short.
+/// Rows that one slice looks at, those of entries that were taken off counted. They have no values, and keys and indexed values are short.
 const SLICE_ROWS: usize = 4096;
 
 impl EntryCount {
@@ -53,8 +53,9 @@ impl DocumentEngine {
         let at = ReadAt::Snapshot(count.snapshot);
         let rows = self.rows(&range, Direction::Ascending, at)?;
         for (looked_at, row) in (1..).zip(rows) {
-            let (row, _) = row?;
-            count.entries += 1;
+            let (row, stored) = row?;
+            // Of entries that were taken off, or are newer than the snapshot, there is only the key.
+            count.entries += u64::from(stored.is_some());
             if looked_at == SLICE_ROWS {
                 count.last = Some(row);
                 return Ok(None);
