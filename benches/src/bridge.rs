@@ -107,6 +107,7 @@ impl Echo for BridgeEcho {
             op,
             deadline,
             priority: Priority::Foreground,
+            bytes: 0,
         };
         let send = |op| self.bridge.send(CoreId::new(0), ask(op));
         ops.map(|op| send(op).map_err(|error| anyhow!("{error}"))).collect()

@@ -46,6 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             op: question.to_owned(),
             deadline: env.clock.now() + patience,
             priority: Priority::Foreground,
+            bytes: 0,
         };
         bridge.send(vshard.core(2), request)
     };

@@ -36,15 +36,16 @@ impl<Q, A> Bridge<Q, A> {
         options: BridgeOptions,
         clock: Arc<dyn Clock>,
     ) -> (Self, Vec<Inbox<Q, A>>) {
-        let BridgeOptions { capacity, foreground_run, tenant_in_flight, stuck_after, ids } =
-            options;
+        let BridgeOptions { capacity, capacity_bytes, .. } = options;
+        let BridgeOptions { foreground_run, tenant_in_flight, stuck_after, ids, .. } = options;
         assert!(cores > 0, "a bridge leads to at least one core");
         assert!(capacity > 0, "an inbox holds at least one request");
+        assert!(capacity_bytes > 0, "an inbox holds something");
         assert!(foreground_run > 0, "foreground runs are at least 1 long");
         assert!(tenant_in_flight > 0, "a tenant may have at least one request under way");
         assert!(!stuck_after.is_zero(), "a core may take some time");
         let exchange = Arc::new(Exchange::new(clock, tenant_in_flight));
-        let queue = || Arc::new(CoreQueue::new(capacity, Arc::clone(&exchange)));
+        let queue = || Arc::new(CoreQueue::new((capacity, capacity_bytes), Arc::clone(&exchange)));
         let queues: Box<[_]> = (0..cores).map(|_| queue()).collect();
         let inboxes = (0..cores)
             .zip(&queues)
@@ -67,14 +68,15 @@ impl<Q, A> Bridge<Q, A> {
     ///
     /// # Errors
     /// With the op given back, and nothing done:
-    /// - [`SendError::Busy`]: as many requests of this priority wait as the inbox holds.
+    /// - [`SendError::Busy`]: as many requests of this priority, or of their bytes, wait as the inbox
+    ///   holds.
     /// - [`SendError::TenantBusy`]: the tenant has as many requests under way as it may.
     /// - [`SendError::Closed`]: the bridge is closed, or the core has ended.
     ///
     /// # Panics
     /// If there is no such core.
     pub fn send(&self, core: CoreId, request: Request<Q>) -> Result<Ticket<A>, SendError<Q>> {
-        let Request { tenant, vshard, op, deadline, priority } = request;
+        let Request { tenant, vshard, op, deadline, priority, bytes } = request;
         let (queue, exchange) = (self.queue(core), &self.side.exchange);
         // First, as it stays so, while a tenant that is at its limit may try again.
         if queue.is_closing() {
@@ -93,6 +95,7 @@ impl<Q, A> Bridge<Q, A> {
             op,
             deadline,
             priority,
+            bytes,
             reply: Reply::new(Arc::clone(&slot)),
         };
         match queue.push(envelope, false) {
@@ -107,7 +110,8 @@ impl<Q, A> Bridge<Q, A> {
     ///
     /// # Errors
     /// With the envelope given back, still unanswered:
-    /// - [`ForwardError::Busy`]: as many requests of its priority wait as the inbox holds.
+    /// - [`ForwardError::Busy`]: as many requests of its priority, or of their bytes, wait as the inbox
+    ///   holds.
     /// - [`ForwardError::Closed`]: the bridge is closed, or the core has ended.
     ///
     /// # Panics
@@ -142,6 +146,14 @@ impl<Q, A> Bridge<Q, A> {
     /// If there is no such core.
     pub fn queued(&self, core: CoreId) -> usize {
         self.queue(core).len()
+    }
+
+    /// How many bytes the requests hold that wait in the inbox of `core`, as their senders said.
+    ///
+    /// # Panics
+    /// If there is no such core.
+    pub fn queued_bytes(&self, core: CoreId) -> usize {
+        self.queue(core).bytes()
     }
 
     /// How many requests of a tenant are under way: sent, and neither answered nor dropped by a core.

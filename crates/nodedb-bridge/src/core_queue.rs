@@ -34,10 +34,11 @@ pub(crate) enum Refusal {
 }
 
 impl<Q, A> CoreQueue<Q, A> {
-    pub(crate) fn new(capacity: usize, exchange: Arc<Exchange>) -> Self {
+    /// Each lane holds so many requests and so many bytes.
+    pub(crate) fn new((requests, bytes): (usize, usize), exchange: Arc<Exchange>) -> Self {
         Self {
-            foreground: Lane::new(capacity),
-            background: Lane::new(capacity),
+            foreground: Lane::new(requests, bytes),
+            background: Lane::new(requests, bytes),
             bell: Bell::new(),
             heartbeat: Heartbeat::new(exchange.now()),
             exchange,
@@ -81,6 +82,11 @@ impl<Q, A> CoreQueue<Q, A> {
     /// How many requests wait.
     pub(crate) fn len(&self) -> usize {
         self.foreground.len() + self.background.len()
+    }
+
+    /// How many bytes they hold.
+    pub(crate) fn bytes(&self) -> usize {
+        self.foreground.bytes() + self.background.bytes()
     }
 
     pub(crate) fn wake(&self) {
@@ -156,7 +162,7 @@ mod tests {
         for (forwarded, expected) in [(false, TicketError::Closed), (true, TicketError::Cancelled)]
         {
             let exchange = Arc::new(Exchange::new(Arc::new(RealClock::new()), 1));
-            let queue = CoreQueue::<(), ()>::new(1, Arc::clone(&exchange));
+            let queue = CoreQueue::<(), ()>::new((1, 1), Arc::clone(&exchange));
             assert!(exchange.tenants.enter(TenantId::DEFAULT));
             let slot = Arc::new(Slot::new(TenantId::DEFAULT, Arc::clone(&exchange)));
             let envelope = Envelope {
@@ -166,13 +172,15 @@ mod tests {
                 op: (),
                 deadline: Duration::MAX,
                 priority: Priority::Background,
+                bytes: 7,
                 reply: Reply::new(Arc::clone(&slot)),
             };
             queue.retire();
             assert!(queue.leave(envelope, forwarded).is_ok());
             let nobody = crate::slot::Waiter::Task(Waker::noop().clone());
             assert_eq!(slot.take_or_wait(Some(nobody)), Some(Err(expected)));
-            assert_eq!((queue.len(), exchange.tenants.in_flight(TenantId::DEFAULT)), (0, 0));
+            let left = exchange.tenants.in_flight(TenantId::DEFAULT);
+            assert_eq!((queue.len(), queue.bytes(), left), (0, 0, 0));
         }
     }
 }

@@ -28,6 +28,9 @@ pub struct Request<Q> {
     pub deadline: Duration,
     /// Which queue it waits in.
     pub priority: Priority,
+    /// About how many bytes the op holds beside itself, such as the value to be written; 0 where that is
+    /// not worth counting. Bounded by [`BridgeOptions::capacity_bytes`](crate::BridgeOptions).
+    pub bytes: usize,
 }
 
 /// A request on its way or in the hands of a core.
@@ -44,6 +47,8 @@ pub struct Envelope<Q, A> {
     pub deadline: Duration,
     /// Which queue it waits in, also after [`Bridge::forward`](crate::Bridge::forward).
     pub priority: Priority,
+    /// About how many bytes the op holds, as its sender said.
+    pub bytes: usize,
     /// Where the answer goes. Dropping it unanswered is
     /// [`TicketError::Cancelled`](crate::TicketError::Cancelled) for the caller.
     pub reply: Reply<A>,

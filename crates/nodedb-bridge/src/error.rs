@@ -9,7 +9,7 @@ use thiserror::Error;
 #[derive(Error)]
 #[non_exhaustive]
 pub enum SendError<Q> {
-    /// As many requests of this priority wait as the inbox holds.
+    /// As many requests of this priority, or of their bytes, wait as the inbox holds.
     #[error("the inbox of core {core} is full: try again later")]
     Busy {
         /// Whose inbox.
@@ -58,7 +58,7 @@ impl<Q> SendError<Q> {
 #[derive(Error)]
 #[non_exhaustive]
 pub enum ForwardError<Q, A> {
-    /// As many requests of this priority wait as the inbox holds.
+    /// As many requests of this priority, or of their bytes, wait as the inbox holds.
     #[error("the inbox of core {core} is full: try again later")]
     Busy {
         /// Whose inbox.

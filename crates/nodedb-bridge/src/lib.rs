@@ -12,8 +12,9 @@
 //! - Every ticket gets exactly one result: the answer, or a typed [`TicketError`]. A core that drops
 //!   the reply, an inbox that dies with requests in it, a race with closing: none leaves it hanging.
 //! - Nothing here blocks but [`Inbox::receive`], [`Inbox::wait_for_wake`] and [`Ticket::wait`].
-//! - A queue never grows over its limit: [`BridgeOptions::capacity`] per core and priority, above
-//!   it [`SendError::Busy`] with the request back in the caller's hands.
+//! - A queue never grows over its limits: [`BridgeOptions::capacity`] requests and
+//!   [`BridgeOptions::capacity_bytes`] per core and priority, above them [`SendError::Busy`] with the
+//!   request back in the caller's hands.
 //! - No tenant has more requests under way than [`BridgeOptions::tenant_in_flight`], above it
 //!   [`SendError::TenantBusy`]. A request counts from sending until the core answers or drops it: exactly,
 //!   on every path, and it is counted off before its answer can be seen.
@@ -59,6 +60,7 @@
 //!     op: 41,
 //!     deadline: env.clock.now() + Duration::from_secs(5),
 //!     priority: Priority::Foreground,
+//!     bytes: 0,
 //! })?;
 //! assert_eq!(ticket.wait(), Ok(42));
 //!

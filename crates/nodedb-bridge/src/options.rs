@@ -8,6 +8,10 @@ use std::time::Duration;
 pub struct BridgeOptions {
     /// Most requests waiting per core and priority. Default 4096; at least 1.
     pub capacity: usize,
+    /// Most bytes that the requests may hold that wait per core and priority, as their senders say
+    /// ([`Request::bytes`](crate::Request::bytes)). A single request that holds more is taken while no other
+    /// with bytes waits. Default 64 MiB; at least 1.
+    pub capacity_bytes: usize,
     /// Most foreground requests in a row while a background one waits. Default 32; at least 1.
     pub foreground_run: u32,
     /// Most requests that one tenant may have under way on all cores together, from sending until
@@ -32,6 +36,7 @@ impl Default for BridgeOptions {
     fn default() -> Self {
         Self {
             capacity: 4096,
+            capacity_bytes: 64 << 20,
             foreground_run: 32,
             tenant_in_flight: 16_384,
             stuck_after: Duration::from_secs(5),

@@ -51,7 +51,7 @@ fn sides<A>(options: BridgeOptions) -> Sides<A> {
 
 fn ask(op: u64) -> Request<u64> {
     let (tenant, vshard) = (TenantId::DEFAULT, VshardId::new(0));
-    Request { tenant, vshard, op, deadline: FAR, priority: Priority::Foreground }
+    Request { tenant, vshard, op, deadline: FAR, priority: Priority::Foreground, bytes: 0 }
 }
 
 /// An answer that counts how often one of its kind is dropped.
@@ -241,4 +241,44 @@ fn tenants_never_pass_their_limit() {
         bridge.close();
         core.join().expect("no panic");
     });
+}
+
+/// Senders of heavy requests beside a core that takes them, or that ends with some in its inbox: no more
+/// bytes wait than may, and in the end none do.
+#[test]
+fn bytes_never_pass_their_limit() {
+    for dies in [false, true] {
+        check(move || bytes_beside_the_end(dies));
+    }
+}
+
+fn bytes_beside_the_end(dies: bool) {
+    let options = BridgeOptions { capacity_bytes: 10, ..BridgeOptions::default() };
+    let (bridge, mut inbox, _) = sides::<u64>(options);
+    let senders = [4, 6, 7].map(|bytes| {
+        let bridge = bridge.clone();
+        thread::spawn(move || {
+            assert!(bridge.queued_bytes(CORE) <= 10);
+            match bridge.send(CORE, Request { bytes, ..ask(1) }) {
+                Ok(ticket) => drop(ticket.wait()),
+                Err(error) => {
+                    assert!(matches!(error, SendError::Busy { .. } | SendError::Closed { .. }))
+                }
+            }
+        })
+    });
+    let core = thread::spawn(move || {
+        while let Received::Request(envelope) = inbox.receive(None) {
+            envelope.reply.send(envelope.op);
+            if dies {
+                return;
+            }
+        }
+    });
+    for sender in senders {
+        sender.join().expect("no panic");
+    }
+    bridge.close();
+    core.join().expect("no panic");
+    assert_eq!((bridge.queued(CORE), bridge.queued_bytes(CORE)), (0, 0));
 }

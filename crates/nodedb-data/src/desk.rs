@@ -177,6 +177,7 @@ mod tests {
             op: Task::Op(Box::new(Op::Status)),
             deadline: Duration::MAX,
             priority: Priority::Foreground,
+            bytes: 0,
         };
         let ticket = bridge.send(CoreId::new(0), request).expect("room");
         let Received::Request(envelope) = inboxes[0].receive(None) else {

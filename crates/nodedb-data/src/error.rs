@@ -37,7 +37,7 @@ pub enum DataError {
         /// How many there are.
         vshards: u16,
     },
-    /// Too many requests wait for this core; nothing was done.
+    /// Too many requests, or bytes of them, wait for this core; nothing was done.
     #[error("the inbox of core {core} is full: try again later")]
     InboxFull {
         /// Which core.
@@ -51,7 +51,7 @@ pub enum DataError {
         /// How many may be under way.
         limit: u32,
     },
-    /// Too many requests wait for a vshard that an atomic batch visits; nothing was done.
+    /// Too many requests, or bytes of them, wait for a vshard that an atomic batch visits; nothing was done.
     #[error("vshard {vshard} waits for an atomic batch and its queue is full: try again later")]
     PausedFull {
         /// Which vshard.

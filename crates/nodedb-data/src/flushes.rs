@@ -2,7 +2,7 @@
 
 use crate::{Answer, DataError};
 use nodedb_bridge::Reply;
-use nodedb_engine::EngineKind;
+use nodedb_engine::{EngineKind, Hurry};
 use nodedb_types::Lsn;
 use std::{collections::BTreeMap, collections::BTreeSet};
 
@@ -25,6 +25,8 @@ pub(crate) struct Flushes {
 struct Waiter {
     barrier: Lsn,
     reply: Reply<Answer>,
+    /// Nothing waits for the budget of I/O while somebody waits for a flush.
+    hurry: Hurry,
 }
 
 /// Somebody whose wait is over.
@@ -39,12 +41,17 @@ pub(crate) struct Settled {
 impl Flushes {
     /// Adds somebody who asks for a flush up to the barrier; what has failed is tried again. Gives the
     /// reply back if too many wait.
-    pub(crate) fn ask(&mut self, barrier: Lsn, reply: Reply<Answer>) -> Result<(), Reply<Answer>> {
+    pub(crate) fn ask(
+        &mut self,
+        barrier: Lsn,
+        reply: Reply<Answer>,
+        hurry: Hurry,
+    ) -> Result<(), Reply<Answer>> {
         if self.waiters.len() >= WAITERS_MAX {
             return Err(reply);
         }
         self.failed.clear();
-        self.waiters.push(Waiter { barrier, reply });
+        self.waiters.push(Waiter { barrier, reply, hurry });
         Ok(())
     }
 
@@ -92,12 +99,12 @@ impl Flushes {
     pub(crate) fn take_settled(&mut self, open: impl Fn(EngineKind, Lsn) -> bool) -> Vec<Settled> {
         let mut settled = Vec::new();
         for waiter in std::mem::take(&mut self.waiters) {
-            let Waiter { barrier, reply } = waiter;
+            let Waiter { barrier, reply, hurry } = waiter;
             let waits = |kind: &EngineKind| open(*kind, barrier);
             let open: Vec<_> = EngineKind::ALL.into_iter().filter(waits).collect();
             let failure = open.iter().find_map(|kind| self.failed.get(kind));
             match failure {
-                None if !open.is_empty() => self.waiters.push(Waiter { barrier, reply }),
+                None if !open.is_empty() => self.waiters.push(Waiter { barrier, reply, hurry }),
                 failure => settled.push(Settled { barrier, reply, failure: failure.cloned() }),
             }
         }

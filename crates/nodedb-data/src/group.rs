@@ -5,11 +5,13 @@ use crate::{
     once::Once,
     release::{Parked, ReleaseQueue, Until},
     remembered::Known,
+    room::class_of,
     task::Task,
 };
 use nodedb_bridge::Bridge;
 use nodedb_engine::Redo;
 use nodedb_types::{CoreId, Durability, LogEpoch, Lsn, LsnRange, Stamp, TenantId, VshardId};
+use nodedb_wal::AppendClass;
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -41,6 +43,12 @@ pub(crate) struct GroupPart {
     pub(crate) writes: Vec<(Place, Write)>,
 }
 
+impl GroupPart {
+    fn classes(&self) -> impl Iterator<Item = AppendClass> {
+        self.writes.iter().map(|(_, write)| write.change.class())
+    }
+}
+
 /// What a vshard made of its part: valid, and ready to be logged.
 #[derive(Debug)]
 pub(crate) struct PreparedPart {
@@ -61,6 +69,8 @@ pub(crate) struct GroupVisit {
     /// How many writes it has.
     pub(crate) writes: usize,
     pub(crate) durability: Durability,
+    /// Which room of the log it may use.
+    pub(crate) class: AppendClass,
     /// Its idempotency key.
     pub(crate) once: Option<Once>,
     /// Of a retry, what the vshards that were visited remember, in their order.
@@ -92,8 +102,19 @@ impl GroupVisit {
         bridge: Bridge<Task, Answer>,
     ) -> Self {
         let state = Arc::new(GroupState::new(parts.len()));
-        let (prepared, known) = (Vec::new(), Vec::new());
-        Self { parts, prepared, writes, durability, once, known, state, seen: None, bridge }
+        let class = class_of(parts.values().flat_map(GroupPart::classes));
+        Self {
+            parts,
+            prepared: Vec::new(),
+            writes,
+            durability,
+            class,
+            once,
+            known: Vec::new(),
+            state,
+            seen: None,
+            bridge,
+        }
     }
 
     /// The vshard to be visited next.

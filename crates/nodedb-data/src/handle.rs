@@ -1,7 +1,7 @@
 //! The handle through which requests reach the cores.
 
 use crate::{
-    Answer, Change, Consistency, DataError, Group, Op, VshardFloors,
+    Answer, Change, Consistency, DataError, Group, Op, Part, VshardFloors,
     group::{GroupPart, GroupVisit, Place},
     once::Once,
     shared::Shared,
@@ -36,7 +36,7 @@ impl DataHandle {
     ///
     /// # Errors
     /// Nothing was done:
-    /// - [`DataError::InboxFull`]: too many requests wait.
+    /// - [`DataError::InboxFull`]: too many requests wait, or too many bytes of them.
     /// - [`DataError::TenantBusy`]: the tenant has as many requests under way as it may.
     /// - [`DataError::NoSuchVshard`], [`DataError::InvalidRequest`].
     /// - [`DataError::Closed`], [`DataError::CoreDied`].
@@ -58,8 +58,9 @@ impl DataHandle {
             let reason = "a catalog change goes to every vshard as one group";
             return Err(DataError::InvalidRequest { reason });
         }
+        let bytes = op.bytes();
         let op = once(tenant, vshard, op)?;
-        self.push(Request { tenant, vshard, op, deadline, priority })
+        self.push(Request { tenant, vshard, op, deadline, priority, bytes })
     }
 
     /// Leaves an atomic batch, which visits its vshards in ascending order. Never blocks.
@@ -76,6 +77,7 @@ impl DataHandle {
         let vshards = self.shared.vshards;
         check_catalog_changes(&group, vshards)?;
         let once = Once::of_group(group.idempotency, tenant, &group.parts)?;
+        let bytes = group.parts.iter().map(Part::bytes).sum();
         let mut parts: BTreeMap<VshardId, GroupPart> = BTreeMap::new();
         let mut index = 0;
         for part in group.parts {
@@ -101,6 +103,7 @@ impl DataHandle {
             op: Task::Visit(Box::new(visit)),
             deadline,
             priority: Priority::Foreground,
+            bytes,
         })
     }
 

@@ -78,6 +78,7 @@ mod plane;
 mod published;
 mod release;
 mod remembered;
+mod room;
 mod seed;
 mod shared;
 mod task;
@@ -87,6 +88,7 @@ mod threads;
 mod turn;
 mod vshard;
 mod weak;
+mod weight;
 
 pub use entries::{Entries, EntryError};
 pub use error::DataError;

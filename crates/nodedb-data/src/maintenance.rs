@@ -99,6 +99,11 @@ impl Maintenance {
         Ok(())
     }
 
+    /// Lets flushes and merges go on without the budget until the answer is dropped.
+    pub(crate) fn hurry(&self) -> Hurry {
+        self.budget.hurry()
+    }
+
     /// Hands a frozen engine over.
     pub(crate) fn persist(&self, vshard: VshardId, frozen: FrozenEngine) {
         self.push(Job::Persist(vshard, frozen, self.budget.hurry()));

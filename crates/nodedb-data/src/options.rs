@@ -29,6 +29,9 @@ pub struct DataOptions {
     pub memory_bytes_max: usize,
     /// Requests that may wait for a vshard while a group visits it; beyond it `Busy`. Default 256.
     pub paused_requests_max: usize,
+    /// Bytes that those requests may hold, at least 1; beyond it `Busy`. A single one that holds more waits
+    /// alone. Default 32 MiB.
+    pub paused_bytes_max: usize,
     /// Requests that a core serves before it looks at its timers and finished flushes. Default 64.
     pub turn_requests_max: usize,
     /// Answers of a core that may wait for the log, at least 1; beyond it writes, and reads that would have
@@ -73,6 +76,7 @@ impl Default for DataOptions {
             unsealed_bytes_max: 128 << 20,
             memory_bytes_max: 512 << 20,
             paused_requests_max: 256,
+            paused_bytes_max: 32 << 20,
             turn_requests_max: 64,
             parked_answers_max: 65_536,
             parked_bytes_max: 64 << 20,
@@ -105,6 +109,9 @@ impl DataOptions {
         }
         if self.paused_requests_max == 0 || self.turn_requests_max == 0 {
             return refuse("paused_requests_max and turn_requests_max must be at least 1");
+        }
+        if self.paused_bytes_max == 0 || self.bridge.capacity_bytes == 0 {
+            return refuse("paused_bytes_max and the bridge's capacity_bytes must be at least 1");
         }
         if self.maintenance_patience.is_zero() {
             return refuse("maintenance_patience must be longer than nothing");
@@ -159,12 +166,14 @@ mod tests {
     #[test]
     fn the_defaults_are_valid_and_each_limit_is_checked() {
         assert!(DataOptions::default().validate().is_ok());
-        let breaks: [fn(&mut DataOptions); 18] = [
+        let breaks: [fn(&mut DataOptions); 20] = [
             |options| options.cores = 0,
             |options| options.cores = 1025,
             |options| options.memtable_bytes_max = options.memtable_bytes - 1,
             |options| options.paused_requests_max = 0,
             |options| options.turn_requests_max = 0,
+            |options| options.paused_bytes_max = 0,
+            |options| options.bridge.capacity_bytes = 0,
             |options| options.crdt_documents_max = 0,
             |options| options.memory_bytes_max = options.memtable_bytes - 1,
             |options| options.unsealed_bytes_max = (1 << 20) - 1,

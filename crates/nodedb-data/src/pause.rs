@@ -19,19 +19,32 @@ pub(crate) struct Pause {
 #[derive(Debug)]
 pub(crate) struct PausedQueue {
     waiting: VecDeque<TaskEnvelope>,
-    requests_max: usize,
+    /// What they hold.
+    bytes: usize,
+    limits: PausedLimits,
+}
+
+/// How much may wait for a paused vshard.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PausedLimits {
+    pub(crate) requests_max: usize,
+    /// A single request that holds more waits alone, or it never could.
+    pub(crate) bytes_max: usize,
 }
 
 impl PausedQueue {
-    pub(crate) const fn new(requests_max: usize) -> Self {
-        Self { waiting: VecDeque::new(), requests_max }
+    pub(crate) const fn new(limits: PausedLimits) -> Self {
+        Self { waiting: VecDeque::new(), bytes: 0, limits }
     }
 
     /// Adds at the end, or gives it back if the queue is full.
     pub(crate) fn push(&mut self, envelope: TaskEnvelope) -> Result<(), TaskEnvelope> {
-        if self.waiting.len() >= self.requests_max {
+        let bytes = self.bytes.saturating_add(envelope.bytes);
+        let over = envelope.bytes > 0 && self.bytes > 0 && bytes > self.limits.bytes_max;
+        if over || self.waiting.len() >= self.limits.requests_max {
             return Err(envelope);
         }
+        self.bytes = bytes;
         self.waiting.push_back(envelope);
         Ok(())
     }
@@ -42,6 +55,9 @@ impl PausedQueue {
             .into_iter()
             .partition::<Vec<_>, _>(|envelope| envelope.is_due(now));
         self.waiting = waiting.into();
+        let freed: usize = due.iter().map(|envelope| envelope.bytes).sum();
+        assert!(freed <= self.bytes, "what leaves was counted in");
+        self.bytes -= freed;
         due
     }
 
@@ -81,13 +97,19 @@ mod tests {
         (bridge, inboxes.remove(0))
     }
 
-    fn envelope(side: &mut Side, deadline: Duration) -> (TaskEnvelope, Ticket<Answer>) {
+    const LIMITS: PausedLimits = PausedLimits { requests_max: 2, bytes_max: 100 };
+
+    fn envelope(
+        side: &mut Side,
+        (deadline, bytes): (Duration, usize),
+    ) -> (TaskEnvelope, Ticket<Answer>) {
         let request = Request {
             tenant: TenantId::DEFAULT,
             vshard: VshardId::new(0),
             op: Task::Op(Box::new(Op::Status)),
             deadline: Duration::MAX,
             priority: Priority::Foreground,
+            bytes,
         };
         let ticket = side.0.send(CoreId::new(0), request).expect("room");
         let Received::Request(mut envelope) = side.1.receive(None) else {
@@ -100,11 +122,11 @@ mod tests {
     #[test]
     fn the_queue_is_bounded_and_keeps_the_order_of_arrival() {
         let mut side = side();
-        let mut queue = PausedQueue::new(2);
+        let mut queue = PausedQueue::new(LIMITS);
         let seconds = Duration::from_secs;
-        let (first, _a) = envelope(&mut side, seconds(9));
-        let (second, _b) = envelope(&mut side, seconds(3));
-        let (third, _c) = envelope(&mut side, seconds(1));
+        let (first, _a) = envelope(&mut side, (seconds(9), 0));
+        let (second, _b) = envelope(&mut side, (seconds(3), 0));
+        let (third, _c) = envelope(&mut side, (seconds(1), 0));
         let ids = [first.id, second.id];
         assert!(queue.push(first).is_ok() && queue.push(second).is_ok());
         let refused = queue.push(third).expect_err("the limit is 2");
@@ -113,5 +135,31 @@ mod tests {
         assert_eq!(queue.take_due(seconds(3))[0].id, ids[1]);
         assert!(queue.push(refused).is_ok(), "there is room again");
         assert_eq!(queue.into_waiting()[0].id, ids[0]);
+    }
+
+    #[test]
+    fn the_queue_is_bounded_in_bytes_and_takes_a_single_larger_request() {
+        let mut side = side();
+        let mut queue = PausedQueue::new(PausedLimits { requests_max: 9, ..LIMITS });
+        let second = Duration::from_secs(1);
+        let mut push = |deadline, bytes| {
+            let (envelope, ticket) = envelope(&mut side, (deadline, bytes));
+            let taken = queue.push(envelope).is_ok();
+            (taken, ticket, queue.bytes)
+        };
+        let far = Duration::MAX;
+        assert!(push(second, 60).0 && push(far, 40).0, "exactly the limit");
+        assert!(!push(far, 1).0, "one more than it");
+        assert!(push(far, 0).0, "a read holds nothing");
+        assert_eq!(queue.take_due(second).len(), 1);
+        let (taken, _ticket, bytes) = {
+            let (envelope, ticket) = envelope(&mut side, (far, 60));
+            (queue.push(envelope).is_ok(), ticket, queue.bytes)
+        };
+        assert_eq!((taken, bytes), (true, 100), "there is room again");
+        let mut queue = PausedQueue::new(LIMITS);
+        let (large, _a) = envelope(&mut side, (far, 101));
+        let (small, _b) = envelope(&mut side, (far, 1));
+        assert!(queue.push(large).is_ok() && queue.push(small).is_err());
     }
 }

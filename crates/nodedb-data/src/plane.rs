@@ -13,7 +13,7 @@ use crate::{
     vshard_dir,
 };
 use nodedb_bridge::Bridge;
-use nodedb_document::Ports;
+use nodedb_document::{LsmTables, Ports, TableStore};
 use nodedb_engine::{DurableLog, EngineKind, Floor, IoBudget, Snapshots};
 use nodedb_env::Env;
 use nodedb_types::{CoreId, Lsn, VshardId, limits};
@@ -31,6 +31,26 @@ use std::{
 pub struct DataPlane {
     shared: Arc<Shared>,
     threads: Threads,
+}
+
+/// Where the vshards are, and what holds their tables.
+#[derive(Clone, Debug)]
+pub(crate) struct Site<'a> {
+    pub(crate) env: &'a Env,
+    /// The directory of all vshards.
+    pub(crate) dir: &'a Path,
+    /// Another store than the real one only in tests on a simulated disk.
+    pub(crate) tables: Arc<dyn TableStore>,
+}
+
+impl<'a> Site<'a> {
+    fn new(env: &'a Env, dir: &'a Path) -> Self {
+        Self { env, dir, tables: Arc::new(LsmTables::default()) }
+    }
+
+    fn ports(&self, snapshots: Arc<Snapshots>, log: Arc<dyn DurableLog>) -> Ports {
+        Ports { tables: Arc::clone(&self.tables), ..Ports::new(self.env, snapshots, log) }
+    }
 }
 
 /// What the last checkpoint, or a base image, states of one engine.
@@ -71,10 +91,14 @@ impl DataPlane {
     /// [`DataError::InvalidRequest`] for 0 or too many vshards, [`DataError::Io`],
     /// [`DataError::Engine`]; what is there then is to be removed.
     pub fn create(env: &Env, dir: &Path, vshards: u16) -> Result<(), DataError> {
+        Self::create_at(&Site::new(env, dir), vshards)
+    }
+
+    pub(crate) fn create_at(site: &Site<'_>, vshards: u16) -> Result<(), DataError> {
         check_vshards(vshards)?;
+        let Site { env, dir, .. } = *site;
         let files = &env.files;
-        let ports =
-            Ports::new(env, Snapshots::new(Arc::clone(&env.clock)), Arc::new(NothingDurable));
+        let ports = site.ports(Snapshots::new(Arc::clone(&env.clock)), Arc::new(NothingDurable));
         files.create_dir(dir).map_err(DataError::io("creating", dir))?;
         for id in (0..vshards).map(VshardId::new) {
             let path = vshard_dir(dir, id);
@@ -105,6 +129,16 @@ impl DataPlane {
         recovery: Recovery,
         options: DataOptions,
     ) -> Result<(Self, Replayed), DataError> {
+        Self::start_at(&Site::new(env, dir), wal, recovery, options)
+    }
+
+    pub(crate) fn start_at(
+        site: &Site<'_>,
+        wal: Wal,
+        recovery: Recovery,
+        options: DataOptions,
+    ) -> Result<(Self, Replayed), DataError> {
+        let Site { env, dir, .. } = *site;
         options.validate()?;
         check_vshards(recovery.vshards)?;
         let vshards = recovery.vshards;
@@ -132,7 +166,7 @@ impl DataPlane {
             expiry_halt: Mutex::default(),
         });
         let budget = IoBudget::new(Arc::clone(&env.clock), options.io_bytes_per_second);
-        let ports = Ports { budget, ..Ports::new(env, snapshots, log) };
+        let ports = Ports { budget, ..site.ports(snapshots, log) };
         let (recovery, options) = (Arc::new(recovery), Arc::new(options));
         let (ready, outcomes) = mpsc::sync_channel(usize::from(cores));
         let mut plane = Self { shared: Arc::clone(&shared), threads: Threads::new() };

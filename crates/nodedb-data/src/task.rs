@@ -33,13 +33,13 @@ pub(crate) fn is_merge(task: &Task) -> bool {
 
 /// Takes the task out of its envelope.
 pub(crate) fn open(envelope: TaskEnvelope) -> (Caller, Task) {
-    let TaskEnvelope { id, tenant, vshard, op, deadline, priority, reply } = envelope;
-    let caller = Caller { id, tenant, vshard, op: (), deadline, priority, reply };
+    let TaskEnvelope { id, tenant, vshard, op, deadline, priority, bytes, reply } = envelope;
+    let caller = Caller { id, tenant, vshard, op: (), deadline, priority, bytes, reply };
     (caller, op)
 }
 
 /// Puts a task into an envelope of the same caller.
 pub(crate) fn seal(caller: Caller, op: Task) -> TaskEnvelope {
-    let Caller { id, tenant, vshard, op: (), deadline, priority, reply } = caller;
-    TaskEnvelope { id, tenant, vshard, op, deadline, priority, reply }
+    let Caller { id, tenant, vshard, op: (), deadline, priority, bytes, reply } = caller;
+    TaskEnvelope { id, tenant, vshard, op, deadline, priority, bytes, reply }
 }

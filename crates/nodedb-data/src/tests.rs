@@ -28,6 +28,7 @@ pub(crate) fn planted_joint_panic(
 
 mod asks;
 mod bounds;
+mod budget;
 mod build;
 mod copies;
 mod cores;
@@ -36,12 +37,16 @@ mod durability;
 mod expiry;
 mod fields;
 mod flush;
+mod full_disk;
 mod groups;
 mod kill;
+mod machine;
 mod merges;
 mod once;
 mod reads;
+mod retries;
 mod serial;
 mod start;
 mod vectors;
+mod visits;
 mod world;

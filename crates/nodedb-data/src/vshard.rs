@@ -20,12 +20,13 @@ pub(crate) use replay::{LoadedVshards, Replay, load_all};
 
 use crate::{
     DataError, DataOptions, VshardStatus, engines::Engines, flushes::Flushes, pause::Pause,
-    release::Until, weak::WeakWrites,
+    release::Until, room::limit_for, weak::WeakWrites,
 };
 use nodedb_crdt::{CrdtCache, CrdtKey, CrdtLimits, Quarantine};
 use nodedb_document::{ExpiryPlace, Place};
 use nodedb_engine::{CatalogChange, Collection, EngineKind, Redo};
 use nodedb_types::{CollectionId, IndexId, Lsn, Stamp, TenantId, VshardId};
+use nodedb_wal::AppendClass;
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 /// One vshard: its engines and what is only in memory. Owned by one core.
@@ -152,9 +153,9 @@ impl Vshard {
     }
 
     /// Refuses writes while too much waits to be flushed.
-    pub(crate) fn admit(&self, options: &DataOptions) -> Result<(), DataError> {
+    pub(crate) fn admit(&self, options: &DataOptions, class: AppendClass) -> Result<(), DataError> {
         let bytes = self.engines.dirty().map_or(0, |dirty| dirty.bytes);
-        if bytes >= options.memtable_bytes_max {
+        if bytes >= limit_for(class, options.memtable_bytes_max) {
             return Err(DataError::MemtableFull { vshard: self.id, bytes });
         }
         Ok(())

@@ -29,10 +29,24 @@ const FREE_MAX: usize = 4;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AppendClass {
     /// Data of users. Refused while only the held-back segment is left or, where none is held back, the
-    /// last eighth of the one that is being written.
+    /// last three sixteenths of the one that is being written.
     User,
-    /// Checkpoints and what else frees space. May use the held-back segment.
+    /// Deletes and drops of users, small records that lead to less data. May use the held-back segment, but
+    /// leave its last eighth, as they do of the one that is being written where none is held back.
+    Freeing,
+    /// Checkpoints, without which nothing is ever freed. May use all of it.
     Housekeeping,
+}
+
+impl AppendClass {
+    /// How many bytes of the very last segment it leaves to the classes behind it.
+    const fn leaves(self, segment_bytes: u64) -> u64 {
+        match self {
+            Self::User => segment_bytes / 16 * 3,
+            Self::Freeing => segment_bytes / 8,
+            Self::Housekeeping => 0,
+        }
+    }
 }
 
 /// A batch whose place is decided and whose header is not written yet.
@@ -161,14 +175,23 @@ impl Stage {
         if self.next_offset() + batch_len(bytes) <= end {
             return Ok(Place::NextBatch);
         }
-        let held_back = match class {
-            AppendClass::User => 1,
-            AppendClass::Housekeeping => 0,
-        };
-        if self.ahead + held_back < self.ready.len() {
+        if self.may_open(bytes, class) {
             return Ok(Place::NextSegment);
         }
         Err(if self.starved { AppendError::NoSpace } else { AppendError::Backpressure })
+    }
+
+    /// Whether a group of so many bytes may begin the next prepared file.
+    fn may_open(&self, bytes: usize, class: AppendClass) -> bool {
+        match (self.ready.len().saturating_sub(self.ahead), class) {
+            (0, _) | (1, AppendClass::User) => false,
+            // The last one, in which it must leave the same room as every group behind it.
+            (1, _) => {
+                let end = records_end(self.segment_bytes) - class.leaves(self.segment_bytes);
+                FIRST_RECORDS + batch_len(bytes) <= end
+            }
+            (2.., _) => true,
+        }
     }
 
     /// Where the batch after the open one starts.
@@ -178,14 +201,13 @@ impl Stage {
     }
 
     /// Where records of this class must end in the last segment. While no prepared file is held back
-    /// (one is gone after a reopen on a full disk, or after housekeeping has begun to write into it),
-    /// users leave the last eighth: a checkpoint that finds no room for its record frees nothing.
+    /// (one is gone after a reopen on a full disk, or after something that frees has begun to write into
+    /// it), users leave the last three sixteenths and deletes the last eighth: a checkpoint that finds no room for
+    /// its record frees nothing, and a user who cannot delete neither.
     fn end_for(&self, class: AppendClass) -> u64 {
         let end = records_end(self.segment_bytes);
-        match class {
-            AppendClass::User if self.ready.len() <= self.ahead => end - self.segment_bytes / 8,
-            AppendClass::User | AppendClass::Housekeeping => end,
-        }
+        let last = self.ready.len() <= self.ahead;
+        if last { end - class.leaves(self.segment_bytes) } else { end }
     }
 
     /// Takes a whole atomic group, or nothing. `crcs` are the checksums of the payloads.

@@ -119,3 +119,76 @@ fn errors_keep_the_op_out_of_their_text() {
     let text = format!("{error} {error:?} {:?}", ask(987_654));
     assert!(text.contains("core 0") && !text.contains("987654"), "{text}");
 }
+
+fn heavy(op: u64, bytes: usize) -> Request<u64> {
+    Request { bytes, ..ask(op) }
+}
+
+fn assert_busy(bridge: &PingBridge, request: Request<u64>) {
+    let error = bridge.send(CORE, request).expect_err("too many bytes wait");
+    assert!(matches!(error, SendError::Busy { core: CORE, .. }), "{error}");
+}
+
+/// 4,096 requests of 16 MiB were 64 GiB.
+#[test]
+fn an_inbox_is_bounded_in_bytes_at_exactly_its_limit() {
+    let (bridge, mut inbox) = one_core(BridgeOptions { capacity_bytes: 100, ..options(9, 1) });
+    let mut tickets = vec![send(&bridge, heavy(0, 60)), send(&bridge, heavy(1, 40))];
+    assert_busy(&bridge, heavy(2, 1));
+    assert_eq!((bridge.queued(CORE), bridge.queued_bytes(CORE)), (2, 100));
+    tickets.push(send(&bridge, ask(3)));
+    tickets.push(send(&bridge, Request { bytes: 100, ..ask_background(4) }));
+    assert_busy(&bridge, Request { bytes: 1, ..ask_background(5) });
+    assert_eq!(bridge.queued_bytes(CORE), 200);
+    // Its bytes are the core's from here on.
+    let first = next(&mut inbox);
+    assert_eq!((first.bytes, bridge.queued_bytes(CORE)), (60, 140));
+    assert_busy(&bridge, heavy(6, 61));
+    tickets.push(send(&bridge, heavy(7, 60)));
+    // Requests that nobody waits for, and those of an inbox that ends, are counted out too.
+    tickets.clear();
+    drop((first, inbox));
+    assert_eq!((bridge.queued(CORE), bridge.queued_bytes(CORE)), (0, 0));
+}
+
+/// Refused, it would be refused for ever.
+#[test]
+fn a_single_request_above_the_limit_waits_alone() {
+    let (bridge, mut inbox) = one_core(BridgeOptions { capacity_bytes: 100, ..options(9, 1) });
+    let large = send(&bridge, heavy(0, usize::MAX));
+    assert_busy(&bridge, heavy(1, 1));
+    let light = send(&bridge, ask(2));
+    next(&mut inbox).reply.send(0);
+    let again = send(&bridge, heavy(3, 1));
+    assert_busy(&bridge, heavy(4, 100));
+    drop((large, light, again));
+}
+
+/// A request that is refused for want of a place in the queue leaves no bytes behind.
+#[test]
+fn a_full_queue_counts_no_bytes_of_what_it_refuses() {
+    let (bridge, mut inbox) = one_core(options(1, 1));
+    let ticket = send(&bridge, heavy(0, 10));
+    for _ in 0..3 {
+        assert_busy(&bridge, heavy(1, 20));
+    }
+    assert_eq!(bridge.queued_bytes(CORE), 10);
+    next(&mut inbox).reply.send(0);
+    assert_eq!((ticket.wait(), bridge.queued_bytes(CORE)), (Ok(0), 0));
+}
+
+#[test]
+fn a_forwarded_request_takes_its_bytes_along() {
+    let options = BridgeOptions { capacity_bytes: 100, ..BridgeOptions::default() };
+    let clock = Arc::new(RealClock::new());
+    let (bridge, mut inboxes) = Bridge::<u64, u64>::new(2, options, clock);
+    let second = CoreId::new(1);
+    let waiting = bridge.send(second, heavy(0, 60)).expect("there is room");
+    let tickets = [50, 40].map(|bytes| send(&bridge, heavy(1, bytes)));
+    let refused = bridge.forward(second, next(&mut inboxes[0])).expect_err("110 bytes");
+    assert_eq!(refused.kind(), ErrorKind::Busy);
+    assert_eq!(bridge.queued_bytes(second), 60);
+    bridge.forward(second, next(&mut inboxes[0])).expect("100 bytes");
+    assert_eq!((bridge.queued_bytes(CORE), bridge.queued_bytes(second)), (0, 100));
+    drop((waiting, tickets, refused));
+}

@@ -63,6 +63,7 @@ pub(crate) fn ask(op: u64) -> Request<u64> {
         op,
         deadline: LONG,
         priority: Priority::Foreground,
+        bytes: 0,
     }
 }
 

@@ -87,6 +87,7 @@ impl World {
             op: Arc::clone(self.tokens.entry(tenant).or_default()),
             deadline: Duration::MAX,
             priority: if background { Priority::Background } else { Priority::Foreground },
+            bytes: 0,
         };
         match self.bridge.send(CoreId::new(core), request) {
             Ok(ticket) => {

@@ -16,6 +16,7 @@ fn finish() -> (Finish, Ticket<Answer>) {
         op: (),
         deadline: Duration::MAX,
         priority: Priority::Foreground,
+        bytes: 0,
     };
     let ticket = bridge.send(CoreId::new(0), request).expect("room");
     let Received::Request(envelope) = inboxes.remove(0).receive(None) else {

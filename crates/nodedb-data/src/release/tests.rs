@@ -36,6 +36,7 @@ impl Side {
             op: Task::Op(Box::new(Op::Status)),
             deadline: Duration::MAX,
             priority: Priority::Foreground,
+            bytes: 0,
         };
         let ticket = self.bridge.send(CoreId::new(0), request).expect("room");
         let Received::Request(envelope) = self.inbox.receive(None) else {

@@ -1,7 +1,10 @@
 //! Back-pressure before memory ends, and reads that may be stale.
 
-use super::world::{NOTES, PERIODIC, World, at, get, options, put, text, value, vshard, written};
-use crate::{Consistency, DataError, DataOptions, Op};
+use super::world::{
+    NOTES, PERIODIC, TENANT, World, at, get, options, put, text, value, vshard, written,
+};
+use crate::{Consistency, DataError, DataOptions, Op, Priority};
+use nodedb_bridge::BridgeOptions;
 use nodedb_engine::EngineKind;
 use nodedb_types::{Durability, ErrorKind};
 use std::time::Duration;
@@ -24,6 +27,42 @@ fn writes_meet_busy_while_too_many_answers_wait_for_the_log() {
     }
     assert_eq!(world.text(0, "9"), None, "what is refused was not done");
     written(put(9).wait().expect("an answer"));
+}
+
+/// Limits in requests alone would be 64 GiB of values in an inbox.
+#[test]
+fn inboxes_and_paused_queues_are_bounded_in_bytes() {
+    let bridge = BridgeOptions { capacity_bytes: 100 << 10, ..BridgeOptions::default() };
+    let world = World::new(2, DataOptions { bridge, paused_bytes_max: 100 << 10, ..options(2) });
+    let large = "x".repeat(40 << 10);
+    let write = |id: u16, key: &str| {
+        let op = at(put(key, &large), Durability::Sync);
+        let deadline = world.deadline();
+        world.data.send(TENANT, vshard(id), op, deadline, Priority::Foreground)
+    };
+    let held = world.hold(1);
+    // Vshard 0 is paused for it until core 1 goes on.
+    let group = world.send_group(vec![(0, vec![put("a", "1")]), (1, vec![put("b", "1")])]);
+    world.settle(0);
+    let waiting = ["c", "d"].map(|key| write(1, key).expect("80 KiB"));
+    let full = write(1, "e").expect_err("120 KiB");
+    assert!(matches!(full, DataError::InboxFull { .. }), "{full}");
+    // A read takes no bytes, and a group is as heavy as all of its values, wherever it waits.
+    let read = world.send(vshard(1), get(NOTES, "b", Consistency::Strong));
+    let paused = ["h", "i"].map(|key| write(0, key).expect("the inbox is empty"));
+    world.settle(0);
+    let heavy = world.send_group(vec![(0, vec![put("f", "1")]), (1, vec![put("g", &large)])]);
+    let heavy = heavy.wait().expect("an answer").expect_err("80 KiB wait for vshard 0");
+    assert!(matches!(heavy, DataError::PausedFull { .. }), "{heavy}");
+    let refused = write(0, "j").expect("the inbox is empty").wait().expect("an answer");
+    let refused = refused.expect_err("120 KiB wait for the group");
+    assert!(matches!(refused, DataError::PausedFull { .. }), "{refused}");
+    held.release();
+    for ticket in [group].into_iter().chain(waiting).chain(paused) {
+        assert!(ticket.wait().expect("an answer").is_ok());
+    }
+    assert!(read.wait().expect("an answer").is_ok());
+    assert_eq!((world.text(0, "j"), world.text(1, "e"), world.text(0, "f")), (None, None, None));
 }
 
 #[test]

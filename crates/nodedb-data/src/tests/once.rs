@@ -254,6 +254,32 @@ fn a_key_that_was_pushed_out_is_never_applied_again() {
     written(world.ask(vshard(0), write(6)));
 }
 
+/// One vshard had pushed the key of a group out and the other had not. A retry without a time of its own
+/// counts as issued when it is sent, above the horizon: the one took it for a first run, the other for a
+/// retry, and its core ended by an assertion.
+#[test]
+fn a_group_that_only_some_vshards_remember_is_expired_and_ends_no_core() {
+    for forgetting in 0..2 {
+        let world = World::new(2, DataOptions { idempotency_keys_max: 1, ..options(2) });
+        let first = key(&world, "k");
+        let parts = [(0, vec![put("a", "1")]), (1, vec![put("b", "1")])];
+        let send = |key: &IdempotencyKey| {
+            send_group(&world, &parts, key, Durability::Sync).wait().expect("an answer")
+        };
+        group_written(send(&first));
+        let other = issued("other", first.issued_ms + 1);
+        written(world.ask(vshard(forgetting), synced(once(put("x", "1"), &other))));
+        let later = IdempotencyKey { issued_ms: first.issued_ms + 2, ..first.clone() };
+        for retry in [&first, &later] {
+            let error = send(retry).expect_err("pushed out");
+            assert!(matches!(error, DataError::IdempotencyExpired { .. }), "{error}");
+        }
+        for id in 0..2 {
+            world.put(id, "alive", "1");
+        }
+    }
+}
+
 /// The first key of a tenant after an open read all that it had, up to 10,000 rows, in one turn. Keys of one
 /// time go in the order of their names, and a smaller limit is reached a few at a time.
 #[test]

@@ -25,8 +25,8 @@ pub(super) const TENANT: TenantId = TenantId::DEFAULT;
 pub(super) const FIELD: IndexId = IndexId::new(1);
 pub(super) const PERIODIC: Durability = Durability::Periodic { every: Duration::from_hours(1) };
 
-/// A running data plane.
-pub(super) struct World {
+/// A running data plane. `R` is what it stands on: real files in a temporary directory, or a simulated disk.
+pub(super) struct World<R = TempDir> {
     pub(super) env: Env,
     pub(super) faults: Arc<PathFaults>,
     pub(super) vshards: u16,
@@ -36,7 +36,7 @@ pub(super) struct World {
     pub(super) wal: Wal,
     pub(super) replayed: Replayed,
     // Last: the directory goes when everything in it is closed.
-    pub(super) root: TempDir,
+    pub(super) root: R,
 }
 
 pub(super) fn log_options() -> LogOptions {
@@ -80,27 +80,7 @@ impl World {
         drop(wal);
         DataPlane::create(&env, &data_dir(root.path()), vshards).expect("new vshards");
         let world = Self::open(root, vshards, options, Vec::new()).expect("opens");
-        let create = |id, name, kind, vectors| {
-            CatalogChange::CreateCollection(Collection {
-                id,
-                tenant: TENANT,
-                name: Name::new(name).expect("a good name"),
-                kind,
-                partitions: vshards,
-                vectors,
-                fields: Vec::new(),
-            })
-        };
-        let index = VectorIndex {
-            id: FIELD,
-            field: "field".to_owned(),
-            dimensions: 2,
-            metric: Metric::L2,
-            storage: nodedb_engine::VectorStorage::default(),
-            state: nodedb_engine::IndexState::default(),
-        };
-        world.change_catalog(&create(NOTES, "notes", CollectionKind::Document, vec![index]));
-        world.change_catalog(&create(DRAWINGS, "drawings", CollectionKind::Crdt, Vec::new()));
+        world.make_collections();
         world
     }
 
@@ -147,6 +127,33 @@ impl World {
         let vshards = self.vshards;
         let left = self.die();
         Self::open(left, vshards, options, Vec::new()).expect("opens after a kill")
+    }
+}
+
+impl<R> World<R> {
+    /// The collections that every test finds.
+    pub(super) fn make_collections(&self) {
+        let create = |id, name, kind, vectors| {
+            CatalogChange::CreateCollection(Collection {
+                id,
+                tenant: TENANT,
+                name: Name::new(name).expect("a good name"),
+                kind,
+                partitions: self.vshards,
+                vectors,
+                fields: Vec::new(),
+            })
+        };
+        let index = VectorIndex {
+            id: FIELD,
+            field: "field".to_owned(),
+            dimensions: 2,
+            metric: Metric::L2,
+            storage: nodedb_engine::VectorStorage::default(),
+            state: nodedb_engine::IndexState::default(),
+        };
+        self.change_catalog(&create(NOTES, "notes", CollectionKind::Document, vec![index]));
+        self.change_catalog(&create(DRAWINGS, "drawings", CollectionKind::Crdt, Vec::new()));
     }
 
     pub(super) fn deadline(&self) -> Duration {
@@ -271,6 +278,16 @@ impl World {
         waited.expect("it becomes durable");
     }
 
+    /// Waits until a core has served what was sent to it before, and what it was woken for.
+    pub(super) fn settle(&self, core: u16) {
+        for _ in 0..2 {
+            // For no vshard of its own, so that none keeps it waiting.
+            let nothing = Task::Op(Box::new(get(NOTES, "", Consistency::Eventual)));
+            let answer = self.send_task_to(core, vshard(u16::MAX), nothing).wait();
+            assert!(matches!(answer, Ok(Err(DataError::NoSuchVshard { .. }))), "{answer:?}");
+        }
+    }
+
     fn hold_for(&self, core: u16, vshard: VshardId) -> Held {
         let barrier = Arc::new(Barrier::new(2));
         let ticket = self.send_task_to(core, vshard, Task::Hold(Arc::clone(&barrier)));
@@ -289,6 +306,7 @@ impl World {
             op: task,
             deadline: Duration::MAX,
             priority: Priority::Foreground,
+            bytes: 0,
         };
         let shared = self.data.shared();
         shared.bridge.send(CoreId::new(core), request).expect("there is room")

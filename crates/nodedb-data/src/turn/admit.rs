@@ -1,17 +1,18 @@
 //! Back-pressure: what a core refuses before its memory ends, and what it flushes first.
 
-use crate::{DataError, core::Core, engines::FrozenEngine, vshard::Vshard};
+use crate::{DataError, core::Core, engines::FrozenEngine, room::limit_for, vshard::Vshard};
 use nodedb_engine::EngineKind;
 use nodedb_types::VshardId;
+use nodedb_wal::AppendClass;
 
 impl Core {
     /// Refuses a write while too much waits for the log, or too much memory is taken. Nothing was done.
-    pub(crate) fn admit_write(&self) -> Result<(), DataError> {
+    pub(crate) fn admit_write(&self, class: AppendClass) -> Result<(), DataError> {
         if !self.release.has_room() {
             return Err(DataError::ParkedFull);
         }
         let bytes = self.memory.saturating_add(self.release.bytes());
-        if bytes >= self.options.memory_bytes_max {
+        if bytes >= limit_for(class, self.options.memory_bytes_max) {
             return Err(DataError::MemoryFull { core: self.id, bytes });
         }
         Ok(())

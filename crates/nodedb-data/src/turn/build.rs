@@ -2,6 +2,7 @@
 
 use crate::{BuildSlice, Built, Outcome, core::Core, release::Until, task::Caller};
 use nodedb_types::Durability;
+use nodedb_wal::AppendClass;
 
 impl Core {
     /// Serves one slice: the documents are read and their entries logged in one turn. What goes on
@@ -12,9 +13,10 @@ impl Core {
         let Some(vshard) = self.vshards.get(&caller.vshard) else {
             return self.fail_unknown(caller);
         };
+        let class = AppendClass::User;
         let of_vectors = vshard.engines.vectors.definition(slice.index).is_some();
         let draft = vshard
-            .admit(&self.options)
+            .admit(&self.options, class)
             .and_then(|()| if of_vectors { self.admit_vectors(caller.vshard) } else { Ok(()) })
             .and_then(|()| vshard.build(caller.tenant, slice, limit));
         let draft = match draft {
@@ -26,7 +28,7 @@ impl Core {
             return self.answer(caller.reply, Ok(outcome), Until::Now);
         };
         let durability = Durability::Sync;
-        match self.log_and_apply(&caller, std::slice::from_ref(&redo), durability) {
+        match self.log_and_apply(&caller, std::slice::from_ref(&redo), (durability, class)) {
             // Answered when it is durable, so that a build is never ahead of the disk by more than a
             // slice of each vshard.
             Ok(stamp) => {

@@ -20,7 +20,7 @@ impl Core {
         };
         self.touched.insert(caller.vshard);
         vshard.engines.vectors.retry_rebuilds();
-        if let Err(reply) = vshard.flushes.ask(barrier, caller.reply) {
+        if let Err(reply) = vshard.flushes.ask(barrier, caller.reply, self.maintenance.hurry()) {
             reply.send(Err(DataError::InboxFull { core: self.id }));
         }
     }

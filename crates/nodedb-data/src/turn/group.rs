@@ -4,7 +4,7 @@ use crate::{
     DataError,
     core::Core,
     group::{Finish, GroupState, GroupVisit, PendingPart, Verdict, WholeOrNothing},
-    pause::{Pause, PausedQueue},
+    pause::{Pause, PausedLimits, PausedQueue},
     published::Published,
     release::{Parked, Stakes, Until},
     task::{Caller, Task, TaskEnvelope, seal},
@@ -46,7 +46,7 @@ impl Core {
                 return None;
             }
         };
-        assert!(visit.known.is_empty(), "a group is remembered by all of its vshards or by none");
+        assert!(visit.known.is_empty(), "a visit is a first run or a retry everywhere");
         let mine = PendingPart {
             state: Arc::clone(&visit.state),
             tenant: caller.tenant,
@@ -78,7 +78,10 @@ impl Core {
                 part,
                 durability: visit.durability,
                 deadline: caller.deadline,
-                queue: PausedQueue::new(self.options.paused_requests_max),
+                queue: PausedQueue::new(PausedLimits {
+                    requests_max: self.options.paused_requests_max,
+                    bytes_max: self.options.paused_bytes_max,
+                }),
             });
             self.paused.insert(caller.vshard);
         }
@@ -123,7 +126,7 @@ impl Core {
         let range = if records.is_empty() {
             Ok(None)
         } else {
-            self.append(&records, visit.durability).map(Some)
+            self.append(&records, visit.durability, visit.class).map(Some)
         };
         let range = match range {
             Ok(range) => range,

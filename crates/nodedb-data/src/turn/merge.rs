@@ -4,6 +4,7 @@ use crate::{DataError, Merged, Outcome, core::Core, release::Until, task::Caller
 use bytes::Bytes;
 use nodedb_crdt::{CrdtError, CrdtKey};
 use nodedb_types::{Durability, Stamp, VshardId};
+use nodedb_wal::AppendClass;
 use std::time::Duration;
 
 /// Bytes of updates that are gathered for one import, about. What one of them spoils is tried again one
@@ -86,7 +87,7 @@ impl Core {
         let count = gathered.updates.len();
         if count == 1
             || gathered.bytes > limit / 2
-            || self.admit_write().is_err()
+            || self.admit_write(AppendClass::User).is_err()
             || !self.release.has_room_for(count)
         {
             return Some(gathered);
@@ -94,7 +95,7 @@ impl Core {
         let Some(vshard) = self.vshards.get_mut(&gathered.vshard) else {
             return Some(gathered);
         };
-        let drafted = match vshard.admit(&self.options) {
+        let drafted = match vshard.admit(&self.options, AppendClass::User) {
             Ok(()) => vshard.merge_together(&gathered.key, &gathered.updates, limit),
             Err(_) => None,
         };
@@ -119,7 +120,8 @@ impl Core {
     /// One update by itself.
     fn merge(&mut self, caller: Caller, key: CrdtKey, update: &Bytes, durability: Durability) {
         let limit = self.shared.wal.group_bytes_max();
-        if let Err(error) = self.admit_write() {
+        let class = AppendClass::User;
+        if let Err(error) = self.admit_write(class) {
             return self.fail(caller.vshard, caller.reply, error);
         }
         let now = Duration::from_millis(self.shared.env.clock.unix_ms());
@@ -127,7 +129,7 @@ impl Core {
             return self.fail_unknown(caller);
         };
         let merge =
-            vshard.admit(&self.options).and_then(|()| vshard.merge(key, update, limit, now));
+            vshard.admit(&self.options, class).and_then(|()| vshard.merge(key, update, limit, now));
         let merge = match merge {
             Ok(merge) => merge,
             Err(error) => {
@@ -157,7 +159,7 @@ impl Core {
         merge: &Merge,
         durability: Durability,
     ) -> Result<Stamp, DataError> {
-        let logged = self.log_and_apply(caller, &merge.redos, durability);
+        let logged = self.log_and_apply(caller, &merge.redos, (durability, AppendClass::User));
         if let Some(vshard) = self.vshards.get_mut(&caller.vshard) {
             match &logged {
                 Ok(_) => vshard.merged(merge),

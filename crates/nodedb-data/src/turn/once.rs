@@ -54,15 +54,15 @@ impl Core {
         once: &Once,
         now_ms: u64,
     ) -> Result<(Stamp, Vec<(Place, Written)>), DataError> {
-        let durability = write.durability;
+        let (durability, class) = (write.durability, write.change.class());
         let (vshard, vshards) = (caller.vshard, self.shared.vshards);
         let vectors = write.adds_vectors().then(|| self.admit_vectors(caller.vshard));
-        let admitted = self.admit_write().and(vectors.unwrap_or(Ok(())));
+        let admitted = self.admit_write(class).and(vectors.unwrap_or(Ok(())));
         let Some(vshard) = self.vshards.get_mut(&vshard) else {
             return Err(DataError::NoSuchVshard { vshard, vshards });
         };
         admitted?;
-        vshard.admit(&self.options)?;
+        vshard.admit(&self.options, class)?;
         let mut redos = vshard.prepare_alone(caller.tenant, write)?;
         let records = remembered_number(redos.len() as u64);
         // Its own record is the last of them.
@@ -71,7 +71,7 @@ impl Core {
         let bounds = (now_ms, &*self.options);
         let memory = vshard.remember(caller.tenant, once, &remembered, bounds)?;
         redos.push(memory);
-        let at = self.log_and_apply(caller, &redos, durability)?;
+        let at = self.log_and_apply(caller, &redos, (durability, class))?;
         let stamp = record.map(|_| Stamp { lsn: at.lsn.previous().unwrap_or(at.lsn), ..at });
         Ok((at, vec![(Place::new(0), Written { stamp })]))
     }
@@ -107,18 +107,21 @@ impl Core {
         let (id, vshards) = (caller.vshard, self.shared.vshards);
         let now_ms = self.shared.wal.commit_time_ms();
         let vectors = visit.adds_vectors(id).then(|| self.admit_vectors(id));
-        let admitted = self.admit_write().and(vectors.unwrap_or(Ok(())));
+        let admitted = self.admit_write(visit.class).and(vectors.unwrap_or(Ok(())));
         let Some(vshard) = self.vshards.get_mut(&id) else {
             return Err(DataError::NoSuchVshard { vshard: id, vshards });
         };
-        if let Some(once) = &visit.once
-            && let Some(known) = vshard.judge(caller.tenant, once, now_ms, &self.options)?
-        {
+        let known = match &visit.once {
+            Some(once) => vshard.judge(caller.tenant, once, now_ms, &self.options)?,
+            None => None,
+        };
+        visit.check_remembered(known.as_ref())?;
+        if let Some(known) = known {
             visit.take_part(id);
             return Ok(Stop::Again(known));
         }
         admitted?;
-        vshard.admit(&self.options)?;
+        vshard.admit(&self.options, visit.class)?;
         let part: GroupPart = visit.take_part(id);
         let (mut redos, mut prepared) = vshard.prepare_part(caller.tenant, part)?;
         if let Some(once) = &visit.once {
@@ -133,13 +136,9 @@ impl Core {
         Ok(Stop::First(redos))
     }
 
-    /// A stop of a retry: nothing is to be logged, so the vshard is not paused. All vshards of a group
-    /// remember it or none does, since the log holds all of a group or nothing.
+    /// A stop of a retry: nothing is to be logged, so the vshard is not paused.
     pub(super) fn visit_again(&mut self, id: VshardId, visit: &mut GroupVisit, known: Known) {
-        assert!(
-            visit.prepared.is_empty(),
-            "a group is remembered by all of its vshards or by none"
-        );
+        assert!(visit.prepared.is_empty(), "a visit is a first run or a retry everywhere");
         if is_weak(visit.durability) {
             self.note_weak(id, known.at.lsn);
         }
@@ -186,6 +185,23 @@ fn remembered_number(value: u64) -> u32 {
 }
 
 impl GroupVisit {
+    /// Refuses a group that some of its vshards remember and others do not. All of them have learnt it, since
+    /// the log holds all of a group or nothing, so those that do not have pushed it out; that the retry gives
+    /// an issue time above their horizon, as one without a time of its own does, makes it no first run.
+    fn check_remembered(&self, known: Option<&Known>) -> Result<(), DataError> {
+        let half = match known {
+            Some(_) => !self.prepared.is_empty(),
+            None => !self.known.is_empty(),
+        };
+        match &self.once {
+            Some(once) if half => {
+                let issued_ms = once.key.issued_ms;
+                Err(DataError::IdempotencyExpired { issued_ms, horizon_ms: issued_ms })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// What the first run came to, from what all vshards remember of it.
     ///
     /// # Errors

@@ -6,7 +6,7 @@
 use crate::{DataError, clock_watch::ClockWatch, core::Core, shared::Shared, vshard::Vshard};
 use nodedb_document::Expiring;
 use nodedb_types::{Durability, Stamp, VshardId};
-use nodedb_wal::Record;
+use nodedb_wal::{AppendClass, Record};
 use std::time::Duration;
 
 /// Entries of the list of times that one turn looks at.
@@ -97,7 +97,7 @@ impl Core {
         let Some(vshard) = self.vshards.get(&id) else {
             return Ok(());
         };
-        vshard.admit(&self.options)?;
+        vshard.admit(&self.options, AppendClass::Freeing)?;
         let slice = vshard.expiring(now_ms, SWEEP_ROWS_MAX)?;
         let now = self.now();
         // Looked at only where something would be deleted by it.
@@ -133,7 +133,7 @@ impl Core {
             kind: redo.kind().code(),
             payload: &payload,
         };
-        let range = self.append(&[record], Durability::Buffered)?;
+        let range = self.append(&[record], Durability::Buffered, AppendClass::Freeing)?;
         let stamp = Stamp { epoch: self.shared.wal.epoch(), lsn: range.start() };
         if let Some(vshard) = self.vshards.get_mut(&id) {
             vshard.apply(stamp, entry.tenant, &redo);

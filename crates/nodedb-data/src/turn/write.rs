@@ -10,10 +10,11 @@ impl Core {
         let Some(vshard) = self.vshards.get(&caller.vshard) else {
             return self.fail_unknown(caller);
         };
-        let (id, durability, adds) = (caller.vshard, write.durability, write.adds_vectors());
+        let (id, adds) = (caller.vshard, write.adds_vectors());
+        let (durability, class) = (write.durability, write.change.class());
         let prepared = self
-            .admit_write()
-            .and_then(|()| vshard.admit(&self.options))
+            .admit_write(class)
+            .and_then(|()| vshard.admit(&self.options, class))
             .and_then(|()| if adds { self.admit_vectors(id) } else { Ok(()) })
             .and_then(|()| vshard.prepare_alone(caller.tenant, write));
         let redos = match prepared {
@@ -25,7 +26,7 @@ impl Core {
             Ok(redos) => redos,
             Err(error) => return self.fail(caller.vshard, caller.reply, error),
         };
-        match self.log_and_apply(&caller, &redos, durability) {
+        match self.log_and_apply(&caller, &redos, (durability, class)) {
             Ok(stamp) => {
                 let outcome = Outcome::Written(Written { stamp: Some(stamp) });
                 let until = Until::acknowledged(durability, stamp.lsn);
@@ -41,7 +42,7 @@ impl Core {
         &mut self,
         caller: &Caller,
         redos: &[Redo],
-        durability: Durability,
+        (durability, class): (Durability, AppendClass),
     ) -> Result<Stamp, DataError> {
         let payloads: Vec<_> = redos.iter().map(Redo::encode).collect();
         let records: Vec<_> = redos
@@ -54,7 +55,7 @@ impl Core {
                 payload,
             })
             .collect();
-        let range = self.append(&records, durability)?;
+        let range = self.append(&records, durability, class)?;
         let epoch = self.shared.wal.epoch();
         let stamp = |offset| Stamp { epoch, lsn: range.start().advance(offset) };
         if let Some(vshard) = self.vshards.get_mut(&caller.vshard) {
@@ -76,8 +77,9 @@ impl Core {
         &self,
         records: &[Record<'_>],
         durability: Durability,
+        class: AppendClass,
     ) -> Result<LsnRange, DataError> {
-        Ok(self.asks.stage(records, durability, AppendClass::User)?)
+        Ok(self.asks.stage(records, durability, class)?)
     }
 }
 

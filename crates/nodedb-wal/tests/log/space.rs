@@ -149,15 +149,60 @@ fn users_do_not_fill_the_file_that_housekeeping_has_opened() {
     }
 }
 
+/// P10: a delete is a write, and nothing else of a user frees a byte of a full disk. Deletes use what users
+/// leave, before and after reopens, and leave what the checkpoint needs.
+#[test]
+fn deletes_use_what_users_leave_and_leave_room_for_the_checkpoint() {
+    let mut log = Log::create(SimFiles::new(6), options());
+    log.fill_disk();
+    for reopens in [false, true, true] {
+        if reopens {
+            let (reopened, _) = Log::open(killed(&log.disk), options()).expect("opens");
+            log = reopened;
+        }
+        fill_until_no_space(&log);
+        // Also a group of them that would take all of the held-back file.
+        let group = vec![0; log.wal.group_bytes_max() - 64];
+        let refused = log.wal.append(&[record(&group)], Durability::Sync, AppendClass::Freeing);
+        assert!(matches!(refused, Err(AppendError::NoSpace)), "{refused:?}");
+        let delete = [7; 100];
+        let range = log.wal.append(&[record(&delete)], Durability::Sync, AppendClass::Freeing);
+        let last = range.expect("users left room").start();
+        log.wal.wait_durable(last, log.deadline()).expect("durable");
+    }
+    let users = log.wal.append(&[record(&[8; 1000])], Durability::Sync, AppendClass::User);
+    assert!(matches!(users, Err(AppendError::NoSpace)), "{users:?}");
+    let deletes = fill_as(&log, AppendClass::Freeing, &[7; 100]);
+    assert!(deletes > 0, "those of three rounds did not take all of it");
+    for _ in 0..3 {
+        let checkpoint = record(&[9; 1000]);
+        let range = log.wal.append(&[checkpoint], Durability::Sync, AppendClass::Housekeeping);
+        let last = range.expect("deletes left room").start();
+        log.wal.wait_durable(last, log.deadline()).expect("durable");
+    }
+    let last = log.wal.durable().expect("there are records");
+    log.wal.record_checkpoint(last, last, None).expect("no new file needed");
+    log.wal.truncate(log.wal.plan_truncation(&[])).expect("no new file needed");
+    let bytes = record(b"resumed").encoded_len();
+    log.wal.wait_room(bytes, AppendClass::User, log.deadline()).expect("room again");
+    log.commit(b"resumed");
+}
+
 /// Appends as a user until nothing is taken any more.
 fn fill_until_no_space(log: &Log) {
-    let big = [8; 1000];
+    fill_as(log, AppendClass::User, &[8; 1000]);
+}
+
+/// How many were taken.
+fn fill_as(log: &Log, class: AppendClass, payload: &[u8]) -> usize {
+    let mut taken = 0;
     loop {
-        match log.wal.append(&[record(&big)], Durability::Sync, AppendClass::User) {
+        match log.wal.append(&[record(payload)], Durability::Sync, class) {
             Ok(range) => {
                 log.wal.wait_durable(range.start(), log.deadline()).expect("durable");
+                taken += 1;
             }
-            Err(AppendError::NoSpace) => return,
+            Err(AppendError::NoSpace) => return taken,
             Err(AppendError::Backpressure) => {
                 // The preparer has not met the full disk yet.
                 crate::world::until("the disk is known to be full", || {

@@ -1,0 +1,50 @@
+//! How much memory a request takes while it waits.
+
+use crate::{Change, Op, Part, Search, Write};
+
+impl Op {
+    /// About how many bytes it holds beside itself: values and vectors, which may be large. Filters and keys
+    /// of reads are bounded by limits that make them small beside the request itself.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Write(write) => write.bytes(),
+            Self::CrdtMerge { update, .. } => update.len(),
+            Self::CrdtExport { since, .. } => since.as_ref().map_or(0, Vec::len),
+            Self::Search(Search { vector, .. }) | Self::ExplainSearch(Search { vector, .. }) => {
+                size_of_val(vector.as_slice())
+            }
+            Self::Get { .. }
+            | Self::Scan(_)
+            | Self::Statistics { .. }
+            | Self::IndexStatistics { .. }
+            | Self::Explain { .. }
+            | Self::Count { .. }
+            | Self::BuildIndex(_)
+            | Self::Flush { .. }
+            | Self::Image { .. }
+            | Self::Status => 0,
+        }
+    }
+}
+
+impl Write {
+    /// About how many bytes it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.change {
+            Change::Put { key, value, vectors, .. } => {
+                let vectors = vectors.iter().filter_map(|change| change.vector.as_ref());
+                let vectors: usize = vectors.map(|vector| size_of_val(vector.as_slice())).sum();
+                key.len() + value.len() + vectors
+            }
+            Change::Delete { key } => key.len(),
+            Change::Catalog(_) => 0,
+        }
+    }
+}
+
+impl Part {
+    /// About how many bytes it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        self.writes.iter().map(Write::bytes).sum()
+    }
+}
