@@ -9,9 +9,9 @@ use loro::VersionVector;
 use std::collections::BTreeMap;
 
 /// One update with the changes of several, in their order, and by how many levels they can make the
-/// document deeper. `None` unless each goes on just where
-/// `known` and those before it end: what is known already, lacks something, is damaged, a snapshot or
-/// together beyond the limits has to be judged alone.
+/// document deeper. `None` unless each goes on just where `known` and those before it end: what is empty
+/// or known already, lacks something, is damaged, a snapshot or together beyond the limits has to be
+/// judged alone.
 ///
 /// Loro takes an update of many blocks in one pass over the document, which is most of what it does
 /// for a small one.
@@ -24,7 +24,11 @@ pub(crate) fn join(
     let mut blocks = Vec::new();
     let (mut ops, mut levels) = (0_u64, 0_u64);
     for update in updates {
-        for head in update_heads(update, limits).ok()?? {
+        let heads = update_heads(update, limits).ok()??;
+        if heads.is_empty() {
+            return None;
+        }
+        for head in heads {
             let end = ends.entry(head.peer).or_insert_with(|| {
                 let end = known.get(&head.peer).copied().unwrap_or(0);
                 u32::try_from(end).ok()

@@ -232,6 +232,22 @@ fn updates_that_go_on_from_each_other_are_one_import() {
     assert!(replica.import_within(&updates[0], &narrow).expect("alone").changed);
 }
 
+/// What loro exports when there is nothing new was said to have changed the document, if it came together
+/// with something that did.
+#[test]
+fn an_update_of_nothing_is_judged_by_itself() {
+    let mut mine = CrdtDocument::new();
+    let first = Bytes::from(insert(&mut mine, 1, "a"));
+    let version = mine.version().expect("a version");
+    let nothing = Bytes::from(mine.export_since(&version).expect("an export"));
+    let mut replica = CrdtDocument::new();
+    let limits = CrdtLimits::default();
+    let both = [first.clone(), nothing.clone()];
+    assert_eq!(replica.import_together(&both, &limits), Ok(None));
+    assert!(replica.import(&first).expect("new").changed);
+    assert!(!replica.import(&nothing).expect("sound").changed);
+}
+
 proptest! {
     #[test]
     fn replicas_converge_in_any_order(

@@ -7,7 +7,7 @@ use crate::{
     release::{Parked, ReleaseQueue, Until},
     shared::Shared,
     task::{self, Task, TaskEnvelope},
-    turn::{CountRun, Graphs, Merges, Sweep},
+    turn::{CountRun, Graphs, Merges, Refusals, Sweep},
     vshard::Vshard,
 };
 use nodedb_bridge::{Inbox, Received, Reply};
@@ -47,6 +47,7 @@ pub(crate) struct Core {
     /// it stands in the way of writes that add vectors, and of no others.
     pub(crate) unsealed: usize,
     pub(crate) graphs: Graphs,
+    pub(crate) refusals: Refusals,
     pub(crate) closing: bool,
     /// Whether the live documents were dropped that a poisoned log may lose.
     pub(crate) forgotten: bool,
@@ -157,6 +158,7 @@ impl Core {
         self.count_on();
         self.sweep();
         self.forget_undurable();
+        self.retry_sealing();
         if !self.touched.is_empty() {
             self.plan_sweep();
         }

@@ -55,6 +55,11 @@ impl Flushes {
         Ok(())
     }
 
+    /// Lets the flush of an engine be tried again if it has failed. Whether it had.
+    pub(crate) fn retry(&mut self, kind: EngineKind) -> bool {
+        self.failed.remove(&kind).is_some()
+    }
+
     /// The highest barrier that somebody asks for.
     pub(crate) fn barrier(&self) -> Option<Lsn> {
         self.waiters.iter().map(|waiter| waiter.barrier).max()

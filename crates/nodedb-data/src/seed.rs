@@ -9,7 +9,7 @@ use crate::{
     release::ReleaseQueue,
     shared::Shared,
     task::Task,
-    turn::{Graphs, Merges, Sweep},
+    turn::{Graphs, Merges, Refusals, Sweep},
     vshard::{LoadedVshards, Replay, Vshard, load_all},
 };
 use nodedb_bridge::Inbox;
@@ -118,6 +118,7 @@ impl CoreSeed {
             memory: 0,
             unsealed: 0,
             graphs: Graphs::default(),
+            refusals: Refusals::default(),
             closing: false,
             forgotten: false,
         };

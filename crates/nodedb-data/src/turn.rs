@@ -16,4 +16,4 @@ mod write;
 pub(crate) use count::{CountRun, CountWork};
 pub(crate) use merge::Merges;
 pub(crate) use sweep::Sweep;
-pub(crate) use vectors::Graphs;
+pub(crate) use vectors::{Graphs, Refusals};

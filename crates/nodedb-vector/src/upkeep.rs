@@ -238,7 +238,8 @@ impl VectorEngine {
         }
     }
 
-    /// Gives up a rebuild that failed. It is tried again after the next flush.
+    /// Gives up a rebuild that failed. It is tried again after the next flush, or when
+    /// [`VectorEngine::retry_rebuilds`] is called.
     pub fn give_up_rebuild(&mut self, number: u64) {
         let index = self.upkeep.running.iter().find(|running| running.number == number);
         let index = index.map(|running| running.index);
@@ -366,9 +367,16 @@ impl VectorEngine {
         let waiting = self.indexes.iter().filter(|(_, live)| live.aside().is_some());
         let waiting: Vec<_> = waiting.map(|(index, _)| *index).collect();
         self.upkeep.suspects.extend(waiting);
+        self.retry_rebuilds();
+    }
+
+    /// Lets what has failed be tried again, for a caller who needs it. Whether there was anything.
+    pub fn retry_rebuilds(&mut self) -> bool {
         let failed = std::mem::take(&mut self.upkeep.failed);
+        let any = !failed.is_empty();
         self.upkeep.restless.extend(&failed);
         self.upkeep.suspects.extend(failed);
+        any
     }
 }
 

@@ -142,6 +142,25 @@ fn vectors_that_cannot_be_sealed_are_refused_at_their_limit_and_deletes_are_not(
     assert_eq!(nearest(&world, &[8.0, 0.0])[0].key, "000008");
 }
 
+/// A head whose sealing had failed was tried again only after a flush that wrote something. With nothing
+/// left to write, a disk that had room again helped nobody: every vector was refused until a restart.
+#[test]
+fn vectors_are_taken_again_once_the_disk_has_room_though_nothing_waits_for_a_flush() {
+    let world = World::new(1, bounded());
+    world.faults.fail_creates(Some("0000/vectors/segment-"));
+    let (written, _) = fill_until_refused(&world);
+    // The first one writes all that there is; the sealing that it tries again fails again.
+    for _ in 0..3 {
+        world.flush(0).expect("flushed");
+    }
+    world.faults.fail_creates(None);
+    let single = rows(written, 1).pop().expect("one");
+    let deadline = world.deadline();
+    while world.ask(vshard(0), Op::Write(single.clone())).is_err() {
+        assert!(world.env.clock.now() < deadline, "it is never sealed");
+    }
+}
+
 /// Nothing was sealed during a replay, so that opening took the memory of all vectors in the log.
 #[test]
 fn a_replay_of_many_more_vectors_than_the_limit_stays_below_it() {

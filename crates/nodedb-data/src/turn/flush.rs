@@ -19,6 +19,7 @@ impl Core {
             return self.fail_unknown(caller);
         };
         self.touched.insert(caller.vshard);
+        vshard.engines.vectors.retry_rebuilds();
         if let Err(reply) = vshard.flushes.ask(barrier, caller.reply, self.maintenance.hurry()) {
             reply.send(Err(DataError::InboxFull { core: self.id }));
         }

@@ -1,9 +1,27 @@
 //! Sealing heads of vectors and building graphs: begun on the core, done by the maintenance thread.
 
 use crate::{DataError, core::Core, desk::FailedRebuild, turn::flush::describe, vshard::Vshard};
+use nodedb_engine::EngineKind;
 use nodedb_types::VshardId;
 use nodedb_vector::Rebuilt;
-use std::ops::Bound::{Excluded, Unbounded};
+use std::{
+    cell::Cell,
+    ops::Bound::{Excluded, Unbounded},
+    time::Duration,
+};
+
+/// How long after what has failed it is tried again at the earliest, for the sake of refused writes: on a
+/// full disk each attempt writes a head in vain.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Vectors that were refused, which is when sealing that has failed must be tried again: writes are what
+/// fills memtables, and a flush with nothing to write never begins.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals {
+    /// Whether there were any since the last look.
+    any: Cell<bool>,
+    not_before: Duration,
+}
 
 /// The graphs that a core has built.
 #[derive(Debug, Default)]
@@ -24,13 +42,30 @@ impl Core {
         };
         let bytes = vshard.engines.vectors.unsealed_bytes();
         if bytes >= self.options.unsealed_bytes_max {
+            self.refusals.any.set(true);
             return Err(DataError::VectorsFull { vshard: id, bytes });
         }
         let bytes = self.memory.saturating_add(self.unsealed).saturating_add(self.release.bytes());
         if bytes >= self.options.memory_bytes_max {
+            self.refusals.any.set(true);
             return Err(DataError::MemoryFull { core: self.id, bytes });
         }
         Ok(())
+    }
+
+    /// Tries again what has failed if vectors are refused for it.
+    pub(crate) fn retry_sealing(&mut self) {
+        let now = self.now();
+        if now < self.refusals.not_before || !self.refusals.any.take() {
+            return;
+        }
+        self.refusals.not_before = now.saturating_add(RETRY_AFTER);
+        for (id, vshard) in &mut self.vshards {
+            let sealing = vshard.engines.vectors.retry_rebuilds();
+            if vshard.flushes.retry(EngineKind::Vectors) || sealing {
+                self.touched.insert(*id);
+            }
+        }
     }
 
     /// Begins to write full heads of a vshard to disk.
