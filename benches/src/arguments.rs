@@ -16,6 +16,8 @@ pub struct Arguments {
     pub cases: Vec<String>,
     /// Only recover the log in this directory and tell the peak of memory: a bench asks this of itself.
     pub recover: Option<PathBuf>,
+    /// Only fill or open the database in this directory and tell the memory: likewise.
+    pub resident: Option<PathBuf>,
 }
 
 impl Arguments {
@@ -34,6 +36,7 @@ impl Arguments {
                 Arg::Long("quick") => arguments.quick = true,
                 Arg::Long("json") => arguments.json = true,
                 Arg::Long("recover") => arguments.recover = Some(parser.value()?.into()),
+                Arg::Long("resident") => arguments.resident = Some(parser.value()?.into()),
                 // Cargo says so to every bench.
                 Arg::Long("bench") => {}
                 Arg::Value(case) => arguments.cases.push(case.to_string_lossy().into_owned()),

@@ -5,11 +5,14 @@ mod bare_tree;
 mod callers;
 mod get;
 mod import;
+mod memory;
 mod put;
 mod stalls;
 mod world;
 
 use crate::{Case, wal};
+
+pub(crate) use memory::is_child;
 
 /// The cases of this group.
 ///
@@ -21,6 +24,8 @@ use crate::{Case, wal};
 ///   are processors.
 /// - `import-flights`: the import of 200,000 flights as JSON lines, durable, into a collection with an index
 ///   of one field. The limit has a log make the same lines durable, as many at a time as the import.
+/// - `memory`: what a process takes that has imported the WordNet rows with their vectors. The limit is JSON
+///   text and vectors as bf16.
 /// - `stalls-paced`, `-closed`, `-vectors`: the 99.9th percentile of puts and of gets in a database whose
 ///   memtables are so small that it flushes, merges and takes checkpoints all the time; of puts beside a log
 ///   with the same load, of gets beside `calm`, the same database with nothing in the background.
@@ -34,6 +39,7 @@ pub fn cases<'a>(peers: &'a [&'a dyn wal::Subject]) -> Vec<Case<'a>> {
         get("get-1", 1),
         get("get-64", 64),
         Case::new("import-flights", import::measure),
+        Case::new("memory", memory::measure),
         Case::new("stalls-paced", stalls::paced),
         Case::new("stalls-closed", stalls::closed),
         Case::new("stalls-vectors", stalls::vectors),

@@ -12,6 +12,9 @@ pub const GROUPS: [&str; 5] = ["bridge", "document", "vector", "crdt", "facade"]
 /// # Errors
 /// If the group or a case of it is unknown, or somebody could not do its work.
 pub fn run_group(arguments: &Arguments, peers: &[&dyn wal::Subject]) -> Result<()> {
+    if facade::is_child(arguments)? {
+        return Ok(());
+    }
     let Some((group, cases)) = arguments.cases.split_first() else {
         return GROUPS
             .iter()
@@ -54,6 +57,7 @@ mod tests {
                 "get-1",
                 "get-64",
                 "import-flights",
+                "memory",
                 "stalls-paced",
                 "stalls-closed",
                 "stalls-vectors"

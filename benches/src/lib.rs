@@ -40,7 +40,7 @@ pub use beside::beside;
 pub use case::{Case, Site, run_cases};
 pub use documents::documents;
 pub use groups::{GROUPS, run_group};
-pub use machine::{Machine, cpu_time, peak_memory_kib};
+pub use machine::{Machine, cpu_time, peak_memory_kib, resident_memory_kib};
 pub use payload::payload;
 pub use report::Report;
 pub use row::Row;

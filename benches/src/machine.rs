@@ -47,6 +47,13 @@ pub fn peak_memory_kib() -> Option<u64> {
     field(&text("/proc/self/status"), "VmHWM:")
 }
 
+/// Resident memory of this process in KiB: anonymous, and pages of mapped files; `None` if the system does
+/// not tell.
+pub fn resident_memory_kib() -> Option<(u64, u64)> {
+    let status = text("/proc/self/status");
+    Some((field(&status, "RssAnon:")?, field(&status, "RssFile:")?))
+}
+
 /// Processor time that the threads of this process have used; `None` if the system does not tell.
 pub fn cpu_time() -> Option<Duration> {
     ticks(&text("/proc/self/stat")).map(|ticks| TICK.saturating_mul(ticks))
@@ -127,6 +134,7 @@ mod tests {
     #[test]
     fn this_process_has_a_peak_and_uses_time() {
         assert!(peak_memory_kib().is_some_and(|kib| kib > 100));
+        assert!(resident_memory_kib().is_some_and(|(anonymous, files)| anonymous + files > 100));
         assert!(cpu_time().is_some());
     }
 }

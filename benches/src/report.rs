@@ -78,13 +78,13 @@ fn range(series: &Series) -> (f64, f64) {
 fn at_best(series: &Series, row: &Row, limit: Option<&Series>) -> Option<(&'static str, f64)> {
     let limit = limit.filter(|limit| limit.who != series.who)?;
     let ((least, most), (limit_least, limit_most)) = (range(series), range(limit));
-    let ratio = if is_time(row.unit) { least / limit_least } else { most / limit_most };
+    let ratio = if is_less_better(row.unit) { least / limit_least } else { most / limit_most };
     Some(("of limit at best", ratio))
 }
 
-/// Whether less of it is better.
-fn is_time(unit: &str) -> bool {
-    ["ns", "us"].contains(&unit)
+/// Whether less of it is better: of time and of memory.
+fn is_less_better(unit: &str) -> bool {
+    ["ns", "us", "MiB"].contains(&unit)
 }
 
 /// Three digits at least, thousands apart.

@@ -14,12 +14,15 @@ use load::Load;
 use nodedb::OpenOptions;
 use rows::Rows;
 use std::time::Duration;
+pub(super) use upkeep::settle;
 
 /// Turns are so many times as long as elsewhere: one call in a thousand is asked for, and merges take
 /// seconds.
 const LONGER: u32 = 6;
 /// Small enough that every vshard is flushed about once a second, and merged after that.
 const MEMTABLE_BYTES: usize = 256 << 10;
+/// Vectors come by the megabyte a second, all into one vshard.
+const VECTORS_MEMTABLE_BYTES: usize = 4 << 20;
 /// As often as nobody would.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 const NEVER: Duration = Duration::from_hours(24);
@@ -44,8 +47,9 @@ pub(super) fn vectors(site: &Site) -> Result<Vec<Outcome>> {
 }
 
 fn measure(site: &Site, rows: &Rows, load: Load) -> Result<Vec<Outcome>> {
+    let memtable_bytes = if rows.have_vectors() { VECTORS_MEMTABLE_BYTES } else { MEMTABLE_BYTES };
     let busy = OpenOptions {
-        memtable_bytes: MEMTABLE_BYTES,
+        memtable_bytes,
         checkpoint_interval: CHECKPOINT_INTERVAL,
         ..OpenOptions::default()
     };

@@ -19,6 +19,8 @@ pub(crate) struct BlockHead {
     pub(crate) start: u32,
     /// How many operations there are.
     pub(crate) ops: u32,
+    /// By how many levels they can make the document deeper.
+    pub(crate) levels: u64,
 }
 
 impl BlockHead {
@@ -38,8 +40,8 @@ impl BlockHead {
         check_positions(reader.blob()?, ops)?;
         let ops_columns = reader.blob()?;
         check_deletes(reader.blob()?, ops)?;
-        check_ops(ops_columns, Reader::new(reader.blob()?), ops)?;
-        Ok(Self { peer, start, ops })
+        let levels = check_ops(ops_columns, Reader::new(reader.blob()?), ops)?;
+        Ok(Self { peer, start, ops, levels })
     }
 }
 
@@ -118,8 +120,10 @@ fn check_deletes(deletes: &[u8], ops: u32) -> Result<(), CrdtError> {
     Ok(())
 }
 
-/// Container, property, kind of value and length of each operation, and the values.
-fn check_ops(ops_columns: &[u8], mut values: Reader<'_>, ops: u32) -> Result<(), CrdtError> {
+/// Container, property, kind of value and length of each operation, and the values. Answers by how many
+/// levels they can make the document deeper.
+fn check_ops(ops_columns: &[u8], mut values: Reader<'_>, ops: u32) -> Result<u64, CrdtError> {
+    let mut levels = 0_u64;
     let [containers, properties, kinds, lengths] = columns(ops_columns)?;
     for column in [containers, properties] {
         let mut runs = Runs::new(column, u64::from(ops));
@@ -132,7 +136,7 @@ fn check_ops(ops_columns: &[u8], mut values: Reader<'_>, ops: u32) -> Result<(),
             if place == 0 || kinds.is_literal() {
                 current = kind.u8()?;
             }
-            value::skip(current, &mut values)?;
+            levels = levels.saturating_add(value::skip(current, &mut values)?);
         }
     }
     let mut left = u64::from(ops);
@@ -150,5 +154,5 @@ fn check_ops(ops_columns: &[u8], mut values: Reader<'_>, ops: u32) -> Result<(),
     if left > 0 {
         return Err(CrdtError::invalid("its operations are miscounted"));
     }
-    Ok(())
+    Ok(levels)
 }

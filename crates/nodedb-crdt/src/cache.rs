@@ -95,6 +95,13 @@ impl CrdtCache {
         }
     }
 
+    /// Lets the least recently used document go.
+    pub fn evict_oldest(&mut self) {
+        if let Some(oldest) = self.uses.values().next().cloned() {
+            self.evict(&oldest);
+        }
+    }
+
     /// Lets every document go that a record above `durable` changed: after poison it never was.
     pub fn evict_since(&mut self, durable: Option<Lsn>) {
         let ahead = self.documents.iter();
@@ -144,10 +151,7 @@ impl CrdtCache {
                 || (cache.len() > 1 && cache.bytes > cache.bytes_max)
         };
         while over(self) {
-            let Some(oldest) = self.uses.values().next().cloned() else {
-                return;
-            };
-            self.evict(&oldest);
+            self.evict_oldest();
         }
     }
 }
@@ -183,6 +187,18 @@ mod tests {
         cache.evict_collection(CollectionId::new(u32::from(b'a')));
         assert_eq!(held(&cache), ["c"]);
         cache.clear();
+        assert!(cache.is_empty() && cache.estimated_bytes() == 0);
+    }
+
+    #[test]
+    fn the_oldest_is_let_go_on_demand() {
+        let mut cache = CrdtCache::new(2, usize::MAX);
+        cache.insert(key("a"), LiveDocument::new());
+        cache.insert(key("b"), LiveDocument::new());
+        cache.evict_oldest();
+        assert_eq!(held(&cache), ["b"]);
+        cache.evict_oldest();
+        cache.evict_oldest();
         assert!(cache.is_empty() && cache.estimated_bytes() == 0);
     }
 

@@ -2,7 +2,9 @@
 
 use crate::{
     Begin, CrdtError, CrdtLimits,
+    depth::{DEPTH_MAX, depth_of},
     inspect::{Inspected, inspect},
+    joint::join,
     json::to_json,
     version,
 };
@@ -26,6 +28,8 @@ pub struct CrdtDocument {
     ops: u64,
     /// Bytes imported so far.
     bytes: usize,
+    /// A bound of how deep its value nests; `None` if nobody has looked yet.
+    depth: Option<u64>,
 }
 
 /// What an import did.
@@ -43,7 +47,13 @@ pub struct Imported {
 impl CrdtDocument {
     /// An empty document.
     pub fn new() -> Self {
-        Self { doc: Some(LoroDoc::new()), dead: AtomicBool::new(false), ops: 0, bytes: 0 }
+        Self {
+            doc: Some(LoroDoc::new()),
+            dead: AtomicBool::new(false),
+            ops: 0,
+            bytes: 0,
+            depth: None,
+        }
     }
 
     /// Builds a document from snapshots and updates that were exported or imported before, in that
@@ -82,8 +92,8 @@ impl CrdtDocument {
     /// Merges an update or a snapshot of another replica. Importing it again changes nothing.
     ///
     /// # Errors
-    /// [`CrdtError::TooLarge`], [`CrdtError::TooManyOps`], [`CrdtError::InvalidUpdate`] and
-    /// [`CrdtError::MissingDependencies`] leave the document as it was; after
+    /// [`CrdtError::TooLarge`], [`CrdtError::TooManyOps`], [`CrdtError::TooDeep`],
+    /// [`CrdtError::InvalidUpdate`] and [`CrdtError::MissingDependencies`] leave the document as it was; after
     /// [`CrdtError::Panicked`] it is dead.
     pub fn import_within(
         &mut self,
@@ -92,12 +102,58 @@ impl CrdtDocument {
     ) -> Result<Imported, CrdtError> {
         let version = self.guarded("reading", LoroDoc::oplog_vv)?;
         match inspect(update, &version, limits)? {
-            Inspected::Updates => self.import_checked(update),
-            Inspected::Snapshot { history } => {
-                let imported = self.import_checked(&history)?;
+            Inspected::Updates { levels } => self.import_flat(update, levels, &version),
+            Inspected::Snapshot { history, levels } => {
+                let imported = self.import_flat(&history, levels, &version)?;
                 Ok(Imported { stored: Some(history.into()), ..imported })
             }
         }
+    }
+
+    /// Imports what may be trusted not to exhaust memory, and takes it back if the document nests too
+    /// deep with it. `levels` bounds by how much it can become deeper.
+    fn import_flat(
+        &mut self,
+        update: &[u8],
+        levels: u64,
+        version: &VersionVector,
+    ) -> Result<Imported, CrdtError> {
+        let before = (self.ops, self.bytes, self.depth);
+        let imported = self.import_checked(update)?;
+        if !imported.changed || levels == 0 {
+            return Ok(imported);
+        }
+        let bound = self.depth.map_or(u64::MAX, |depth| depth.saturating_add(levels));
+        self.depth = Some(bound);
+        if bound > DEPTH_MAX as u64 {
+            let depth = self.guarded("reading", depth_of)?;
+            self.depth = Some(depth as u64);
+            if depth > DEPTH_MAX {
+                self.restore(version)?;
+                (self.ops, self.bytes, self.depth) = before;
+                return Err(CrdtError::TooDeep { limit: DEPTH_MAX });
+            }
+        }
+        Ok(imported)
+    }
+
+    /// Merges several updates, each of which goes on just where those before it end, at about the cost
+    /// of the longest. Answers the one update that they amount to; `None` if they must be tried one by
+    /// one, and the document is as it was then.
+    ///
+    /// # Errors
+    /// As [`CrdtDocument::import_within`]. It tells nothing about any one of them.
+    pub fn import_together(
+        &mut self,
+        updates: &[Bytes],
+        limits: &CrdtLimits,
+    ) -> Result<Option<Imported>, CrdtError> {
+        let version = self.guarded("reading", LoroDoc::oplog_vv)?;
+        let Some((joint, levels)) = join(updates, &version, limits) else {
+            return Ok(None);
+        };
+        let imported = self.import_flat(&joint, levels, &version)?;
+        Ok(Some(Imported { stored: Some(joint.into()), ..imported }))
     }
 
     /// Imports what may be trusted not to exhaust memory.
@@ -223,6 +279,15 @@ impl CrdtDocument {
     /// [`CrdtError::Panicked`].
     pub fn version(&self) -> Result<Vec<u8>, CrdtError> {
         self.guarded("reading", |doc| doc.oplog_vv().encode())
+    }
+
+    /// Where the operations of a peer end: how many of them the document has.
+    ///
+    /// # Errors
+    /// [`CrdtError::Panicked`].
+    pub fn end_of(&self, peer: u64) -> Result<u32, CrdtError> {
+        let end = self.guarded("reading", |doc| doc.oplog_vv().get(&peer).copied())?;
+        Ok(end.and_then(|end| u32::try_from(end).ok()).unwrap_or(0))
     }
 
     /// The update that a local edit amounts to. The document itself is unchanged until the update is

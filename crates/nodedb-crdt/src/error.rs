@@ -30,6 +30,12 @@ pub enum CrdtError {
         /// The limit.
         limit: usize,
     },
+    /// The document would nest deeper than JSON may. It is unchanged.
+    #[error("the document would nest deeper than {limit} levels: keep it flatter")]
+    TooDeep {
+        /// The limit.
+        limit: usize,
+    },
     /// An update made loro fail before and was kept aside. The document is unchanged.
     #[error("update {digest:032x} made the document fail before: it is not tried again")]
     Quarantined {
@@ -90,6 +96,7 @@ impl CrdtError {
             Self::TooLarge { .. }
             | Self::TooManyOps { .. }
             | Self::DocumentTooLarge { .. }
+            | Self::TooDeep { .. }
             | Self::Quarantined { .. }
             | Self::InvalidUpdate { .. }
             | Self::InvalidVersion { .. }

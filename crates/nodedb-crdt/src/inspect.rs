@@ -15,12 +15,17 @@ const UPDATES: u16 = 4;
 #[derive(Debug)]
 pub(crate) enum Inspected {
     /// The bytes as they are.
-    Updates,
+    Updates {
+        /// By how many levels they can make the document deeper.
+        levels: u64,
+    },
     /// The history of a snapshot, as an update. Its state is left out: a document takes its state from
     /// its history alone, so a snapshot that lies about it has no effect.
     Snapshot {
         /// What to import.
         history: Vec<u8>,
+        /// As of an update.
+        levels: u64,
     },
 }
 
@@ -31,6 +36,35 @@ pub(crate) fn inspect(
     known: &VersionVector,
     limits: &CrdtLimits,
 ) -> Result<Inspected, CrdtError> {
+    let (mode, reader) = open(bytes, limits)?;
+    match mode {
+        UPDATES => {
+            let levels = check_blocks(reader, known, limits)?;
+            Ok(Inspected::Updates { levels })
+        }
+        SNAPSHOT => {
+            let history = history::of_snapshot(reader, limits)?;
+            limits.check_update(history.len())?;
+            let levels = check_blocks(Reader::new(body(&history)), known, limits)?;
+            Ok(Inspected::Snapshot { history, levels })
+        }
+        _ => Err(CrdtError::invalid("it is of an outdated or unknown encoding")),
+    }
+}
+
+/// What the blocks of an update have; `None` of a snapshot.
+pub(crate) fn update_heads(
+    bytes: &[u8],
+    limits: &CrdtLimits,
+) -> Result<Option<Vec<BlockHead>>, CrdtError> {
+    match open(bytes, limits)? {
+        (UPDATES, reader) => heads(reader, limits).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Checks size, header and checksum. Answers the encoding and what follows.
+fn open<'a>(bytes: &'a [u8], limits: &CrdtLimits) -> Result<(u16, Reader<'a>), CrdtError> {
     limits.check_update(bytes.len())?;
     let mut reader = Reader::new(bytes);
     if reader.take(4)? != b"loro" {
@@ -45,22 +79,11 @@ pub(crate) fn inspect(
         return Err(CrdtError::invalid("its checksum does not match"));
     }
     let mode = reader.array::<2>().map(u16::from_be_bytes)?;
-    match mode {
-        UPDATES => {
-            check_blocks(reader, known, limits)?;
-            Ok(Inspected::Updates)
-        }
-        SNAPSHOT => {
-            let history = history::of_snapshot(reader, limits)?;
-            limits.check_update(history.len())?;
-            check_blocks(Reader::new(body(&history)), known, limits)?;
-            Ok(Inspected::Snapshot { history })
-        }
-        _ => Err(CrdtError::invalid("it is of an outdated or unknown encoding")),
-    }
+    Ok((mode, reader))
 }
 
-fn body(update: &[u8]) -> &[u8] {
+/// The blocks of an update, each with its length in front.
+pub(crate) fn body(update: &[u8]) -> &[u8] {
     update.get(UNCHECKED_BYTES + 2..).unwrap_or_default()
 }
 
@@ -79,23 +102,33 @@ pub(crate) fn update_of(blocks: &[u8]) -> Vec<u8> {
 }
 
 fn check_blocks(
-    mut reader: Reader<'_>,
+    reader: Reader<'_>,
     known: &VersionVector,
     limits: &CrdtLimits,
-) -> Result<(), CrdtError> {
+) -> Result<u64, CrdtError> {
+    let mut heads = heads(reader, limits)?;
+    match missing(&mut heads, known) {
+        missing if missing.is_empty() => Ok(levels(&heads)),
+        missing => Err(CrdtError::MissingDependencies { missing: missing.join(", ") }),
+    }
+}
+
+/// By how many levels changes can make a document deeper.
+pub(crate) fn levels(heads: &[BlockHead]) -> u64 {
+    heads.iter().fold(0, |levels, head| levels.saturating_add(head.levels))
+}
+
+/// What the blocks of an update have, each checked.
+fn heads(mut reader: Reader<'_>, limits: &CrdtLimits) -> Result<Vec<BlockHead>, CrdtError> {
     let mut ops = 0_u64;
     let mut heads = Vec::new();
     while !reader.is_empty() {
-        let block = reader.blob()?;
-        let head = BlockHead::read(block)?;
+        let head = BlockHead::read(reader.blob()?)?;
         ops = ops.saturating_add(u64::from(head.ops));
         limits.check_ops(ops)?;
         heads.push(head);
     }
-    match missing(&mut heads, known) {
-        missing if missing.is_empty() => Ok(()),
-        missing => Err(CrdtError::MissingDependencies { missing: missing.join(", ") }),
-    }
+    Ok(heads)
 }
 
 /// The operations between what is known of a peer and what the update has of it. What it builds on of

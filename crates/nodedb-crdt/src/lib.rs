@@ -35,10 +35,12 @@
 mod block;
 mod cache;
 mod columns;
+mod depth;
 mod document;
 mod error;
 mod history;
 mod inspect;
+mod joint;
 mod json;
 mod limits;
 mod live;

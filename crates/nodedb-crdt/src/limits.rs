@@ -4,6 +4,9 @@ use crate::CrdtError;
 use nodedb_types::limits;
 
 /// How large updates and documents may be. A document that is stored already loads whatever it has.
+///
+/// Beside these, the JSON text of a document nests at most 127 levels, as that of a plain document does,
+/// whether values or containers make it nest: [`CrdtError::TooDeep`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CrdtLimits {
     /// Bytes of an update, at most [`limits::VALUE_BYTES_MAX`]. Default that.

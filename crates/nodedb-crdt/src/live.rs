@@ -1,6 +1,6 @@
 //! A live document with the rows that it is stored in.
 
-use crate::{CrdtDocument, CrdtError, CrdtLimits, rows::Rows};
+use crate::{CrdtDocument, CrdtError, CrdtLimits, Imported, rows::Rows};
 use bytes::Bytes;
 
 /// A live document with the rows that it is stored in.
@@ -71,11 +71,7 @@ impl LiveDocument {
         limits: &CrdtLimits,
     ) -> Result<Option<StoredRow>, CrdtError> {
         limits.check_update(update.len())?;
-        limits.check_document(self.rows.bytes().saturating_add(update.len()))?;
-        let slot = self.rows.free_slot().ok_or(CrdtError::DocumentTooLarge {
-            bytes: self.rows.bytes(),
-            limit: self.rows.bytes(),
-        })?;
+        let slot = self.room(update.len(), limits)?;
         let imported = self.document.import_within(update, limits)?;
         if !imported.changed {
             return Ok(None);
@@ -83,6 +79,34 @@ impl LiveDocument {
         let blob = imported.stored.unwrap_or_else(|| update.clone());
         self.rows.push(slot, blob.len(), imported.begin);
         Ok(Some(self.stored(slot, blob, Vec::new())))
+    }
+
+    /// Imports updates that came together into one row, which is to be logged. `None` if they must be
+    /// imported one by one: nothing changed then.
+    ///
+    /// # Errors
+    /// As [`LiveDocument::import`], after which they may be imported one by one, too: it does not tell
+    /// which of them is refused.
+    pub fn import_together(
+        &mut self,
+        updates: &[Bytes],
+        limits: &CrdtLimits,
+    ) -> Result<Option<StoredRow>, CrdtError> {
+        let slot = self.room(updates.iter().map(Bytes::len).sum(), limits)?;
+        let imported = self.document.import_together(updates, limits)?;
+        let Some(Imported { changed: true, begin, stored: Some(blob) }) = imported else {
+            return Ok(None);
+        };
+        self.rows.push(slot, blob.len(), begin);
+        Ok(Some(self.stored(slot, blob, Vec::new())))
+    }
+
+    /// The slot of another row of so many bytes.
+    fn room(&self, bytes: usize, limits: &CrdtLimits) -> Result<u8, CrdtError> {
+        let taken = self.rows.bytes();
+        limits.check_document(taken.saturating_add(bytes))?;
+        let full = CrdtError::DocumentTooLarge { bytes: taken, limit: taken };
+        self.rows.free_slot().ok_or(full)
     }
 
     /// Packs the latest rows into one of at most `bytes_max` bytes, which is to be logged. `None` if

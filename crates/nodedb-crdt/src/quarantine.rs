@@ -27,8 +27,11 @@ pub struct Quarantined {
     pub update: Option<Bytes>,
 }
 
-/// Updates that made loro fail, kept aside in memory: none of them was logged. A restart forgets them,
-/// and the next one that is sent again is kept aside again.
+/// Updates that made loro fail, kept aside in memory: none of them was logged.
+///
+/// A restart forgets them. That loses nothing: whoever sent one was told and still has it, a restart may
+/// bring a loro that takes it, and one that is sent again is kept aside again. At most 64 updates are
+/// known, and 32 MiB of them are kept in full; beyond it the oldest go first.
 #[derive(Debug, Default)]
 pub struct Quarantine {
     /// The oldest first.

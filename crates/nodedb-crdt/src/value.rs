@@ -4,21 +4,40 @@ use crate::{CrdtError, reader::Reader};
 
 /// How deep a value may hold values. Loro drops and reads them by recursion.
 const DEPTH_MAX: usize = 128;
+/// More levels than any document may have.
+const MOVED: u64 = 1 << 32;
 
-/// Skips the value of an operation, and checks that what it announces is there.
-pub(crate) fn skip(kind: u8, values: &mut Reader<'_>) -> Result<(), CrdtError> {
+/// Skips the value of an operation, and checks that what it announces is there. Answers by how many
+/// levels it can make the document deeper.
+pub(crate) fn skip(kind: u8, values: &mut Reader<'_>) -> Result<u64, CrdtError> {
     match kind & 0x7f {
+        11 => return skip_nested(values),
+        15 => {
+            skip_numbers(values, 2)?;
+            return skip_nested(values);
+        }
+        _ => skip_flat(kind & 0x7f, values)?,
+    }
+    Ok(match kind & 0x7f {
+        7 => 1,
+        // What is moved takes along whatever it holds.
+        13 | 14 | 16 => MOVED,
+        _ => 0,
+    })
+}
+
+fn skip_flat(kind: u8, values: &mut Reader<'_>) -> Result<(), CrdtError> {
+    match kind {
         // Null, true, false, and the two kinds of deletes.
         0..=2 | 8 | 9 => Ok(()),
         // A number, the kind of a container, a difference.
         3 | 7 | 10 => values.skip_varint(),
         4 => values.u64_le().map(drop),
-        11 => skip_nested(values),
         // The start of a mark: flags, length, key, value.
         12 => {
             values.u8()?;
             skip_numbers(values, 2)?;
-            skip_nested(values)
+            skip_nested(values).map(drop)
         }
         // A tree move: subject, whether it is a root, position, parent.
         13 => {
@@ -27,10 +46,6 @@ pub(crate) fn skip(kind: u8, values: &mut Reader<'_>) -> Result<(), CrdtError> {
             skip_numbers(values, if root { 1 } else { 2 })
         }
         14 => skip_numbers(values, 3),
-        15 => {
-            skip_numbers(values, 2)?;
-            skip_nested(values)
-        }
         // A tree move with its ids in full.
         16 => {
             skip_numbers(values, 3)?;
@@ -52,9 +67,10 @@ struct Open {
     map: bool,
 }
 
-/// Skips a value with its kind in front, and all that it holds.
-fn skip_nested(values: &mut Reader<'_>) -> Result<(), CrdtError> {
+/// Skips a value with its kind in front, and all that it holds. Answers how many levels it has.
+fn skip_nested(values: &mut Reader<'_>) -> Result<u64, CrdtError> {
     let mut open: Vec<Open> = Vec::new();
+    let mut levels = 0;
     loop {
         let kind = values.u8()?;
         match kind {
@@ -73,11 +89,12 @@ fn skip_nested(values: &mut Reader<'_>) -> Result<(), CrdtError> {
             9 => values.u8().map(drop)?,
             _ => return Err(CrdtError::invalid("a value in it is of an unknown kind")),
         }
+        levels = levels.max(open.len() as u64 + u64::from(kind == 9));
         while open.last().is_some_and(|open| open.left == 0) {
             open.pop();
         }
         let Some(inner) = open.last_mut() else {
-            return Ok(());
+            return Ok(levels);
         };
         inner.left -= 1;
         if inner.map {

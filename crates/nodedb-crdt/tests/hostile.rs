@@ -184,6 +184,94 @@ fn every_byte_of_the_trace_may_be_anything() {
     }
 }
 
+/// Makes a document so many levels deeper.
+type Edit<'a> = &'a dyn Fn(&LoroDoc, usize) -> loro::LoroResult<()>;
+
+/// Loro reads values by recursion: maps in maps in maps, each made by an operation of its own, ended the
+/// process at the first read of the document, and again after every restart.
+#[test]
+fn a_document_nests_as_deep_as_json_may_and_no_deeper() {
+    const LIMIT: usize = 127;
+    let maps = |doc: &LoroDoc, count: usize| {
+        let mut map = doc.get_map("m");
+        for _ in 0..count {
+            map = map.insert_container("m", LoroMap::new())?;
+        }
+        map.insert("leaf", 1)
+    };
+    let nodes = |doc: &LoroDoc, count: usize| {
+        let tree = doc.get_tree("t");
+        let mut node = tree.create(None)?;
+        for _ in 0..count {
+            node = tree.create(node)?;
+        }
+        Ok(())
+    };
+    let values = |doc: &LoroDoc, count: usize| {
+        let mut value = LoroValue::Null;
+        for _ in 0..count {
+            value = LoroValue::from(vec![value]);
+        }
+        doc.get_map("m").insert("deep", value)
+    };
+    // The object of the whole counts, and so does the root container. A node is an object, with an
+    // object of what it is about, in an array.
+    let edits = [
+        (&maps as Edit<'_>, LIMIT - 2, 3_000),
+        (&nodes, (LIMIT - 4) / 2, 3_000),
+        (&values, LIMIT - 2, LIMIT - 1),
+    ];
+    for (edit, deepest, far) in edits {
+        let exported = |count: usize| {
+            let doc = LoroDoc::new();
+            edit(&doc, count).expect("an edit");
+            doc.commit();
+            doc.export(ExportMode::all_updates()).expect("an update")
+        };
+        let mut document = CrdtDocument::new();
+        assert!(document.import(&exported(deepest)).expect("at the limit").changed);
+        let text = document.value_json().expect("a value");
+        serde_json::from_str::<serde_json::Value>(&text).expect("every parser reads it");
+        let mut document = CrdtDocument::new();
+        let refused = |document: &mut CrdtDocument, count: usize| {
+            let error = document.import(&exported(count)).expect_err("too deep");
+            assert_eq!(error, CrdtError::TooDeep { limit: LIMIT });
+            assert_eq!(document.value_json().expect("a value"), "{}");
+        };
+        refused(&mut document, deepest + 1);
+        refused(&mut document, far);
+        let update = document.edit(1, |doc| doc.get_text("x").insert(0, "alive"));
+        assert!(document.import(&update.expect("an edit")).expect("a good one").changed);
+    }
+}
+
+/// One level at a time, so that no update is deep by itself.
+#[test]
+fn depth_is_of_the_whole_document_however_it_came() {
+    let doc = LoroDoc::new();
+    let mut document = CrdtDocument::new();
+    let mut map = doc.get_map("m");
+    for level in 2.. {
+        let before = doc.oplog_vv();
+        map = map.insert_container("m", LoroMap::new()).expect("an edit");
+        doc.commit();
+        let update = doc.export(ExportMode::updates(&before)).expect("an update");
+        match document.import(&update) {
+            Ok(imported) => assert!(imported.changed && level < 127, "level {level}"),
+            Err(error) => {
+                assert_eq!((error, level), (CrdtError::TooDeep { limit: 127 }, 127));
+                break;
+            }
+        }
+    }
+    let rows = [document.snapshot().expect("a snapshot")];
+    let mut loaded = CrdtDocument::load(rows.iter()).expect("loads");
+    assert_eq!(loaded.value_json(), document.value_json());
+    let update =
+        loaded.edit(7, |doc| doc.get_map("n").insert_container("x", LoroMap::new()).map(drop));
+    assert!(loaded.import(&update.expect("an edit")).expect("it is flat").changed);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 400,

@@ -1,10 +1,12 @@
 //! What replicas may rely on, whatever order updates come in.
 #![expect(clippy::expect_used, reason = "a failed expectation is the result of a test")]
 
+use bytes::Bytes;
 use loro::{ExportMode, LoroDoc};
-use nodedb_crdt::{CrdtDocument, CrdtError, loro, version_from_hex, version_to_hex};
+use nodedb_crdt::{CrdtDocument, CrdtError, CrdtLimits, loro, version_from_hex, version_to_hex};
 use nodedb_types::{ErrorKind, limits};
 use proptest::prelude::*;
+use std::collections::VecDeque;
 
 const NONE: [&[u8]; 0] = [];
 
@@ -204,6 +206,32 @@ fn a_panic_ends_the_document_not_the_process() {
     CrdtDocument::load(updates.iter()).expect("the rows are as they were");
 }
 
+#[test]
+fn updates_that_go_on_from_each_other_are_one_import() {
+    let (document, updates) = history();
+    let updates = updates.map(Bytes::from);
+    let limits = CrdtLimits::default();
+    let mut replica = CrdtDocument::new();
+    let imported = replica.import_together(&updates, &limits).expect("good ones");
+    let joint = imported.expect("they go on from each other").stored.expect("one update");
+    assert_eq!(state(&replica), state(&document));
+    assert_eq!(state(&CrdtDocument::load([joint].iter()).expect("loads")), state(&document));
+    let before = state(&replica);
+    let snapshot = Bytes::from(document.snapshot().expect("a snapshot"));
+    for (together, why) in [
+        (vec![updates[0].clone(), updates[1].clone()], "known"),
+        (vec![Bytes::from_static(b"garbage")], "damaged"),
+        (vec![snapshot], "a snapshot"),
+    ] {
+        assert_eq!(replica.import_together(&together, &limits), Ok(None), "{why}");
+    }
+    assert_eq!(state(&replica), before);
+    let narrow = CrdtLimits { update_ops_max: 8, ..limits };
+    let mut replica = CrdtDocument::new();
+    assert_eq!(replica.import_together(&updates, &narrow), Ok(None), "together too many");
+    assert!(replica.import_within(&updates[0], &narrow).expect("alone").changed);
+}
+
 proptest! {
     #[test]
     fn replicas_converge_in_any_order(
@@ -232,5 +260,31 @@ proptest! {
             prop_assert!(updates.len() < before);
         }
         prop_assert_eq!(replica.value_json(), expected.value_json());
+    }
+
+    #[test]
+    fn together_or_one_by_one_is_the_same(
+        edits in proptest::collection::vec((0_u64..3, "[a-z]{1,4}"), 2..12),
+        sizes in proptest::collection::vec(1_usize..5, 12),
+    ) {
+        let mut shared = CrdtDocument::new();
+        let updates = edits.iter().map(|(peer, text)| {
+            Bytes::from(insert(&mut shared, peer + 1, text))
+        });
+        let mut rest: VecDeque<_> = updates.collect();
+        let mut replica = CrdtDocument::new();
+        let mut rows = Vec::new();
+        for size in sizes {
+            let together: Vec<_> = rest.drain(..size.min(rest.len())).collect();
+            if together.is_empty() {
+                break;
+            }
+            let imported = replica.import_together(&together, &CrdtLimits::default());
+            rows.extend(imported.expect("good ones").expect("in order").stored);
+        }
+        prop_assert_eq!(replica.value_json(), shared.value_json());
+        prop_assert_eq!(replica.version(), shared.version());
+        let loaded = CrdtDocument::load(rows.iter()).expect("loads");
+        prop_assert_eq!(loaded.value_json(), shared.value_json());
     }
 }

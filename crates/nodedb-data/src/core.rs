@@ -7,7 +7,7 @@ use crate::{
     release::{Parked, ReleaseQueue, Until},
     shared::Shared,
     task::{self, Task, TaskEnvelope},
-    turn::{CountRun, Graphs, Sweep},
+    turn::{CountRun, Graphs, Merges, Sweep},
     vshard::Vshard,
 };
 use nodedb_bridge::{Inbox, Received, Reply};
@@ -35,10 +35,14 @@ pub(crate) struct Core {
     pub(crate) paused: BTreeSet<VshardId>,
     /// Vshards that have changed in this turn.
     pub(crate) touched: BTreeSet<VshardId>,
+    /// Merges that the turn has not begun yet.
+    pub(crate) merges: Merges,
     pub(crate) counts: VecDeque<CountRun>,
     pub(crate) sweep: Sweep,
     /// What all vshards take, as of the last turn that touched each.
     pub(crate) memory: usize,
+    /// What their live CRDT documents take of it.
+    pub(crate) crdt_bytes: usize,
     /// Memory of the vectors of all vshards that are not sealed, as of the same turns. Beside `memory`:
     /// it stands in the way of writes that add vectors, and of no others.
     pub(crate) unsealed: usize,
@@ -63,6 +67,7 @@ impl Core {
 
     fn serve(&mut self) {
         loop {
+            assert!(self.merges.is_empty(), "a core sleeps only over what it has done");
             assert!(self.asks.is_empty(), "a core sleeps only over what it has asked the log for");
             let until = self.next_moment();
             if self.closing {
@@ -87,10 +92,11 @@ impl Core {
         self.dispatch(first);
         for _ in 1..self.options.turn_requests_max {
             let Some(envelope) = self.inbox.try_receive() else {
-                return;
+                break;
             };
             self.dispatch(envelope);
         }
+        self.finish_merges();
     }
 
     /// Serves a request, or leaves it with its vshard if that is paused. A group that goes on to
@@ -118,6 +124,9 @@ impl Core {
     }
 
     fn serve_one(&mut self, envelope: TaskEnvelope) -> Option<TaskEnvelope> {
+        if !task::is_merge(&envelope.op) {
+            self.finish_merges();
+        }
         let (caller, task) = task::open(envelope);
         match task {
             Task::Op(op) => self.serve_op(caller, *op),
@@ -159,6 +168,7 @@ impl Core {
         if !touched.is_empty() {
             self.build_graph();
         }
+        self.trim_documents();
         self.relieve_memory();
         self.asks.ask();
     }

@@ -46,7 +46,8 @@ pub struct DataOptions {
     pub maintenance_patience: Duration,
     /// Live CRDT documents that a vshard keeps in memory. Default 256.
     pub crdt_documents_max: usize,
-    /// Memory that they may take, about; a single larger one is kept, alone. Default 64 MiB.
+    /// Memory that those of all vshards of a core may take, estimated by the bytes that were imported; a
+    /// single larger one is kept, alone. It is counted in `memory_bytes_max` as well. Default 64 MiB.
     pub crdt_bytes_max: usize,
     /// How large CRDT updates and documents may be.
     pub crdt_limits: CrdtLimits,

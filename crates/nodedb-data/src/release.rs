@@ -120,6 +120,12 @@ struct State {
     on_durable: BTreeMap<(Lsn, u64), Parked>,
 }
 
+impl State {
+    fn answers(&self) -> usize {
+        self.on_written.len() + self.on_durable.len()
+    }
+}
+
 impl ReleaseQueue {
     pub(crate) fn new(limits: ParkedLimits) -> Self {
         Self { state: Mutex::default(), limits, poisoned: AtomicBool::new(false) }
@@ -131,9 +137,14 @@ impl ReleaseQueue {
         self.has_room_in(&self.state.lock())
     }
 
+    /// Whether the answers of so many writes may be parked.
+    pub(crate) fn has_room_for(&self, answers: usize) -> bool {
+        let state = self.state.lock();
+        self.has_room_in(&state) && answers <= self.limits.answers_max - state.answers()
+    }
+
     fn has_room_in(&self, state: &State) -> bool {
-        let answers = state.on_written.len() + state.on_durable.len();
-        answers < self.limits.answers_max && state.bytes < self.limits.bytes_max
+        state.answers() < self.limits.answers_max && state.bytes < self.limits.bytes_max
     }
 
     /// What the parked answers take.

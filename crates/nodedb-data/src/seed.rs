@@ -9,7 +9,7 @@ use crate::{
     release::ReleaseQueue,
     shared::Shared,
     task::Task,
-    turn::{Graphs, Sweep},
+    turn::{Graphs, Merges, Sweep},
     vshard::{LoadedVshards, Replay, Vshard, load_all},
 };
 use nodedb_bridge::Inbox;
@@ -111,6 +111,8 @@ impl CoreSeed {
             touched: vshards.keys().copied().collect(),
             vshards,
             paused: BTreeSet::new(),
+            merges: Merges::default(),
+            crdt_bytes: 0,
             counts: VecDeque::new(),
             sweep,
             memory: 0,

@@ -26,6 +26,11 @@ pub(crate) type TaskEnvelope = Envelope<Task, Answer>;
 /// Who asked, where and until when, without the task.
 pub(crate) type Caller = Envelope<(), Answer>;
 
+/// Whether it merges CRDT updates, and nothing else.
+pub(crate) fn is_merge(task: &Task) -> bool {
+    matches!(task, Task::Op(op) if matches!(**op, Op::CrdtMerge { .. }))
+}
+
 /// Takes the task out of its envelope.
 pub(crate) fn open(envelope: TaskEnvelope) -> (Caller, Task) {
     let TaskEnvelope { id, tenant, vshard, op, deadline, priority, bytes, reply } = envelope;

@@ -4,6 +4,7 @@
     reason = "a test fails on every outcome but the one it expects"
 )]
 
+use bytes::Bytes;
 use nodedb_crdt::{CrdtError, LiveDocument};
 
 /// The update that makes the library panic in the middle of its work.
@@ -15,6 +16,14 @@ pub(crate) fn planted_panic(document: &LiveDocument, update: &[u8]) -> Result<()
         return Ok(());
     }
     document.document().edit(1, |_| panic!("planted")).map(drop)
+}
+
+/// Panics in the same way if one of several updates says so.
+pub(crate) fn planted_joint_panic(
+    document: &LiveDocument,
+    updates: &[Bytes],
+) -> Result<(), CrdtError> {
+    updates.iter().try_for_each(|update| planted_panic(document, update))
 }
 
 mod asks;
@@ -32,6 +41,7 @@ mod full_disk;
 mod groups;
 mod kill;
 mod machine;
+mod merges;
 mod once;
 mod reads;
 mod retries;

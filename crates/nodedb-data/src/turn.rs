@@ -6,6 +6,7 @@ mod burial;
 mod count;
 mod flush;
 mod group;
+mod merge;
 mod once;
 mod request;
 mod sweep;
@@ -13,5 +14,6 @@ mod vectors;
 mod write;
 
 pub(crate) use count::{CountRun, CountWork};
+pub(crate) use merge::Merges;
 pub(crate) use sweep::Sweep;
 pub(crate) use vectors::Graphs;

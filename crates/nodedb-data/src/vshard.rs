@@ -13,6 +13,7 @@ mod select;
 mod statistics;
 mod write;
 
+pub(crate) use crdt::Merge;
 pub(crate) use index_count::IndexCount;
 pub(crate) use read::Count;
 pub(crate) use replay::{LoadedVshards, Replay, load_all};
@@ -50,6 +51,8 @@ pub(crate) struct Vshard {
     pub(crate) flushes: Flushes,
     /// What it took when its core last looked.
     pub(crate) memory: usize,
+    /// What its live CRDT documents took of it.
+    pub(crate) crdt_bytes: usize,
     /// What its vectors took that are not sealed, at the same moment.
     pub(crate) unsealed: usize,
     /// Where the sweeper goes on: before it nothing is on the list of times. `None` if nothing is to
@@ -81,6 +84,7 @@ impl Vshard {
             pause: None,
             flushes: Flushes::default(),
             memory: 0,
+            crdt_bytes: 0,
             unsealed: 0,
             // Not known before the first look.
             expires: Some(ExpiryPlace::first()),

@@ -1,6 +1,6 @@
 //! CRDT documents: merge, export, edit.
 
-use crate::{Collection, Error, Merged, Pending, Written};
+use crate::{Collection, Error, Merged, Pending, Written, editors::Editor};
 use bytes::Bytes;
 use nodedb_crdt::{CrdtDocument, loro, version_from_hex};
 use nodedb_data::{Op, Outcome};
@@ -93,6 +93,12 @@ impl Collection {
     /// Edits a document, which begins empty, through Loro and merges the edit. Editors elsewhere are
     /// not waited for and lose nothing: that is what a CRDT is for.
     ///
+    /// The edit is made as a random Loro peer that this open database has for the document; every open,
+    /// every restore and every copy of the directory draws new ones, and so does each of several edits
+    /// at the same time. A replica that edits elsewhere and sends its updates to
+    /// [`Collection::merge`] chooses its own, and must choose a new one when it goes back to an older
+    /// state.
+    ///
     /// # Errors
     /// [`Error::Crdt`] if the edit fails: nothing was changed; otherwise as [`Collection::merge`].
     pub fn edit_crdt(
@@ -101,15 +107,29 @@ impl Collection {
         edit: impl FnOnce(&loro::LoroDoc) -> loro::LoroResult<()>,
     ) -> Result<Merged, Error> {
         let key = Bytes::copy_from_slice(key.as_ref());
+        let place = (self.definition.id, key.clone());
+        // Taken before the document is read: what it did before is in there then.
+        let known_editor = self.inner().editors.take(&place);
         let known = self.exported(&key, None)?;
-        let document = CrdtDocument::load(known.iter())?;
-        // A peer of its own for each edit: a reused one with a rolled-back counter would corrupt
-        // convergence.
+        let mut document = CrdtDocument::load(known.iter())?;
+        let peer = match known_editor {
+            Some(editor) if document.end_of(editor.peer)? == editor.end => editor.peer,
+            _ => self.new_peer()?,
+        };
+        let update = document.edit(peer, edit)?;
+        let merged = self.merge(&key, &update)?;
+        document.import(&update)?;
+        let end = document.end_of(peer)?;
+        self.inner().editors.put_back(place, Editor { peer, end });
+        Ok(merged)
+    }
+
+    fn new_peer(&self) -> Result<u64, Error> {
         let mut peer = [0; 8];
         let random = &self.inner().env.random;
         random.fill(&mut peer).map_err(Error::io("drawing", "random bytes"))?;
-        let update = document.edit(u64::from_le_bytes(peer), edit)?;
-        self.merge(&key, &update)
+        // Loro keeps the highest number for itself.
+        Ok(u64::from_le_bytes(peer) >> 1)
     }
 
     fn check_crdt(&self) -> Result<(), Error> {

@@ -10,6 +10,7 @@ mod database;
 mod delete_where;
 mod directory;
 mod document;
+mod editors;
 mod error;
 mod explain;
 mod export;

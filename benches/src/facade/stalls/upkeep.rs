@@ -61,7 +61,7 @@ fn names(files: &dyn Files, dir: &Path) -> Result<Vec<String>> {
 }
 
 /// Returns when this process does nothing any more but wait.
-pub(super) fn settle() -> Result<()> {
+pub(in crate::facade) fn settle() -> Result<()> {
     let clock = Env::real().clock;
     let deadline = clock.now() + PATIENCE;
     loop {

@@ -251,3 +251,38 @@ fn only_the_documents_used_lately_stay_live() {
     let row = world.get_from(0, DRAWINGS, "0", Consistency::Strong);
     assert_eq!(text(&row.expect("it is stored")), r#"{"t":"xxx"}"#);
 }
+
+/// The bytes of live documents are bounded for a core: eight vshards take no more than one.
+#[test]
+fn live_documents_of_all_vshards_of_a_core_share_one_budget() {
+    let text = "x".repeat(4 << 10);
+    let one = {
+        let mut document = CrdtDocument::new();
+        edit(&mut document, &text);
+        document.estimated_bytes()
+    };
+    let crdt_bytes_max = 3 * one + one / 2;
+    let world = World::new(8, crate::DataOptions { crdt_bytes_max, ..options(1) });
+    let all = |world: &World| -> (usize, usize) {
+        let status = (0..8).map(|id| world.status(id));
+        status.fold((0, 0), |(documents, bytes), status| {
+            (documents + status.crdt_documents, bytes + status.crdt_bytes)
+        })
+    };
+    for number in 0..8_u16 {
+        let op = merge_op(edit(&mut CrdtDocument::new(), &text));
+        assert!(world.ask(vshard(number), op).is_ok());
+        let (documents, bytes) = all(&world);
+        assert!(bytes <= crdt_bytes_max, "{documents} documents, {bytes} bytes");
+    }
+    assert_eq!(all(&world).0, 3);
+    // Reads bring documents to life, too.
+    for number in 0..8_u16 {
+        let row = world.get_from(number, DRAWINGS, "d", Consistency::Strong);
+        assert!(row.is_some());
+        // Documents are let go at the end of the turn, and then the log is asked for what it wrote.
+        world.put(number, "turn", "over");
+        assert!(all(&world).1 <= crdt_bytes_max);
+    }
+    assert!(all(&world).0 >= 2);
+}

@@ -59,14 +59,19 @@ fn segments(world: &World) -> usize {
     names.filter(|name| name.to_string_lossy().ends_with("-graph.ndb")).count()
 }
 
-#[test]
-fn a_full_head_is_sealed_beside_writes_and_found_after_a_kill() {
-    let world = World::new(1, options(1));
+/// Fills a head, so that sealing it begins.
+fn fill(world: &World) {
     for first in (0..ROWS).step_by(500) {
         let writes = (first..first + 500).map(|row| put_vector(&key(row), "{}", Some(point(row))));
         let ticket = world.send_group(vec![(0, writes.collect())]);
         ticket.wait().expect("an answer").expect("written");
     }
+}
+
+#[test]
+fn a_full_head_is_sealed_beside_writes_and_found_after_a_kill() {
+    let world = World::new(1, options(1));
+    fill(&world);
     // One that dies and one that moves, perhaps while the segment is made.
     world.ask(vshard(0), Op::Write(delete(&key(99)))).expect("deleted");
     world
@@ -99,7 +104,7 @@ fn rows(first: u32, count: u32) -> Vec<Write> {
 }
 
 /// Writes until that is refused. Answers how many rows were taken, and why no more.
-fn fill(world: &World) -> (u32, DataError) {
+fn fill_until_refused(world: &World) -> (u32, DataError) {
     let refused = (0..100).find_map(|round| {
         let ticket = world.send_group(vec![(0, rows(round * 100, 100))]);
         ticket.wait().expect("an answer").err().map(|error| (round * 100, error))
@@ -113,7 +118,7 @@ fn fill(world: &World) -> (u32, DataError) {
 fn vectors_that_cannot_be_sealed_are_refused_at_their_limit_and_deletes_are_not() {
     let world = World::new(1, bounded());
     world.faults.fail_creates(Some("0000/vectors"));
-    let (written, error) = fill(&world);
+    let (written, error) = fill_until_refused(&world);
     assert!(matches!(error, DataError::VectorsFull { bytes, .. } if bytes >= 1 << 20), "{error}");
     assert_eq!(error.kind(), ErrorKind::Busy);
     let unsealed = world.status(0).unsealed_bytes;
@@ -259,4 +264,29 @@ fn each_engine_may_lie_behind_the_other() {
             assert_ne!(nearest(&world, &point(row))[0].key, key(row).into_bytes());
         }
     }
+}
+
+/// A checkpoint while a head was sealed stopped the flushes of its vshard for good. The flush for the
+/// checkpoint proved the barrier, which lay above all that was applied in the vshard, and the segment was
+/// then taken in at what was applied: a floor that falls, refused by a panic, at each attempt again.
+#[test]
+fn a_segment_is_taken_in_after_a_flush_above_all_that_was_applied() {
+    let world = World::new(2, options(1));
+    fill(&world);
+    // The log goes on elsewhere, and with it the barrier.
+    world.put(1, "elsewhere", "{}");
+    world.flush(0).expect("flushed");
+    let deadline = world.deadline();
+    while segments(&world) == 0 {
+        assert!(world.env.clock.now() < deadline, "the head is never sealed");
+        nearest(&world, &FAR);
+    }
+    world
+        .ask(vshard(0), Op::Write(put_vector(&key(100), "{}", Some(FAR.to_vec()))))
+        .expect("moved");
+    assert_eq!(world.flush(0).expect("flushed after the segment").failure, None);
+    let world = world.kill(1);
+    assert_eq!(segments(&world), 1);
+    assert_eq!(nearest(&world, &FAR)[0].key, key(100).into_bytes());
+    world.close();
 }

@@ -23,6 +23,10 @@ impl Core {
         let Some(vshard) = self.vshards.get_mut(&id) else {
             return;
         };
+        let documents = vshard.crdt.estimated_bytes();
+        let known = std::mem::replace(&mut vshard.crdt_bytes, documents);
+        assert!(known <= self.crdt_bytes, "live documents of a vshard are counted in its core's");
+        self.crdt_bytes = self.crdt_bytes - known + documents;
         let after = vshard.memory_bytes();
         let before = std::mem::replace(&mut vshard.memory, after);
         assert!(before <= self.memory, "what a vshard takes is counted in what its core takes");
@@ -31,6 +35,23 @@ impl Core {
         let before = std::mem::replace(&mut vshard.unsealed, after);
         assert!(before <= self.unsealed, "what a vshard takes is counted in what its core takes");
         self.unsealed = self.unsealed - before + after;
+    }
+
+    /// Lets live documents go while those of all vshards together take more than they may: the least
+    /// recently used of the vshard whose documents take the most. A single one stays, whatever it takes.
+    pub(crate) fn trim_documents(&mut self) {
+        while self.crdt_bytes > self.options.crdt_bytes_max {
+            if self.vshards.values().map(|vshard| vshard.crdt.len()).sum::<usize>() <= 1 {
+                return;
+            }
+            let bytes = |vshard: &&mut Vshard| vshard.crdt.estimated_bytes();
+            let Some(fullest) = self.vshards.values_mut().max_by_key(bytes) else {
+                return;
+            };
+            fullest.crdt.evict_oldest();
+            let id = fullest.id;
+            self.weigh(id);
+        }
     }
 
     /// Flushes the largest memtable once half of the memory is taken by what nobody flushes yet, and seals

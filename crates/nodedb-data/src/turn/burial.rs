@@ -26,6 +26,9 @@ impl Core {
             }
         }
         self.paused.clear();
+        for caller in self.merges.take_callers() {
+            caller.reply.send(Err(died.clone()));
+        }
         for count in self.counts.drain(..) {
             count.caller.reply.send(Err(died.clone()));
         }

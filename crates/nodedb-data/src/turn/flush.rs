@@ -136,12 +136,14 @@ impl Vshard {
     /// segment is to be taken in.
     fn freeze_due(&mut self, memtable_bytes: usize) -> Vec<FrozenEngine> {
         let barrier = self.flushes.barrier();
-        // At or above everything applied here, and at or below what will be durable: the barrier is.
-        let Some(watermark) = self.applied.max(barrier) else {
-            return Vec::new();
-        };
         let mut frozen = Vec::new();
         for kind in EngineKind::ALL {
+            // At or above everything applied here, and at or below what will be durable: the barrier is. A
+            // flush for an earlier barrier has proven more than was applied here, and floors never fall.
+            let floor = self.engines.flushed(kind).floor();
+            let Some(watermark) = self.applied.max(barrier).max(floor) else {
+                continue;
+            };
             let dirty = self.engines.dirty_of(kind);
             // By its own bytes: the flush of one engine does nothing for the memory of another.
             let full = |bytes| bytes >= memtable_bytes;

@@ -280,5 +280,6 @@ impl Core {
             }
             self.dispatch(envelope);
         }
+        self.finish_merges();
     }
 }

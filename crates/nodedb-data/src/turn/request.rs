@@ -30,7 +30,7 @@ impl Core {
         match op {
             Op::Write(write) => self.write(caller, write),
             Op::CrdtMerge { collection, key: document, update, durability } => {
-                self.merge(caller, key(collection, document), &update, durability);
+                self.gather_merge(caller, key(collection, document), update, durability);
             }
             Op::Get { collection, key: document, consistency } => {
                 let turn = (self.shared.wal.durable(), self.now());
@@ -91,7 +91,13 @@ impl Core {
         let Some(vshard) = self.vshards.get_mut(&caller.vshard) else {
             return self.fail_unknown(caller);
         };
-        match read(vshard) {
+        let before = vshard.crdt.estimated_bytes();
+        let outcome = read(vshard);
+        if vshard.crdt.estimated_bytes() != before {
+            // A document came to life for it.
+            self.touched.insert(caller.vshard);
+        }
+        match outcome {
             Ok((outcome, until)) => self.answer(caller.reply, Ok(outcome), until),
             Err(error) => self.fail(caller.vshard, caller.reply, error),
         }

@@ -1,12 +1,9 @@
 //! Writes: checked, logged and applied in one turn.
 
-use crate::{DataError, Merged, Outcome, Write, Written, core::Core, release::Until, task::Caller};
-use bytes::Bytes;
-use nodedb_crdt::{CrdtError, CrdtKey};
+use crate::{DataError, Outcome, Write, Written, core::Core, release::Until, task::Caller};
 use nodedb_engine::Redo;
 use nodedb_types::{Durability, LsnRange, Stamp};
 use nodedb_wal::{AppendClass, Record};
-use std::time::Duration;
 
 impl Core {
     pub(crate) fn write(&mut self, caller: Caller, write: Write) {
@@ -36,60 +33,6 @@ impl Core {
                 self.acknowledge(caller.reply, outcome, until);
             }
             Err(error) => self.fail(caller.vshard, caller.reply, error),
-        }
-    }
-
-    pub(crate) fn merge(
-        &mut self,
-        caller: Caller,
-        key: CrdtKey,
-        update: &Bytes,
-        durability: Durability,
-    ) {
-        let limit = self.shared.wal.group_bytes_max();
-        let class = AppendClass::User;
-        if let Err(error) = self.admit_write(class) {
-            return self.fail(caller.vshard, caller.reply, error);
-        }
-        let now = Duration::from_millis(self.shared.env.clock.unix_ms());
-        let Some(vshard) = self.vshards.get_mut(&caller.vshard) else {
-            return self.fail_unknown(caller);
-        };
-        let merge =
-            vshard.admit(&self.options, class).and_then(|()| vshard.merge(key, update, limit, now));
-        let merge = match merge {
-            Ok(merge) => merge,
-            Err(error) => {
-                if matches!(error, DataError::Crdt(CrdtError::Panicked { .. })) {
-                    let held = vshard.quarantined();
-                    self.shared.board.set_quarantine(caller.vshard, held);
-                }
-                return self.fail(caller.vshard, caller.reply, error);
-            }
-        };
-        if merge.redos.is_empty() {
-            let nothing = Outcome::Merged(Merged { stamp: None, changed: false });
-            let until = vshard.all_durable();
-            return self.answer(caller.reply, Ok(nothing), until);
-        }
-        let logged = self.log_and_apply(&caller, &merge.redos, (durability, class));
-        let Some(vshard) = self.vshards.get_mut(&caller.vshard) else {
-            return self.fail_unknown(caller);
-        };
-        match logged {
-            Ok(stamp) => {
-                vshard.merged(&merge);
-                // Also of the record that packs rows, if there is one: it is the state's last change.
-                let outcome = Outcome::Merged(Merged { stamp: Some(stamp), changed: true });
-                let until = Until::acknowledged(durability, stamp.lsn);
-                self.acknowledge(caller.reply, outcome, until);
-            }
-            Err(error) => {
-                // The live document has the update and the log has not: the next use builds the
-                // document from what was logged.
-                vshard.forget_document(&merge.key);
-                self.fail(caller.vshard, caller.reply, error);
-            }
         }
     }
 

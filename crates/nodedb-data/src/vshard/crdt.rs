@@ -54,9 +54,44 @@ impl Vshard {
                 return Err(error.into());
             }
         };
+        self.drafted(key, row, redo_bytes_max)
+    }
+
+    /// As [`Vshard::merge`] of updates that came together. `None` if they must be tried one by one: then
+    /// nothing of them is in memory.
+    pub(crate) fn merge_together(
+        &mut self,
+        key: &CrdtKey,
+        updates: &[Bytes],
+        redo_bytes_max: usize,
+    ) -> Option<Merge> {
+        self.check_crdt(key, "merges").ok()?;
+        if updates.iter().any(|update| self.quarantine.holds(key, update).is_some()) {
+            return None;
+        }
+        let limits = self.crdt_limits;
+        let document = self.bring_to_life(key).ok()?;
+        match import_together(document, updates, &limits) {
+            Ok(row) => self.drafted(key.clone(), row?, redo_bytes_max).ok(),
+            Err(error) => {
+                if matches!(error, CrdtError::Panicked { .. }) {
+                    self.forget_document(key);
+                }
+                None
+            }
+        }
+    }
+
+    /// What to log for a row that was imported, and for packing if that is due.
+    fn drafted(
+        &mut self,
+        key: CrdtKey,
+        row: StoredRow,
+        redo_bytes_max: usize,
+    ) -> Result<Merge, DataError> {
         let taken = row.blob.len() + 2 * (key.key.len() + RECORD_SLACK);
         let room = redo_bytes_max.saturating_sub(taken).min(limits::VALUE_BYTES_MAX);
-        match document.pack(room) {
+        match self.bring_to_life(&key)?.pack(room) {
             Ok(pack) => {
                 let pack = pack.map(|row| packed(&key, row));
                 let redos = [merged(&key, row)].into_iter().chain(pack).collect();
@@ -185,6 +220,16 @@ fn import(
     #[cfg(test)]
     crate::tests::planted_panic(document, update)?;
     document.import(update, limits)
+}
+
+fn import_together(
+    document: &mut LiveDocument,
+    updates: &[Bytes],
+    limits: &nodedb_crdt::CrdtLimits,
+) -> Result<Option<StoredRow>, CrdtError> {
+    #[cfg(test)]
+    crate::tests::planted_joint_panic(document, updates)?;
+    document.import_together(updates, limits)
 }
 
 fn merged(key: &CrdtKey, row: StoredRow) -> Redo {
