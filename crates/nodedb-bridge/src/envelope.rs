@@ -30,7 +30,7 @@ pub struct Request<Q> {
     pub priority: Priority,
     /// About how many bytes the op holds beside itself, such as the value to be written; 0 where that is
     /// not worth counting. Bounded by [`BridgeOptions::capacity_bytes`](crate::BridgeOptions).
-    pub bytes: usize,
+    pub bytes: u32,
 }
 
 /// A request on its way or in the hands of a core.
@@ -48,13 +48,19 @@ pub struct Envelope<Q, A> {
     /// Which queue it waits in, also after [`Bridge::forward`](crate::Bridge::forward).
     pub priority: Priority,
     /// About how many bytes the op holds, as its sender said.
-    pub bytes: usize,
+    pub bytes: u32,
     /// Where the answer goes. Dropping it unanswered is
     /// [`TicketError::Cancelled`](crate::TicketError::Cancelled) for the caller.
     pub reply: Reply<A>,
 }
 
 impl<Q, A> Envelope<Q, A> {
+    /// What it counts in a lane. Kept in fewer bytes, which fit between the other fields: an envelope is
+    /// moved several times on its way.
+    pub(crate) fn weight(&self) -> usize {
+        usize::try_from(self.bytes).unwrap_or(usize::MAX)
+    }
+
     /// Whether its deadline has come at `now`.
     pub fn is_due(&self, now: Duration) -> bool {
         now >= self.deadline

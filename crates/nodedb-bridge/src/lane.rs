@@ -37,7 +37,7 @@ impl<Q, A> Lane<Q, A> {
 
     /// Adds at the end, or gives it back if the queue is full.
     pub(crate) fn push(&self, waiting: Waiting<Q, A>) -> Result<(), Waiting<Q, A>> {
-        let bytes = waiting.envelope.bytes;
+        let bytes = waiting.envelope.weight();
         if !self.bytes.enter(bytes, self.bytes_max) {
             return Err(waiting);
         }
@@ -53,7 +53,7 @@ impl<Q, A> Lane<Q, A> {
     #[inline]
     pub(crate) fn pop(&self) -> Option<Waiting<Q, A>> {
         let waiting = self.receiver.try_recv().ok()?;
-        self.bytes.leave(waiting.envelope.bytes);
+        self.bytes.leave(waiting.envelope.weight());
         Some(waiting)
     }
 
@@ -73,6 +73,7 @@ impl Bytes {
     /// fit. A request that alone is above the limit fits where nothing is counted, or it never would.
     ///
     /// Relaxed, here and below: the sum publishes nothing. The queue itself hands the request over.
+    #[inline]
     fn enter(&self, bytes: usize, max: usize) -> bool {
         if bytes == 0 {
             return true;

@@ -6,6 +6,7 @@ use crate::{
     once::Once,
     shared::Shared,
     task::Task,
+    weight::weight,
 };
 use nodedb_bridge::{Priority, Request, SendError, Ticket};
 use nodedb_crdt::Quarantined;
@@ -58,7 +59,7 @@ impl DataHandle {
             let reason = "a catalog change goes to every vshard as one group";
             return Err(DataError::InvalidRequest { reason });
         }
-        let bytes = op.bytes();
+        let bytes = weight(op.bytes());
         let op = once(tenant, vshard, op)?;
         self.push(Request { tenant, vshard, op, deadline, priority, bytes })
     }
@@ -77,7 +78,7 @@ impl DataHandle {
         let vshards = self.shared.vshards;
         check_catalog_changes(&group, vshards)?;
         let once = Once::of_group(group.idempotency, tenant, &group.parts)?;
-        let bytes = group.parts.iter().map(Part::bytes).sum();
+        let bytes = weight(group.parts.iter().map(Part::bytes).sum());
         let mut parts: BTreeMap<VshardId, GroupPart> = BTreeMap::new();
         let mut index = 0;
         for part in group.parts {

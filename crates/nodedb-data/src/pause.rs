@@ -39,7 +39,7 @@ impl PausedQueue {
 
     /// Adds at the end, or gives it back if the queue is full.
     pub(crate) fn push(&mut self, envelope: TaskEnvelope) -> Result<(), TaskEnvelope> {
-        let bytes = self.bytes.saturating_add(envelope.bytes);
+        let bytes = self.bytes.saturating_add(bytes_of(&envelope));
         let over = envelope.bytes > 0 && self.bytes > 0 && bytes > self.limits.bytes_max;
         if over || self.waiting.len() >= self.limits.requests_max {
             return Err(envelope);
@@ -55,7 +55,7 @@ impl PausedQueue {
             .into_iter()
             .partition::<Vec<_>, _>(|envelope| envelope.is_due(now));
         self.waiting = waiting.into();
-        let freed: usize = due.iter().map(|envelope| envelope.bytes).sum();
+        let freed: usize = due.iter().map(bytes_of).sum();
         assert!(freed <= self.bytes, "what leaves was counted in");
         self.bytes -= freed;
         due
@@ -70,6 +70,10 @@ impl PausedQueue {
     pub(crate) fn into_waiting(self) -> VecDeque<TaskEnvelope> {
         self.waiting
     }
+}
+
+fn bytes_of(envelope: &TaskEnvelope) -> usize {
+    usize::try_from(envelope.bytes).unwrap_or(usize::MAX)
 }
 
 impl Pause {
@@ -101,7 +105,7 @@ mod tests {
 
     fn envelope(
         side: &mut Side,
-        (deadline, bytes): (Duration, usize),
+        (deadline, bytes): (Duration, u32),
     ) -> (TaskEnvelope, Ticket<Answer>) {
         let request = Request {
             tenant: TenantId::DEFAULT,

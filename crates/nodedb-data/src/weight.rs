@@ -2,6 +2,11 @@
 
 use crate::{Change, Op, Part, Search, Write};
 
+/// As a request says it. Limits are far below the most that it can say.
+pub(crate) fn weight(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
 impl Op {
     /// About how many bytes it holds beside itself: values and vectors, which may be large. Filters and keys
     /// of reads are bounded by limits that make them small beside the request itself.

@@ -120,7 +120,7 @@ fn errors_keep_the_op_out_of_their_text() {
     assert!(text.contains("core 0") && !text.contains("987654"), "{text}");
 }
 
-fn heavy(op: u64, bytes: usize) -> Request<u64> {
+fn heavy(op: u64, bytes: u32) -> Request<u64> {
     Request { bytes, ..ask(op) }
 }
 
@@ -155,7 +155,7 @@ fn an_inbox_is_bounded_in_bytes_at_exactly_its_limit() {
 #[test]
 fn a_single_request_above_the_limit_waits_alone() {
     let (bridge, mut inbox) = one_core(BridgeOptions { capacity_bytes: 100, ..options(9, 1) });
-    let large = send(&bridge, heavy(0, usize::MAX));
+    let large = send(&bridge, heavy(0, u32::MAX));
     assert_busy(&bridge, heavy(1, 1));
     let light = send(&bridge, ask(2));
     next(&mut inbox).reply.send(0);
