@@ -52,7 +52,7 @@ pub(crate) enum CollectionCommand {
     /// Name all collections.
     #[command(after_help = "Example: nodedb --dir ./db collection list")]
     List,
-    /// Say how much a collection and each of its indexes hold, and how far their building is.
+    /// Say how much a collection and each of its indexes hold, and which of them are still being built.
     #[command(after_help = "Example: nodedb --dir ./db collection info words")]
     Info(InfoArgs),
     /// Drop a collection with all its documents.
