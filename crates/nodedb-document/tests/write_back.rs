@@ -1,6 +1,5 @@
 //! Tables go to the device while they are written, so that no sync has much left to do.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
-#![expect(clippy::disallowed_methods, reason = "tests look at real files")]
 
 use bytes::Bytes;
 use nodedb_document::{LsmTables, SortedTables, TableStore};
