@@ -229,20 +229,25 @@ fn at(lsn: u64) -> Stamp {
     Stamp { epoch: LogEpoch::new(1), lsn: Lsn::FIRST.advance(lsn) }
 }
 
-fn create(site: &Site, name: &str) -> Result<VectorEngine> {
-    let dir = site.fresh(name)?.join("vectors");
-    let engine = VectorEngine::create(Arc::new(RealFiles), &dir)?;
-    // No two segments fit into one merge: as many stay as are made.
-    let options = VectorOptions { head_rows: usize::MAX, merge_bytes: 1, ..VectorOptions::DEFAULT };
-    let mut engine = engine.with_options(options);
-    let index = Index::Vector(VectorIndex {
+/// The index that the vectors of all cases are in.
+fn schema() -> Result<VectorIndex> {
+    Ok(VectorIndex {
         id: INDEX,
         field: "embedding".to_owned(),
         dimensions: u32::try_from(DIMENSIONS)?,
         metric: Metric::Cosine,
         storage: VectorStorage::Bf16,
         state: IndexState::Ready,
-    });
+    })
+}
+
+fn create(site: &Site, name: &str) -> Result<VectorEngine> {
+    let dir = site.fresh(name)?.join("vectors");
+    let engine = VectorEngine::create(Arc::new(RealFiles), &dir)?;
+    // No two segments fit into one merge: as many stay as are made.
+    let options = VectorOptions { head_rows: usize::MAX, merge_bytes: 1, ..VectorOptions::DEFAULT };
+    let mut engine = engine.with_options(options);
+    let index = Index::Vector(schema()?);
     let create = CatalogChange::CreateIndex { collection: CollectionId::new(1), index };
     engine.apply(at(0), TenantId::DEFAULT, &Redo::Catalog(create));
     Ok(engine)

@@ -3,7 +3,7 @@
 use super::{
     bare_log::BareLog,
     callers::{Called, Callers},
-    world::{SYNCED, World, is_busy},
+    world::{SYNCED, World, until_taken},
 };
 use crate::{
     Contender, Outcome, Site, payload,
@@ -50,18 +50,9 @@ impl Called for Puts {
 
     async fn call(&self, number: u64) -> Result<()> {
         let (key, json) = row(number);
-        loop {
-            let put = self.world.collection.put_async(&key, json.as_bytes(), SYNCED);
-            let written = match put {
-                Ok(put) => put.await,
-                Err(error) => Err(error),
-            };
-            match written {
-                Ok(_) => return Ok(()),
-                Err(error) if is_busy(&error) => tokio::task::yield_now().await,
-                Err(error) => return Err(error.into()),
-            }
-        }
+        let put = || self.world.collection.put_async(&key, json.as_bytes(), SYNCED);
+        until_taken(None, put).await?;
+        Ok(())
     }
 
     /// A checkpoint, which gives the log of the turn back as segments to come: those of the bare log

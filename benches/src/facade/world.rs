@@ -5,7 +5,10 @@ use nodedb::{
     Collection, Database, Durability, Error, ErrorKind, NewCollection, OpenOptions, Pending,
     ScanOptions, WriteOptions,
 };
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// Durable before it is answered.
 pub(super) const SYNCED: WriteOptions =
@@ -86,7 +89,25 @@ impl World {
     }
 }
 
+/// Makes a call again as long as it is turned away. Without a pause, all others that can run go first.
+pub(super) async fn until_taken<T>(
+    pause: Option<Duration>,
+    call: impl Fn() -> Result<Pending<T>, Error>,
+) -> Result<T, Error> {
+    loop {
+        let answer = match call() {
+            Ok(pending) => pending.await,
+            Err(error) => Err(error),
+        };
+        match (answer, pause) {
+            (Err(error), Some(pause)) if is_busy(&error) => tokio::time::sleep(pause).await,
+            (Err(error), None) if is_busy(&error) => tokio::task::yield_now().await,
+            (answer, _) => return answer,
+        }
+    }
+}
+
 /// Whether nothing was done, so that the caller may do it again.
-pub(super) fn is_busy(error: &Error) -> bool {
+fn is_busy(error: &Error) -> bool {
     error.kind() == ErrorKind::Busy
 }

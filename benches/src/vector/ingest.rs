@@ -1,17 +1,14 @@
 //! Vectors set through a core, durable and searchable at once, for so long that heads are sealed and
 //! graphs built and merged beside them.
 
-use super::{DIMENSIONS, Data, INDEX, empty_library};
+use super::{Data, INDEX, empty_library, schema};
 use crate::{Contender, LIMIT, Outcome, Sample, Site, real};
 use anyhow::{Result, bail, ensure};
 use nodedb_data::{
     Answer, Change, DataHandle, DataOptions, DataPlane, Group, Op, Outcome as Done, Part, Priority,
     Recovery, Search, Ticket, Write,
 };
-use nodedb_engine::{
-    CatalogChange, Collection, CollectionKind, IndexState, Metric, VectorChange, VectorIndex,
-    VectorStorage,
-};
+use nodedb_engine::{CatalogChange, Collection, CollectionKind, Metric, VectorChange};
 use nodedb_env::Env;
 use nodedb_types::{CollectionId, Durability, ErrorKind, Lsn, Name, TenantId, VshardId};
 use nodedb_wal::{LogOptions, Wal};
@@ -88,7 +85,7 @@ impl Setter {
         let options = DataOptions { cores: 1, ..DataOptions::default() };
         let (plane, _) = DataPlane::start(&env, &dir, wal.clone(), recovery, options)?;
         let core = plane.handle();
-        let parts = vec![Part { vshard: VSHARD, writes: vec![write(schema()?)] }];
+        let parts = vec![Part { vshard: VSHARD, writes: vec![write(create()?)] }];
         let group = Group { parts, durability: Durability::Sync, idempotency: None };
         core.send_group(TenantId::DEFAULT, group, env.clock.now() + PATIENCE)?.wait()??;
         let rows = if site.effort.quick { FEW } else { MANY };
@@ -155,22 +152,14 @@ fn write(change: Change) -> Write {
     }
 }
 
-fn schema() -> Result<Change> {
-    let index = VectorIndex {
-        id: INDEX,
-        field: "embedding".to_owned(),
-        dimensions: u32::try_from(DIMENSIONS)?,
-        metric: Metric::Cosine,
-        storage: VectorStorage::Bf16,
-        state: IndexState::Ready,
-    };
+fn create() -> Result<Change> {
     Ok(Change::Catalog(CatalogChange::CreateCollection(Collection {
         id: NOTES,
         tenant: TenantId::DEFAULT,
         name: Name::new("notes")?,
         kind: CollectionKind::Document,
         partitions: 1,
-        vectors: vec![index],
+        vectors: vec![schema()?],
         fields: Vec::new(),
     })))
 }

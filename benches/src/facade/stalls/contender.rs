@@ -11,7 +11,7 @@ use crate::{
     facade::{
         bare_log::BareLog,
         callers::Called,
-        world::{SYNCED, World, is_busy},
+        world::{SYNCED, World, until_taken},
     },
     real,
     wal::record,
@@ -142,33 +142,16 @@ impl Stored {
     async fn put(&self, number: u64) -> Result<()> {
         let number = self.rows.stored + number;
         let (key, json) = (rows::key(number), self.rows.json(number));
-        loop {
-            let put = self.world.collection.put_async(&key, json.as_bytes(), SYNCED);
-            let written = match put {
-                Ok(put) => put.await,
-                Err(error) => Err(error),
-            };
-            match written {
-                Ok(_) => return Ok(()),
-                Err(error) if is_busy(&error) => tokio::time::sleep(PAUSE).await,
-                Err(error) => return Err(error.into()),
-            }
-        }
+        let put = || self.world.collection.put_async(&key, json.as_bytes(), SYNCED);
+        until_taken(Some(PAUSE), put).await?;
+        Ok(())
     }
 
     async fn get(&self, number: u64) -> Result<()> {
         let number = number.wrapping_mul(STRIDE) % self.rows.stored;
         let key = rows::key(number);
-        let found = loop {
-            let got = match self.world.collection.get_async(&key) {
-                Ok(get) => get.await,
-                Err(error) => Err(error),
-            };
-            match got {
-                Err(error) if is_busy(&error) => tokio::time::sleep(PAUSE).await,
-                got => break got?.context("every row is there")?,
-            }
-        };
+        let get = || self.world.collection.get_async(&key);
+        let found = until_taken(Some(PAUSE), get).await?.context("every row is there")?;
         let begin = format!(r#"{{"n":{number},"#);
         ensure!(black_box(found).value.starts_with(begin.as_bytes()), "{key} is another row");
         Ok(())
