@@ -35,11 +35,10 @@ pub struct IndexStatistics {
     pub segments: u64,
 }
 
-/// Who asks for statistics, and how urgently.
+/// Who asks for statistics.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Question<'a> {
     pub(crate) schema: &'a Schema,
-    pub(crate) priority: Priority,
 }
 
 impl Collection {
@@ -55,7 +54,7 @@ impl Collection {
         inner.check_open()?;
         let catalog = inner.sender.data.catalog();
         let definition = self.definition_in(&catalog);
-        let question = Question { schema: &inner.schema, priority: Priority::Foreground };
+        let question = Question { schema: &inner.schema };
         let Statistics { documents, key_bytes, value_bytes } =
             inner.patiently(|| question.statistics(definition))?;
         let counted = inner.patiently(|| question.index_statistics(definition))?;
@@ -113,7 +112,7 @@ impl Question<'_> {
             return Ok(Vec::new());
         };
         let ask = |vshard| {
-            let to = Destination { tenant: of.tenant, vshard, priority: self.priority };
+            let to = Destination { tenant: of.tenant, vshard, priority: Priority::Foreground };
             sender.send(to, op(snapshot.lsn()), move |outcome| {
                 answer(outcome).ok_or_else(|| Error::mismatched("statistics"))
             })
