@@ -139,6 +139,7 @@ impl Digest {
         match expect {
             None => self.number(0),
             Some(Expect::Absent) => self.number(1),
+            Some(Expect::Present) => self.number(3),
             Some(Expect::Stamp(stamp)) => {
                 self.number(2);
                 self.number(stamp.epoch.get().into());

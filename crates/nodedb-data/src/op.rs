@@ -270,6 +270,8 @@ pub enum Change {
 pub enum Expect {
     /// There is no such key.
     Absent,
+    /// There is such a key, whatever its value. Otherwise [`DataError::NoSuchKey`](crate::DataError).
+    Present,
     /// The key's value was written by exactly this write.
     Stamp(Stamp),
 }

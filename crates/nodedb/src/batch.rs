@@ -2,8 +2,8 @@
 
 use crate::{Error, Expect, IdempotencyId, Tenant, database::Inner, idempotency::Refusal};
 use bytes::Bytes;
-use nodedb_data::{Change, Group, GroupWritten, Outcome, Part, Write};
-use nodedb_engine::Collection as Definition;
+use nodedb_data::{Change, DataError, Group, GroupWritten, Outcome, Part, Write};
+use nodedb_engine::{Catalog, Collection as Definition};
 use nodedb_types::{CollectionId, Lsn, LsnRange, Version, VshardId};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,7 +30,7 @@ pub enum BatchOp {
         collection: String,
         /// Which key.
         key: Vec<u8>,
-        /// What it must hold.
+        /// What it must hold; never [`Expect::Absent`].
         expect: Option<Expect>,
     },
 }
@@ -77,7 +77,8 @@ fn write_once(
     options: BatchOptions,
 ) -> Result<BatchWritten, Error> {
     let inner = tenant.inner();
-    let placed = place(tenant, operations, options.idempotency)?;
+    let catalog = inner.sender.data.catalog();
+    let placed = place(tenant, &catalog, operations, options.idempotency)?;
     let mut refusal = placed.refusal;
     let id = tenant.id()?;
     let room = refusal.note(inner.room(id, placed.stored_bytes), options.idempotency)?;
@@ -102,17 +103,34 @@ fn write_once(
 
         answer(&written, &order, |stamp| Version::new(incarnation, stamp))
     })?;
-    pending.wait()
+    pending.wait().map_err(|error| name_missing(&catalog, error))
+}
+
+fn absent_delete() -> Error {
+    Error::InvalidOption {
+        option: "expect",
+        value: "absent".to_owned(),
+        expected: "a version, since what is absent cannot be deleted".to_owned(),
+    }
+}
+
+/// The cores know collections by their ids.
+fn name_missing(catalog: &Catalog, error: Error) -> Error {
+    let Error::Data(DataError::NoSuchKey { collection, key }) = &error else {
+        return error;
+    };
+    let name = catalog.get(*collection).map(|definition| definition.name.as_str());
+    Error::no_document(name.unwrap_or_default(), key)
 }
 
 /// Checks every operation and finds its vshard, before anything is sent.
 fn place(
     tenant: &Tenant,
+    catalog: &Catalog,
     operations: &[BatchOp],
     idempotency: Option<IdempotencyId>,
 ) -> Result<Placed, Error> {
     let inner = tenant.inner();
-    let catalog = inner.sender.data.catalog();
     let id = tenant.id()?;
     let mut keys: BTreeSet<(CollectionId, Bytes)> = BTreeSet::new();
     let mut sizes = Vec::new();
@@ -142,7 +160,12 @@ fn place(
             let key = String::from_utf8_lossy(&key).into_owned();
             return Err(nodedb_control::AdmissionError::BatchKeyTwice { key }.into());
         }
-        let expect = expect.map(|expect| inner.expect(expect)).transpose()?;
+        let expect = match (expect, &change) {
+            // It must be there, and is judged so with everything else.
+            (None, Change::Delete { .. }) => Some(nodedb_data::Expect::Present),
+            (Some(Expect::Absent), Change::Delete { .. }) => return Err(absent_delete()),
+            (expect, _) => expect.map(|expect| inner.expect(expect)).transpose()?,
+        };
         let durability = inner.identity.durability;
         let write =
             Write { collection: definition.id, change, expect, durability, idempotency: None };

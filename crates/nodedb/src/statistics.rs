@@ -69,7 +69,7 @@ impl Collection {
 
 impl Question<'_> {
     /// How much a collection holds over all its partitions.
-    pub(crate) fn statistics(&self, of: &Definition) -> Result<Statistics, Error> {
+    pub(crate) fn statistics(self, of: &Definition) -> Result<Statistics, Error> {
         let collection = of.id;
         // One time for all partitions: what expires meanwhile counts for all of them.
         let now_ms = self.schema.sender.data.commit_ms();
@@ -85,7 +85,7 @@ impl Question<'_> {
     }
 
     /// Entries and segments of its indexes.
-    fn index_statistics(&self, of: &Definition) -> Result<BTreeMap<IndexId, (u64, u64)>, Error> {
+    fn index_statistics(self, of: &Definition) -> Result<BTreeMap<IndexId, (u64, u64)>, Error> {
         let collection = of.id;
         let op = |snapshot| Op::IndexStatistics { collection, snapshot };
         let parts = self.ask_all(of, op, |outcome| {
@@ -102,7 +102,7 @@ impl Question<'_> {
 
     /// What every partition answers as of one snapshot, all asked at once. Nothing of an empty log.
     fn ask_all<T: Send + 'static>(
-        &self,
+        self,
         of: &Definition,
         op: impl Fn(Lsn) -> Op,
         answer: fn(Outcome) -> Option<T>,
