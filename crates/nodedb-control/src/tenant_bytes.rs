@@ -110,21 +110,18 @@ impl TenantBytes {
         Ok(Some(TenantRoom { of: Arc::clone(self), tenant, bytes }))
     }
 
-    /// Waits until a tenant is to be counted, and begins: the count must see everything that has been
-    /// answered by now, and ends with [`TenantBytes::end_count`].
+    /// Waits until somebody wants a tenant to be counted; [`TenantBytes::try_begin`] says whom.
     ///
     /// # Cancel safety
     /// Cancel safe.
-    pub async fn begin_count(&self, now: impl Fn() -> Duration) -> TenantId {
-        loop {
-            if let Some(tenant) = self.try_begin(now()) {
-                return tenant;
-            }
-            self.wanted.notified().await;
-        }
+    pub async fn wanted(&self) {
+        self.wanted.notified().await;
     }
 
-    fn try_begin(&self, now: Duration) -> Option<TenantId> {
+    /// Begins to count a tenant of whom it is wanted and who is not being counted, if there is one. The
+    /// count must see everything that has been answered by now, and ends with [`TenantBytes::end_count`].
+    /// `now` is a time of the clock of [`TenantBytes::admit`].
+    pub fn try_begin(&self, now: Duration) -> Option<TenantId> {
         let mut accounts = self.accounts.lock();
         let wanted = |account: &Account| account.wanted && account.counting.is_none();
         let (tenant, account) = accounts.iter_mut().find(|(_, account)| wanted(account))?;
@@ -139,9 +136,11 @@ impl TenantBytes {
         let mut accounts = self.accounts.lock();
         let account = accounts.entry(tenant).or_default();
         let since = account.counting.take();
-        match since.zip(bytes) {
-            Some((since, bytes)) => account.counted = Some(Count { bytes, since }),
-            None => account.wanted = true,
+        if let Some((since, bytes)) = since.zip(bytes) {
+            account.counted = Some(Count { bytes, since });
+        } else {
+            account.wanted = true;
+            self.wanted.notify_one();
         }
     }
 }

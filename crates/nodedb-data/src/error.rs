@@ -138,6 +138,17 @@ pub enum DataError {
         /// Which write is there; `None` if there is no such key.
         found: Option<Stamp>,
     },
+    /// A key that was expected is not there; nothing was done.
+    #[error(
+        "collection {collection} has no key `{}`: look with a scan",
+        String::from_utf8_lossy(key)
+    )]
+    NoSuchKey {
+        /// The collection's id.
+        collection: CollectionId,
+        /// The key.
+        key: Bytes,
+    },
     /// Another document has the same value in a unique index; nothing was done.
     #[error(
         "the value at `{path}` must be unique and `{}` has it already: change one of them",
@@ -345,7 +356,7 @@ impl DataError {
             Self::Conflict { .. } | Self::IdempotencyConflict => ErrorKind::Conflict,
             Self::NotUnique { .. } => ErrorKind::AlreadyExists,
             Self::IdempotencyExpired { .. } => ErrorKind::IdempotencyExpired,
-            Self::NoSuchCollection { .. } => ErrorKind::NotFound,
+            Self::NoSuchCollection { .. } | Self::NoSuchKey { .. } => ErrorKind::NotFound,
             Self::Catalog(error) => catalog_kind(error),
             Self::Crdt(error) => error.kind(),
             Self::SnapshotExpired(_) => ErrorKind::SnapshotExpired,
@@ -375,6 +386,7 @@ impl DataError {
                 | Self::IdempotencyConflict
                 | Self::IdempotencyExpired { .. }
                 | Self::NoSuchCollection { .. }
+                | Self::NoSuchKey { .. }
                 | Self::WrongIndex { .. }
                 | Self::IndexBuilding { .. }
                 | Self::Unindexable { .. }

@@ -95,7 +95,7 @@ pub use error::DataError;
 pub use handle::DataHandle;
 pub use nodedb_bridge::{Priority, Ticket, TicketError};
 pub use nodedb_crdt::{CrdtLimits, Quarantined};
-pub use once::{ISSUED_AHEAD_MS_MAX, IdempotencyKey};
+pub use once::{Attempt, ISSUED_AHEAD_MS_MAX, IdempotencyKey};
 pub use op::{
     BuildSlice, Change, Consistency, Effort, Expect, Group, Op, Part, Scan, Search, Write,
 };

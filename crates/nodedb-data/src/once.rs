@@ -25,6 +25,19 @@ pub struct IdempotencyKey {
     /// while the key is remembered. At most
     /// [`ISSUED_AHEAD_MS_MAX`] ahead of this machine's clock.
     pub issued_ms: u64,
+    /// What becomes of a request whose key is not remembered.
+    pub attempt: Attempt,
+}
+
+/// What becomes of a request whose idempotency key is not remembered.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Attempt {
+    /// It is done, for the first time.
+    #[default]
+    FirstOrAgain,
+    /// Nothing: it must not be done now, be it for a limit or an index that was not there when it may have
+    /// been done. Answered [`Outcome::NeverDone`](crate::Outcome::NeverDone).
+    Again,
 }
 
 /// Most milliseconds by which the issue time of an idempotency key may lie in the future. One from farther
@@ -126,6 +139,7 @@ impl Digest {
         match expect {
             None => self.number(0),
             Some(Expect::Absent) => self.number(1),
+            Some(Expect::Present) => self.number(3),
             Some(Expect::Stamp(stamp)) => {
                 self.number(2);
                 self.number(stamp.epoch.get().into());

@@ -2,7 +2,7 @@
 
 use crate::IdempotencyKey;
 use bytes::Bytes;
-use nodedb_document::{Direction, Filter, KeyRange, index::FieldValue};
+use nodedb_document::{Direction, Filter, KeyRange, Tally, index::FieldValue};
 use nodedb_engine::{CatalogChange, Metric, VectorChange};
 use nodedb_types::{CollectionId, Durability, IndexId, Lsn, Stamp, VshardId};
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -35,6 +35,10 @@ pub enum Op {
         /// The time of the commit clock that expiry is judged by: one for all vshards of a collection.
         now_ms: u64,
     },
+    /// One slice of the same, for somebody who counts for long and holds no snapshot meanwhile: answered
+    /// with [`Outcome::Tally`](crate::Outcome::Tally) to go on with, or with the statistics at its end.
+    /// The caller holds the snapshot of the slice open.
+    Tally(Box<Tally>),
     /// How much the indexes of a collection hold in this vshard: vectors as applied, entries as of a
     /// snapshot. Counted in slices.
     IndexStatistics {
@@ -266,6 +270,8 @@ pub enum Change {
 pub enum Expect {
     /// There is no such key.
     Absent,
+    /// There is such a key, whatever its value. Otherwise [`DataError::NoSuchKey`](crate::DataError).
+    Present,
     /// The key's value was written by exactly this write.
     Stamp(Stamp),
 }

@@ -3,7 +3,7 @@
 use crate::DataError;
 use bytes::Bytes;
 use nodedb_crdt::Quarantined;
-use nodedb_document::{Statistics, plan::Explain};
+use nodedb_document::{Statistics, Tally, plan::Explain};
 use nodedb_engine::{Dirty, EngineKind, Floor};
 use nodedb_types::{IndexId, Lsn, LsnRange, Stamp, VshardId};
 use nodedb_vector::SearchPlan;
@@ -22,10 +22,15 @@ pub enum Outcome {
     Written(Written),
     /// Of a group.
     GroupWritten(GroupWritten),
+    /// Of a write or a group that is only to be answered [`Attempt::Again`](crate::Attempt::Again): its key
+    /// is not remembered, and nothing was done.
+    NeverDone,
     /// Of a scan.
     Page(Page),
     /// Of statistics.
     Statistics(Statistics),
+    /// Of a slice of statistics that is not the last.
+    Tally(Box<Tally>),
     /// Of statistics of indexes, in the order of their ids.
     IndexStatistics(Vec<IndexStatistics>),
     /// Of a count: rows.
@@ -73,6 +78,8 @@ impl Outcome {
                 | Self::SearchExplained(_)
                 | Self::Explained(_)
                 | Self::Count(_)
+                | Self::NeverDone
+                | Self::Tally(_)
                 | Self::Built(_)
                 | Self::Statistics(_)
                 | Self::Merged(_)

@@ -21,6 +21,7 @@ impl Op {
             Self::Get { .. }
             | Self::Scan(_)
             | Self::Statistics { .. }
+            | Self::Tally(_)
             | Self::IndexStatistics { .. }
             | Self::Explain { .. }
             | Self::Count { .. }

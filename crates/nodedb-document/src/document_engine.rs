@@ -194,7 +194,7 @@ impl DocumentEngine {
         let Redo::IndexRows { collection, index, rows } = redo else {
             return;
         };
-        if self.dropped.collections.contains(collection) || self.dropped.indexes.contains(index) {
+        if self.dropped.has_index(*collection, *index) {
             return;
         }
         for row in rows {

@@ -15,6 +15,11 @@ pub struct Dropped {
 }
 
 impl Dropped {
+    /// Whether an index is gone, by itself or with its collection.
+    pub fn has_index(&self, collection: CollectionId, index: IndexId) -> bool {
+        self.indexes.contains(&index) || self.collections.contains(&collection)
+    }
+
     /// Whether a stored row is of something dropped, by its key.
     pub fn has(&self, row: &[u8]) -> bool {
         collection_of(row).is_some_and(|id| self.collections.contains(&id))

@@ -26,6 +26,8 @@ pub struct Statistics {
 pub struct Tally {
     tenant: TenantId,
     collection: CollectionId,
+    /// The snapshot that it began with, and the one that it goes on with.
+    begun: Lsn,
     snapshot: Lsn,
     now_ms: u64,
     /// The row that the last slice ended with.
@@ -39,7 +41,8 @@ pub struct Tally {
 pub struct Tallied {
     /// What was found.
     pub statistics: Statistics,
-    /// As of which record.
+    /// As of which record; of a tally over several snapshots the first of them, as of which it only holds if
+    /// nothing has changed since.
     pub snapshot: Lsn,
     /// When the first of the documents expires, in milliseconds of the commit clock: from then on there
     /// are fewer.
@@ -68,7 +71,28 @@ impl Tally {
         now_ms: u64,
     ) -> Self {
         let found = Statistics { documents: 0, key_bytes: 0, value_bytes: 0 };
-        Self { tenant, collection, snapshot, now_ms, last: None, found, expires_next: None }
+        Self {
+            tenant,
+            collection,
+            begun: snapshot,
+            snapshot,
+            now_ms,
+            last: None,
+            found,
+            expires_next: None,
+        }
+    }
+
+    /// Goes on as of a newer open snapshot: then nothing has to be held for as long as the whole takes. Each
+    /// row counts as of one of the snapshots, which is all that an upper bound needs to which the writes
+    /// since the first are added.
+    ///
+    /// # Panics
+    /// If the snapshot is older than the one before.
+    #[must_use]
+    pub fn at(self, snapshot: Lsn) -> Self {
+        assert!(snapshot >= self.snapshot, "a tally goes on with newer snapshots");
+        Self { snapshot, ..self }
     }
 
     /// Whose collection it is about, and which.
@@ -99,7 +123,7 @@ impl DocumentEngine {
         until: Option<Duration>,
     ) -> Result<Option<Tallied>, DocumentError> {
         if self.dropped.collections.contains(&tally.collection) {
-            let (statistics, snapshot) = (Statistics::default(), tally.snapshot);
+            let (statistics, snapshot) = (Statistics::default(), tally.begun);
             return Ok(Some(Tallied { statistics, snapshot, expires_next: None }));
         }
         let mut range = collection_rows(tally.tenant, tally.collection);
@@ -129,7 +153,7 @@ impl DocumentEngine {
         }
         Ok(Some(Tallied {
             statistics: tally.found,
-            snapshot: tally.snapshot,
+            snapshot: tally.begun,
             expires_next: tally.expires_next,
         }))
     }

@@ -1,7 +1,8 @@
 //! A collection: put, get, delete.
 
 use crate::{
-    Database, Document, Error, Expect, Pending, ReadOptions, WriteOptions, Written, database::Inner,
+    Database, Document, Error, Expect, Pending, ReadOptions, WriteOptions, Written,
+    database::Inner, idempotency::Refusal,
 };
 use bytes::Bytes;
 use nodedb_data::{Change, Entries, Op, Outcome, Row, Write};
@@ -20,14 +21,6 @@ use std::sync::Arc;
 pub struct Collection {
     pub(crate) database: Database,
     pub(crate) definition: Definition,
-}
-
-/// A value that has passed every check.
-pub(crate) struct Admitted {
-    pub(crate) value: Bytes,
-    pub(crate) entries: Entries,
-    /// Bytes that value and entries take in the log.
-    pub(crate) bytes: usize,
 }
 
 impl Collection {
@@ -127,13 +120,17 @@ impl Collection {
     ) -> Result<Pending<Written>, Error> {
         let key = Bytes::copy_from_slice(key.as_ref());
         let catalog = self.inner().sender.data.catalog();
-        let admitted = self.inner().admit(self.definition_in(&catalog), &key, value)?;
+        let definition = self.definition_in(&catalog);
+        let value = self.inner().admit_value(definition, &key, value)?;
+        let mut refusal = Refusal::default();
+        let entries = self.inner().admit_entries(definition, &key, &value);
+        let Entries { vectors, fields } = refusal.note(entries, options.idempotency)?;
+        let room = self.inner().room(self.definition.tenant, key.len() + value.len());
+        let room = refusal.note(room, options.idempotency)?;
         let vshard = self.vshard(&key);
-        let Admitted { value, entries: Entries { vectors, fields }, .. } = admitted;
-        let room = self.inner().room(self.definition.tenant, key.len() + value.len())?;
         let expires = options.expires(self.inner().sender.data.commit_ms())?;
         let change = Change::Put { key, value, expires, vectors, fields };
-        self.write(vshard, change, options, move |stamp, version| {
+        self.write(vshard, (change, refusal), options, move |stamp, version| {
             drop(room);
             let stamp = stamp.ok_or_else(|| Error::internal("a put wrote nothing"))?;
             Ok(Written { lsn: stamp.lsn, version: version(stamp) })
@@ -211,7 +208,8 @@ impl Collection {
         let vshard = self.vshard(&key);
         let (name, missing) = (self.name().to_owned(), key.clone());
         let room = self.inner().room(self.definition.tenant, 0)?;
-        self.write(vshard, Change::Delete { key }, options, move |stamp, _| {
+        let change = (Change::Delete { key }, Refusal::default());
+        self.write(vshard, change, options, move |stamp, _| {
             drop(room);
             stamp.map(|stamp| stamp.lsn).ok_or_else(|| Error::no_document(&name, &missing))
         })
@@ -220,7 +218,7 @@ impl Collection {
     fn write<T>(
         &self,
         vshard: VshardId,
-        change: Change,
+        (change, refusal): (Change, Refusal),
         options: WriteOptions,
         conclude: impl FnOnce(Option<nodedb_types::Stamp>, Versions) -> Result<T, Error>
         + Send
@@ -229,19 +227,22 @@ impl Collection {
         let inner = self.inner();
         let expect = options.expect.map(|expect| inner.expect(expect)).transpose()?;
         let durability = options.durability.unwrap_or(inner.identity.durability);
+        let attempt = refusal.attempt();
         let op = Op::Write(Write {
             collection: self.definition.id,
             change,
             expect,
             durability,
-            idempotency: options.idempotency.map(|id| id.key(inner.env.clock.unix_ms())),
+            idempotency: options.idempotency.map(|id| id.key(inner.env.clock.unix_ms(), attempt)),
         });
         let incarnation = inner.identity.incarnation;
         self.send(vshard, op, move |outcome| {
+            if matches!(outcome, Outcome::NeverDone) {
+                return Err(refusal.into_error());
+            }
             let Outcome::Written(written) = outcome else {
                 return Err(Error::mismatched("write"));
             };
-
             let version: Versions = Box::new(move |stamp| Version::new(incarnation, stamp));
             conclude(written.stamp, version)
         })
@@ -251,27 +252,37 @@ impl Collection {
 type Versions = Box<dyn Fn(nodedb_types::Stamp) -> Version>;
 
 impl Inner {
-    /// Everything that could make a put fail, before it is sent: a record that could not be replayed
-    /// must never be logged.
-    pub(crate) fn admit(
+    /// A value as it is stored. Together with [`Inner::admit_entries`] everything that could make a put fail,
+    /// before it is sent: a record that could not be replayed must never be logged.
+    pub(crate) fn admit_value(
         &self,
         definition: &Definition,
         key: &[u8],
         value: &[u8],
-    ) -> Result<Admitted, Error> {
+    ) -> Result<Bytes, Error> {
         self.admission.write(key, value.len())?;
-        let (value, entries) = match definition.kind {
+        let value = match definition.kind {
             CollectionKind::Crdt => return Err(not_for_crdt(definition)),
-            CollectionKind::Bytes => (Bytes::copy_from_slice(value), Entries::default()),
-            CollectionKind::Document => {
-                let value = json::canonical(value)?;
-                let entries = Entries::of(definition, &value)?;
-                (value, entries)
-            }
+            CollectionKind::Bytes => return Ok(Bytes::copy_from_slice(value)),
+            CollectionKind::Document => json::canonical(value)?,
         };
-        let bytes = value.len() + entries.bytes();
-        self.admission.write(key, bytes)?;
-        Ok(Admitted { value, entries, bytes })
+        self.admission.write(key, value.len())?;
+        Ok(value)
+    }
+
+    /// What the indexes of a collection learn from a value, which depends on the indexes that there are.
+    pub(crate) fn admit_entries(
+        &self,
+        definition: &Definition,
+        key: &[u8],
+        value: &Bytes,
+    ) -> Result<Entries, Error> {
+        if definition.kind != CollectionKind::Document {
+            return Ok(Entries::default());
+        }
+        let entries = Entries::of(definition, value)?;
+        self.admission.write(key, value.len() + entries.bytes())?;
+        Ok(entries)
     }
 
     /// An expectation as the data plane checks it. One of another history never holds.

@@ -34,7 +34,7 @@ pub(crate) enum Access {
     Create,
     /// To be opened.
     Open,
-    /// To be looked at: no byte of it is changed.
+    /// To be looked at: no byte of it is changed and no name made, and it may lie on a read-only file system.
     Look,
 }
 
@@ -64,14 +64,27 @@ impl Directory {
             }
         }
         let lock_path = path.join("LOCK");
-        let lock = files.lock(&lock_path).map_err(|error| locked(files, path, error))?;
+        if access == Access::Look && !exists(files, &lock_path)? {
+            // Whoever opens it makes the file first, so nobody has it open; looking makes nothing.
+            return Ok(Self { path: path.to_owned(), lock: Mutex::new(None) });
+        }
+        let lock = match files.lock(&lock_path) {
+            Ok(lock) => Some(lock),
+            // Nobody can write where the file system is read-only, and looking needs no more.
+            Err(error)
+                if access == Access::Look && error.kind() == io::ErrorKind::ReadOnlyFilesystem =>
+            {
+                None
+            }
+            Err(error) => return Err(locked(files, path, error)),
+        };
         if access != Access::Look {
             let file = files.open(&lock_path, Open::ReadWrite);
             let process = format!("{:<20}\n", std::process::id());
             file.and_then(|file| file.write_all_at(process.as_bytes(), 0))
                 .map_err(Error::io("writing", &lock_path))?;
         }
-        Ok(Self { path: path.to_owned(), lock: Mutex::new(Some(lock)) })
+        Ok(Self { path: path.to_owned(), lock: Mutex::new(lock) })
     }
 
     /// Looks at a directory that a process may have open.

@@ -1,7 +1,7 @@
 //! Names of writes that are safe to send again.
 
 use crate::Error;
-use nodedb_data::IdempotencyKey;
+use nodedb_data::{Attempt, IdempotencyKey};
 use nodedb_types::limits::IDEMPOTENCY_BYTES_MAX;
 
 /// A name that a caller gives to a write or a batch, so that it is done once however often it is sent: a
@@ -50,9 +50,45 @@ impl IdempotencyId {
     }
 
     /// As the data plane takes it, sent at this time.
-    pub(crate) fn key(&self, now_ms: u64) -> IdempotencyKey {
+    pub(crate) fn key(&self, now_ms: u64, attempt: Attempt) -> IdempotencyKey {
         let key = self.bytes.get(..self.length).unwrap_or_default().to_vec().into();
-        IdempotencyKey { key, issued_ms: self.issued_ms.unwrap_or(now_ms) }
+        IdempotencyKey { key, issued_ms: self.issued_ms.unwrap_or(now_ms), attempt }
+    }
+}
+
+/// What was refused before anything was sent, and by what. With an idempotency key it is sent all the same:
+/// a retry gets its first answer, whatever limit or index has come since (protocol rule P5), and what is no
+/// retry is not done.
+#[derive(Debug, Default)]
+pub(crate) struct Refusal(Option<Error>);
+
+impl Refusal {
+    /// The value, if there is one; of what was refused the first reason is kept.
+    ///
+    /// # Errors
+    /// The refusal, where there is no key to ask for.
+    pub(crate) fn note<T: Default>(
+        &mut self,
+        result: Result<T, Error>,
+        id: Option<IdempotencyId>,
+    ) -> Result<T, Error> {
+        match result {
+            Err(error) if id.is_some() => {
+                self.0.get_or_insert(error);
+                Ok(T::default())
+            }
+            result => result,
+        }
+    }
+
+    /// What may become of the request.
+    pub(crate) const fn attempt(&self) -> Attempt {
+        if self.0.is_some() { Attempt::Again } else { Attempt::FirstOrAgain }
+    }
+
+    /// The answer to what was no retry.
+    pub(crate) fn into_error(self) -> Error {
+        self.0.unwrap_or_else(|| Error::mismatched("a first run"))
     }
 }
 
@@ -82,7 +118,7 @@ mod tests {
     use super::*;
 
     fn issued(id: &str) -> u64 {
-        IdempotencyId::new(id).expect("a good name").key(7).issued_ms
+        IdempotencyId::new(id).expect("a good name").key(7, Attempt::FirstOrAgain).issued_ms
     }
 
     #[test]
@@ -95,8 +131,8 @@ mod tests {
         let version_4 = "0190163d-8694-439b-aea5-966c26f8ad91";
         assert_eq!(issued(version_4), 7);
         let told = IdempotencyId::new("order-17").expect("a good name").issued_at(3);
-        assert_eq!(told.key(7).issued_ms, 3);
-        assert_eq!(told.key(7).key, "order-17");
+        assert_eq!(told.key(7, Attempt::FirstOrAgain).issued_ms, 3);
+        assert_eq!(told.key(7, Attempt::FirstOrAgain).key, "order-17");
     }
 
     #[test]

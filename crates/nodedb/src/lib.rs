@@ -35,6 +35,7 @@ mod sender;
 mod statistics;
 mod status;
 mod tenant;
+mod tenant_count;
 mod tenant_counter;
 mod verify;
 

@@ -86,7 +86,7 @@ pub fn truncate_log(
     copies: Option<&Path>,
 ) -> Result<LossReport, Error> {
     let env = Env::real();
-    let directory = Directory::lock(&env, dir.as_ref(), Access::Look)?;
+    let directory = Directory::lock(&env, dir.as_ref(), Access::Open)?;
     plan(&env, &directory, at)?;
     let copies = copies.map_or_else(|| directory.truncated_path(), Path::to_owned);
     // It is remembered beside the log until the truncation is done, wherever that is run again.

@@ -35,11 +35,10 @@ pub struct IndexStatistics {
     pub segments: u64,
 }
 
-/// Who asks for statistics, and how urgently.
+/// Who asks for statistics.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Question<'a> {
     pub(crate) schema: &'a Schema,
-    pub(crate) priority: Priority,
 }
 
 impl Collection {
@@ -55,7 +54,7 @@ impl Collection {
         inner.check_open()?;
         let catalog = inner.sender.data.catalog();
         let definition = self.definition_in(&catalog);
-        let question = Question { schema: &inner.schema, priority: Priority::Foreground };
+        let question = Question { schema: &inner.schema };
         let Statistics { documents, key_bytes, value_bytes } =
             inner.patiently(|| question.statistics(definition))?;
         let counted = inner.patiently(|| question.index_statistics(definition))?;
@@ -70,7 +69,7 @@ impl Collection {
 
 impl Question<'_> {
     /// How much a collection holds over all its partitions.
-    pub(crate) fn statistics(&self, of: &Definition) -> Result<Statistics, Error> {
+    pub(crate) fn statistics(self, of: &Definition) -> Result<Statistics, Error> {
         let collection = of.id;
         // One time for all partitions: what expires meanwhile counts for all of them.
         let now_ms = self.schema.sender.data.commit_ms();
@@ -86,7 +85,7 @@ impl Question<'_> {
     }
 
     /// Entries and segments of its indexes.
-    fn index_statistics(&self, of: &Definition) -> Result<BTreeMap<IndexId, (u64, u64)>, Error> {
+    fn index_statistics(self, of: &Definition) -> Result<BTreeMap<IndexId, (u64, u64)>, Error> {
         let collection = of.id;
         let op = |snapshot| Op::IndexStatistics { collection, snapshot };
         let parts = self.ask_all(of, op, |outcome| {
@@ -103,7 +102,7 @@ impl Question<'_> {
 
     /// What every partition answers as of one snapshot, all asked at once. Nothing of an empty log.
     fn ask_all<T: Send + 'static>(
-        &self,
+        self,
         of: &Definition,
         op: impl Fn(Lsn) -> Op,
         answer: fn(Outcome) -> Option<T>,
@@ -113,7 +112,7 @@ impl Question<'_> {
             return Ok(Vec::new());
         };
         let ask = |vshard| {
-            let to = Destination { tenant: of.tenant, vshard, priority: self.priority };
+            let to = Destination { tenant: of.tenant, vshard, priority: Priority::Foreground };
             sender.send(to, op(snapshot.lsn()), move |outcome| {
                 answer(outcome).ok_or_else(|| Error::mismatched("statistics"))
             })

@@ -6,7 +6,6 @@ use crate::{
     index::{check_kind, indexes},
     statistics::Question,
 };
-use nodedb_bridge::Priority;
 use nodedb_engine::{
     Catalog, CatalogChange, Collection as Definition, CollectionKind, Index, IndexState,
 };
@@ -81,7 +80,7 @@ impl Tenant {
 
     fn info(&self, definition: &Definition) -> Result<CollectionInfo, Error> {
         let inner = self.inner();
-        let question = Question { schema: &inner.schema, priority: Priority::Foreground };
+        let question = Question { schema: &inner.schema };
         let statistics = inner.patiently(|| question.statistics(definition))?;
         Ok(CollectionInfo {
             name: definition.name.to_string(),

@@ -4,8 +4,8 @@ use super::world::{
     PERIODIC, TENANT, World, at, delete, expecting, group_written, options, put, vshard, written,
 };
 use crate::{
-    Answer, DataError, DataOptions, Expect, Group, IdempotencyKey, Op, Part, Priority, Ticket,
-    Write,
+    Answer, Attempt, DataError, DataOptions, Expect, Group, IdempotencyKey, Op, Part, Priority,
+    Ticket, Write,
 };
 use nodedb_types::{Durability, ErrorKind, TenantId, limits};
 use std::{
@@ -21,7 +21,11 @@ fn key(world: &World, name: &str) -> IdempotencyKey {
 }
 
 fn issued(name: &str, issued_ms: u64) -> IdempotencyKey {
-    IdempotencyKey { key: name.as_bytes().to_vec().into(), issued_ms }
+    IdempotencyKey {
+        key: name.as_bytes().to_vec().into(),
+        issued_ms,
+        attempt: Attempt::FirstOrAgain,
+    }
 }
 
 fn once(write: Write, key: &IdempotencyKey) -> Write {

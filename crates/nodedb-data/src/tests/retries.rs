@@ -4,7 +4,7 @@ use super::{
     machine::Machine,
     world::{TENANT, World, at, delete, options, put, vshard},
 };
-use crate::{Answer, DataError, DataOptions, Group, IdempotencyKey, Part, Write};
+use crate::{Answer, Attempt, DataError, DataOptions, Group, IdempotencyKey, Part, Write};
 use nodedb_engine::Redo;
 use nodedb_testkit::SimFiles;
 use nodedb_types::{Durability, ErrorKind};
@@ -44,7 +44,11 @@ const REQUESTS: [&[u16]; 8] = [&[0], &[0, 1], &[0], &[0], &[0, 1], &[1], &[1], &
 fn key(request: usize) -> IdempotencyKey {
     // The simulated clocks stand at the beginning of 2026.
     let issued_ms = 1_767_225_600_000 + request as u64;
-    IdempotencyKey { key: format!("once {request}").into(), issued_ms }
+    IdempotencyKey {
+        key: format!("once {request}").into(),
+        issued_ms,
+        attempt: Attempt::FirstOrAgain,
+    }
 }
 
 fn ask(world: &World<Machine>, request: usize, value: &str) -> Answer {

@@ -5,7 +5,7 @@ use super::{
     world::{Held, NOTES, TENANT, World, at, get, options, put, value, vshard},
 };
 use crate::{
-    Answer, Consistency, DataError, DataOptions, Group, IdempotencyKey, Op, Outcome, Part,
+    Answer, Attempt, Consistency, DataError, DataOptions, Group, IdempotencyKey, Op, Outcome, Part,
     Priority, Ticket, TicketError, task::Task,
 };
 use bytes::Bytes;
@@ -124,7 +124,11 @@ struct Run {
 
 fn key() -> IdempotencyKey {
     // The simulated clocks stand at the beginning of 2026.
-    IdempotencyKey { key: Bytes::from_static(b"group"), issued_ms: 1_767_225_600_000 }
+    IdempotencyKey {
+        key: Bytes::from_static(b"group"),
+        issued_ms: 1_767_225_600_000,
+        attempt: Attempt::FirstOrAgain,
+    }
 }
 
 fn group() -> Group {

@@ -24,6 +24,8 @@ pub(crate) enum CountWork {
     Rows(Count),
     /// How much a collection holds.
     Statistics(Tally),
+    /// One slice of how much a collection holds.
+    Tally(Tally),
     /// How much its indexes hold.
     Indexes(IndexCount),
 }
@@ -48,6 +50,15 @@ impl CountWork {
                 let tallied = vshard.tally(tally, until)?;
                 let until = Until::Durable(tally.snapshot());
                 Ok(tallied.map(|tallied| (Outcome::Statistics(tallied.statistics), until)))
+            }
+            Self::Tally(tally) => {
+                let tallied = vshard.tally(tally, until)?;
+                let until = Until::Durable(tally.snapshot());
+                let outcome = tallied.map_or_else(
+                    || Outcome::Tally(Box::new(tally.clone())),
+                    |tallied| Outcome::Statistics(tallied.statistics),
+                );
+                Ok(Some((outcome, until)))
             }
             Self::Indexes(count) => {
                 let counted = vshard.count_indexes(count)?;

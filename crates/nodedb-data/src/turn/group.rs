@@ -1,7 +1,7 @@
 //! Groups: visiting, logging, applying, resuming.
 
 use crate::{
-    DataError,
+    DataError, Outcome,
     core::Core,
     group::{Finish, GroupState, GroupVisit, PendingPart, Verdict, WholeOrNothing},
     pause::{Pause, PausedLimits, PausedQueue},
@@ -39,6 +39,11 @@ impl Core {
                     }
                     Some(next) => self.pass_on(caller, visit, next),
                 };
+            }
+            Ok(Stop::Never) => {
+                // Its first stop: a key that one vshard remembers and another does not has expired.
+                caller.reply.send(Ok(Outcome::NeverDone));
+                return None;
             }
             Err(error) => {
                 let error = self.give_up(&visit.state, error);

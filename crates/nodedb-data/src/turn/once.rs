@@ -1,7 +1,7 @@
 //! Writes with an idempotency key, and retries that are answered as their first run was.
 
 use crate::{
-    DataError, GroupWritten, Outcome, Write, Written,
+    Attempt, DataError, GroupWritten, Outcome, Write, Written,
     core::Core,
     group::{GroupPart, GroupVisit, Place, PreparedPart},
     once::Once,
@@ -19,6 +19,8 @@ pub(super) enum Stop {
     First(Vec<Redo>),
     /// A retry: what its first run has done here.
     Again(Known),
+    /// It is only to be answered again, and was never done.
+    Never,
 }
 
 impl Core {
@@ -31,6 +33,9 @@ impl Core {
             return self.fail_unknown(caller);
         };
         let judged = match vshard.judge(caller.tenant, once, now_ms, &self.options) {
+            Ok(None) if once.key.attempt == Attempt::Again => {
+                return caller.reply.send(Ok(Outcome::NeverDone));
+            }
             Ok(None) => self.write_first(&caller, write, once, now_ms),
             Ok(Some(known)) => {
                 known.writes().map(|writes| (known.at, writes)).map_err(|e| vshard.damaged(&e))
@@ -119,6 +124,9 @@ impl Core {
         if let Some(known) = known {
             visit.take_part(id);
             return Ok(Stop::Again(known));
+        }
+        if visit.once.as_ref().is_some_and(|once| once.key.attempt == Attempt::Again) {
+            return Ok(Stop::Never);
         }
         admitted?;
         vshard.admit(&self.options, visit.class)?;

@@ -53,6 +53,11 @@ impl Core {
                 let tally = Tally::new(tenant, collection, snapshot, now_ms);
                 self.begin_count(caller, CountWork::Statistics(tally));
             }
+            Op::Tally(tally) if tally.of().0 != tenant => {
+                let reason = "a tally goes on for the tenant that began it";
+                caller.reply.send(Err(DataError::InvalidRequest { reason }));
+            }
+            Op::Tally(tally) => self.begin_count(caller, CountWork::Tally(*tally)),
             Op::IndexStatistics { collection, snapshot } => {
                 let count = IndexCount::new(tenant, collection, snapshot);
                 self.begin_count(caller, CountWork::Indexes(count));

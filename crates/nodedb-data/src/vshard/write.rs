@@ -147,6 +147,14 @@ impl Vshard {
     ) -> Result<(), DataError> {
         let wanted = match expect {
             None => return Ok(()),
+            Some(Expect::Present) => {
+                return match self.stamp_of(tenant, collection, key)? {
+                    Some(_) => Ok(()),
+                    None => {
+                        Err(DataError::NoSuchKey { collection, key: Bytes::copy_from_slice(key) })
+                    }
+                };
+            }
             Some(Expect::Absent) => None,
             Some(Expect::Stamp(stamp)) => Some(stamp),
         };

@@ -40,9 +40,7 @@ impl DocumentEngine {
     /// # Errors
     /// As [`DocumentEngine::get`].
     pub fn count_entries(&self, count: &mut EntryCount) -> Result<Option<u64>, DocumentError> {
-        if self.dropped.indexes.contains(&count.index)
-            || self.dropped.collections.contains(&count.collection)
-        {
+        if self.dropped.has_index(count.collection, count.index) {
             return Ok(Some(0));
         }
         let prefix = field_prefix(count.tenant, count.collection, count.index);

@@ -24,9 +24,7 @@ impl DocumentEngine {
         value: &[u8],
         pass_over: impl Fn(&[u8]) -> bool,
     ) -> Result<Option<Bytes>, DocumentError> {
-        if self.dropped.indexes.contains(&index)
-            || self.dropped.collections.contains(&place.collection)
-        {
+        if self.dropped.has_index(place.collection, index) {
             return Ok(None);
         }
         let mut head = field_prefix(place.tenant, place.collection, index);

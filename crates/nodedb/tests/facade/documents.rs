@@ -1,7 +1,7 @@
 use crate::world::World;
 use nodedb::{
-    BatchOp, BatchOptions, CollectionKind, Database, Direction, Durability, ErrorKind, Expect,
-    IdempotencyId, ImportOptions, KeyRange, Metric, NewCollection, OnError, ScanOptions,
+    BatchOp, BatchOptions, CollectionKind, Database, Direction, Durability, Error, ErrorKind,
+    Expect, IdempotencyId, ImportOptions, KeyRange, Metric, NewCollection, OnError, ScanOptions,
     SearchOptions, WriteOptions,
 };
 use std::{
@@ -151,10 +151,10 @@ fn scans_go_both_ways_within_a_range_and_cursors_keep_their_direction() {
     assert_eq!(keys(&mut scan).len(), 30);
     let cursor = scan.cursor();
     let up = ScanOptions { cursor: cursor.clone(), ..ScanOptions::default() };
-    assert!(matches!(notes.scan(up), Err(nodedb::Error::BadCursor { .. })));
+    assert!(matches!(notes.scan(up), Err(Error::BadCursor { .. })));
     let elsewhere = database.collection(&other.name).expect("there");
     let foreign = ScanOptions { cursor, ..down() };
-    assert!(matches!(elsewhere.scan(foreign), Err(nodedb::Error::BadCursor { .. })));
+    assert!(matches!(elsewhere.scan(foreign), Err(Error::BadCursor { .. })));
 }
 
 fn put_all(notes: &nodedb::Collection, value: &[u8]) {
@@ -453,4 +453,42 @@ fn a_named_write_is_done_once() {
     assert_eq!(tenant.batch_with(&batch, options).expect("answered"), written);
     let notes = database.collection("notes").expect("found");
     assert_eq!(notes.put_raw("a", b"1", named).expect("answered"), first);
+}
+
+/// A batch whose delete met no key was written without it, and answered as an internal error: whoever
+/// believed the refusal had its puts in the database all the same.
+#[test]
+fn a_batch_with_a_delete_of_a_missing_key_writes_nothing() -> Result<(), Error> {
+    let world = World::new();
+    let database = world.open(World::small());
+    let tenant = database.tenant(None)?;
+    tenant.create_collection(NewCollection::named("c"))?;
+    let documents = tenant.collection("c")?;
+    let version = documents.put("old", &1)?.version;
+    let put = |key: &str| BatchOp::Put {
+        collection: "c".to_owned(),
+        key: key.into(),
+        value: b"1".to_vec(),
+        expect: None,
+    };
+    let delete =
+        |key: &str, expect| BatchOp::Delete { collection: "c".to_owned(), key: key.into(), expect };
+    let durable = database.status()?.durable_lsn;
+    for missing in ["m0", "m1", "m2", "m3"] {
+        let refused = tenant.batch(&[put("k"), delete(missing, None)]).expect_err("not there");
+        assert!(matches!(&refused, Error::NoDocument { key, .. } if key == missing), "{refused}");
+        let only = tenant.batch(&[delete(missing, None)]).expect_err("not there");
+        assert_eq!(only.kind(), ErrorKind::NotFound);
+        let expected = delete(missing, Some(Expect::Version(version)));
+        let refused = tenant.batch(&[put("k"), expected]).expect_err("not there");
+        assert_eq!(refused.kind(), ErrorKind::Conflict);
+        let absent = delete(missing, Some(Expect::Absent));
+        let refused = tenant.batch(&[put("k"), absent]).expect_err("it makes no sense");
+        assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    }
+    assert_eq!(database.status()?.durable_lsn, durable, "nothing was logged");
+    assert!(documents.get("k")?.is_none());
+    tenant.batch(&[put("k"), delete("old", Some(Expect::Version(version)))])?;
+    assert_eq!(documents.count(None)?, 1);
+    Ok(())
 }

@@ -3,7 +3,8 @@
 use crate::world::{World, contents, copy};
 use nodedb::{
     CheckpointRequest, CreateOptions, Database, DumpRange, Error, ErrorKind, Lsn, NewCollection,
-    dump_log, plan_log_truncation, record_name, truncate_log,
+    dump_log, log_segments, plan_log_truncation, record_name, truncate_log, verify_database,
+    verify_log,
 };
 use std::fs;
 
@@ -68,4 +69,22 @@ fn tools_for_the_log_want_a_database() {
     fs::write(world.dir().join("thesis.txt"), "years of work").expect("written");
     let foreign = dump_log(world.dir(), DumpRange::default()).map(|_| ());
     assert_eq!(foreign.expect_err("not ours").kind(), ErrorKind::UnsupportedFormat);
+}
+
+/// The lock file was made anew, in a directory of which the tools promise to change no byte; where it could
+/// not be, as on a read-only file system, nothing could be looked at.
+#[test]
+fn looking_at_a_database_makes_no_file() {
+    let world = World::new();
+    world.open(World::small()).close().expect("closed");
+    fs::remove_file(world.path("db/LOCK")).expect("removed");
+    let before = contents(&world.dir());
+    assert!(verify_database(world.dir()).expect("looked at").is_ok());
+    assert!(verify_log(world.dir()).expect("looked at").is_ok());
+    assert!(!log_segments(world.dir()).expect("looked at").is_empty());
+    assert!(contents(&world.dir()) == before, "nothing was made or changed");
+    let database = world.reopen();
+    let refused = verify_database(world.dir()).expect_err("open in this process");
+    assert_eq!(refused.kind(), ErrorKind::Locked);
+    database.close().expect("closed");
 }

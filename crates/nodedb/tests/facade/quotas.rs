@@ -2,8 +2,13 @@
 
 use crate::world::World;
 use nodedb::{
-    BatchOp, Collection, CollectionKind, Database, Error, ErrorKind, NewCollection, OpenOptions,
-    Tenant, TenantLimits, WriteOptions,
+    BatchOp, BatchOptions, Collection, CollectionKind, CreateOptions, Database, Error, ErrorKind,
+    IdempotencyId, ImportOptions, Metric, NewCollection, NewIndex, OpenOptions, Tenant,
+    TenantLimits, WriteOptions,
+};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
 };
 
 const LIMIT: u64 = 10_000;
@@ -164,4 +169,126 @@ fn callers_at_the_same_time_do_not_pass_the_limit_together() -> Result<(), Error
     assert!(held.key_bytes + held.value_bytes <= LIMIT, "{held:?}");
     assert!(held.documents >= 9, "{held:?}");
     Ok(())
+}
+
+fn once(id: &str) -> WriteOptions {
+    let idempotency = Some(IdempotencyId::new(id).expect("a name"));
+    WriteOptions { idempotency, ..WriteOptions::default() }
+}
+
+/// A document of so many bytes.
+fn text(bytes: usize) -> Vec<u8> {
+    format!("\"{}\"", "x".repeat(bytes - 2)).into_bytes()
+}
+
+/// The limit was judged before the key: whoever lost the answer to the put that filled the tenant was told
+/// that there is no room for it, and took an acknowledged write for a refused one (protocol rule P5).
+#[test]
+fn a_retry_at_a_full_tenant_gets_its_first_answer() -> Result<(), Error> {
+    let world = World::new();
+    let mut database = Database::open_with(world.dir(), options(true))?;
+    let tenant = database.tenant(Some("acme"))?;
+    let documents = collection(&tenant)?;
+    let put = |key: &str, bytes: usize| BatchOp::Put {
+        collection: "c".to_owned(),
+        key: key.as_bytes().to_vec(),
+        value: text(bytes),
+        expect: None,
+    };
+    let batch = [put("k-a", 4_992), put("k-b", 2)];
+    let options_of = |id: &str| BatchOptions { idempotency: once(id).idempotency };
+    let first = documents.put_raw("once", &text(4_996), once("put"))?;
+    let whole = tenant.batch_with(&batch, options_of("batch"))?;
+    drop((tenant, documents));
+    for _life in 0..2 {
+        let tenant = database.tenant(Some("acme"))?;
+        let documents = tenant.collection("c")?;
+        let refused = documents.put_raw("new", &text(4_996), once("new"));
+        assert!(is_full(refused.map(|_written| ())));
+        assert_eq!(documents.put_raw("once", &text(4_996), once("put"))?, first);
+        assert_eq!(documents.put_async("once", &text(4_996), once("put"))?.wait()?, first);
+        assert_eq!(tenant.batch_with(&batch, options_of("batch"))?, whole);
+        let other = documents.put_raw("once", &text(10), once("put")).expect_err("another");
+        assert_eq!(other.kind(), ErrorKind::Conflict);
+        let other = [put("k-a", 4_992), put("k-b", 3)];
+        let conflict = tenant.batch_with(&other, options_of("batch")).expect_err("another");
+        assert_eq!(conflict.kind(), ErrorKind::Conflict);
+        let refused = tenant.batch_with(&other, options_of("new"));
+        assert!(is_full(refused.map(|_written| ())));
+        assert!(documents.get("new")?.is_none());
+        database.close()?;
+        database = Database::open_with(world.dir(), options(false))?;
+    }
+    Ok(())
+}
+
+/// An index that came since would refuse the value now, which does not undo that it was put.
+#[test]
+fn a_retry_under_a_newer_index_gets_its_first_answer() -> Result<(), Error> {
+    let world = World::new();
+    let database = world.open(World::small());
+    let documents = collection(&database.tenant(None)?)?;
+    let value = br#"{"v":[1,2,3]}"#;
+    let first = documents.put_raw("k", value, once("put"))?;
+    documents.delete("k", WriteOptions::default())?;
+    documents.add_index(NewIndex::vector("v", 2, Metric::L2))?;
+    assert_eq!(documents.put_raw("k", value, once("put"))?, first);
+    let refused = documents.put_raw("k", value, once("new")).expect_err("3 numbers, not 2");
+    assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    assert!(documents.get("k")?.is_none());
+    Ok(())
+}
+
+const ROWS: u32 = 300_000;
+
+/// A count was one request, held one snapshot, and began anew when either was overtaken: a tenant that
+/// takes longer to count than a request may take was never counted, and nobody could write to it.
+#[test]
+fn a_tenant_that_takes_long_to_count_is_counted_beside_writes() -> Result<(), Error> {
+    let world = World::new();
+    let create = World::small();
+    let create = CreateOptions { segment_bytes: 4 << 20, vshards: 2, ..create };
+    let database = Database::open_with(world.dir(), World::options(Some(create)))?;
+    let documents = collection(&database.tenant(Some("acme"))?)?;
+    let line = |key: u32| format!("{{\"k\":\"{key:08}\"}}\n");
+    let lines = (0..ROWS).map(line).collect::<Vec<_>>().concat();
+    let import = ImportOptions { batch: 10_000, ..ImportOptions::keyed_by("k") };
+    let report = documents.import(lines.as_bytes(), &import, &mut |_| {})?;
+    assert_eq!(report.imported, u64::from(ROWS));
+    let held = documents.statistics()?;
+    let held = held.key_bytes + held.value_bytes;
+    drop(documents);
+    database.close()?;
+
+    // Opened again nothing is known of it, and no request may take as long as the count does.
+    let tenant_limits = TenantLimits { bytes: Some(held + 100), ..TenantLimits::default() };
+    let request_deadline = Duration::from_millis(20);
+    let cores = Some(1);
+    let options = OpenOptions { tenant_limits, request_deadline, cores, ..World::options(None) };
+    let database = Database::open_with(world.dir(), options)?;
+    let documents = database.tenant(Some("acme"))?.collection("c")?;
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // Changes the collection all the time, without taking room.
+            while !ended.load(Ordering::Acquire) {
+                drop(documents.delete("none", WriteOptions::default()));
+                drop(documents.delete("00000007", WriteOptions::default()));
+            }
+        });
+        let admitted = (0..2_000).any(|_| match put_small(&documents) {
+            Ok(()) => true,
+            Err(error) => {
+                assert!(matches!(error.kind(), ErrorKind::Busy | ErrorKind::Timeout), "{error}");
+                false
+            }
+        });
+        ended.store(true, Ordering::Release);
+        assert!(admitted, "it was never counted");
+    });
+    Ok(())
+}
+
+fn put_small(collection: &Collection) -> Result<(), Error> {
+    collection.put_raw("00000007", b"1", WriteOptions::default()).map(|_written| ())
 }
