@@ -3,7 +3,7 @@
 use super::Vshard;
 use crate::{DataError, DataOptions, Proven, Replayed, engines::Engines, vshard_dir};
 use nodedb_document::Ports;
-use nodedb_engine::{DurableLog, Engine, EngineKind, Floor, Frozen, RecordKind, Redo};
+use nodedb_engine::{DurableLog, Engine, EngineKind, Floor, Flushed, Frozen, RecordKind, Redo};
 use nodedb_types::{Lsn, Stamp, VshardId};
 use nodedb_vector::RebuildStep;
 use nodedb_wal::{Batch, ReadLimit, RecordView, SKIPPABLE, Wal};
@@ -180,9 +180,7 @@ impl Replay<'_> {
                 }
             };
             vectors.end_rebuild(rebuilt);
-            // The files may be ahead of what is replayed, for the sake of another engine.
-            let watermark = vectors.flushed().floor().map_or(lsn, |floor| floor.max(lsn));
-            if let Some(frozen) = vectors.freeze(watermark) {
+            if let Some(frozen) = vectors.freeze(above_floor(vectors.flushed(), lsn)) {
                 vectors.install(frozen.persist(&*self.ports.log).map_err(&failed)?);
             }
             drop(vectors.take_garbage());
@@ -200,7 +198,8 @@ impl Replay<'_> {
         let log: &dyn DurableLog = &*self.ports.log;
         let failed = DataError::engine(vshard.id);
         for kind in EngineKind::ALL {
-            if let Some(frozen) = vshard.engines.freeze(kind, lsn) {
+            let watermark = above_floor(vshard.engines.flushed(kind), lsn);
+            if let Some(frozen) = vshard.engines.freeze(kind, watermark) {
                 vshard.engines.install(frozen.persist(log).map_err(&failed)?);
             }
         }
@@ -210,6 +209,12 @@ impl Replay<'_> {
         }
         Ok(())
     }
+}
+
+/// What a flush of an engine proves at a record of replay. The files may be ahead of what is replayed, for
+/// the sake of another engine, and floors never fall.
+fn above_floor(flushed: Flushed, lsn: Lsn) -> Lsn {
+    flushed.floor().map_or(lsn, |floor| floor.max(lsn))
 }
 
 impl Loaded {
