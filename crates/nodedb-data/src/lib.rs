@@ -56,6 +56,7 @@
 #![forbid(unsafe_code)]
 
 mod asks;
+mod ballast;
 mod board;
 mod clock_watch;
 mod core;

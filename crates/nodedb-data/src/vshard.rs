@@ -17,6 +17,7 @@ pub(crate) use crdt::Merge;
 pub(crate) use index_count::IndexCount;
 pub(crate) use read::Count;
 pub(crate) use replay::{LoadedVshards, Replay, load_all};
+pub(crate) use search::SearchRun;
 
 use crate::{
     DataError, DataOptions, VshardStatus, engines::Engines, flushes::Flushes, pause::Pause,

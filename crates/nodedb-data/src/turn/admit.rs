@@ -74,9 +74,7 @@ impl Core {
         if self.memory.saturating_add(self.unsealed) < half {
             return;
         }
-        if self.unsealed >= half / 4 {
-            self.seal_largest();
-        }
+        self.seal_largest(half / 4);
         let idle = |vshard: &&mut Vshard| vshard.pause.is_none() && !vshard.flushes.is_running();
         let mut waiting: Vec<_> = self.vshards.values_mut().filter(idle).collect();
         let unflushed: usize = waiting.iter().map(|vshard| vshard.memory).sum();

@@ -6,6 +6,7 @@ use nodedb_types::VshardId;
 use nodedb_vector::Rebuilt;
 use std::{
     cell::Cell,
+    cmp::Reverse,
     ops::Bound::{Excluded, Included, Unbounded},
     time::Duration,
 };
@@ -75,13 +76,20 @@ impl Core {
         }
     }
 
-    /// Begins to write the largest head of all to disk, full or not.
-    pub(crate) fn seal_largest(&mut self) {
-        let free = self.vshards.values_mut().filter(|vshard| vshard.pause.is_none());
-        let largest = free.max_by_key(|vshard| vshard.unsealed_bytes());
-        let Some(vshard) = largest else { return };
-        if let Some(rebuild) = vshard.engines.vectors.begin_relief() {
-            self.maintenance.rebuild(vshard.id, rebuild);
+    /// Begins to write the largest head of all to disk, full or not, once heads take so many bytes. A vshard
+    /// that is at it, for ever perhaps, is left out, and so is one that fails: the next one has its turn.
+    pub(crate) fn seal_largest(&mut self, bytes: usize) {
+        let idle =
+            |vshard: &&mut Vshard| vshard.pause.is_none() && !vshard.engines.vectors.is_sealing();
+        let mut waiting: Vec<_> = self.vshards.values_mut().filter(idle).collect();
+        if waiting.iter().map(|vshard| vshard.unsealed).sum::<usize>() < bytes {
+            return;
+        }
+        waiting.sort_by_key(|vshard| Reverse(vshard.unsealed));
+        for vshard in waiting {
+            if let Some(rebuild) = vshard.engines.vectors.begin_relief() {
+                return self.maintenance.rebuild(vshard.id, rebuild);
+            }
         }
     }
 

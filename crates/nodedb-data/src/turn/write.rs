@@ -53,6 +53,8 @@ impl Core {
             })
             .collect();
         let range = self.append(&records, durability, class)?;
+        #[cfg(test)]
+        assert!(!self.panics_after_append, "a core was asked to panic within a write");
         let epoch = self.shared.wal.epoch();
         let stamp = |offset| Stamp { epoch, lsn: range.start().advance(offset) };
         if let Some(vshard) = self.vshards.get_mut(&caller.vshard) {
