@@ -7,7 +7,7 @@ use crate::{
     release::{Parked, ReleaseQueue, Until},
     shared::Shared,
     task::{self, Task, TaskEnvelope},
-    turn::{CountRun, Graphs, Merges, Refusals, Sweep},
+    turn::{CountRun, Graphs, Merges, Refusals, Searching, Sweep},
     vshard::Vshard,
 };
 use nodedb_bridge::{Inbox, Received, Reply};
@@ -38,6 +38,7 @@ pub(crate) struct Core {
     /// Merges that the turn has not begun yet.
     pub(crate) merges: Merges,
     pub(crate) counts: VecDeque<CountRun>,
+    pub(crate) searches: VecDeque<Searching>,
     pub(crate) sweep: Sweep,
     /// What all vshards take, as of the last turn that touched each.
     pub(crate) memory: usize,
@@ -51,6 +52,8 @@ pub(crate) struct Core {
     pub(crate) closing: bool,
     /// Whether the live documents were dropped that a poisoned log may lose.
     pub(crate) forgotten: bool,
+    #[cfg(test)]
+    pub(crate) panics_after_append: bool,
 }
 
 impl Core {
@@ -139,6 +142,8 @@ impl Core {
             #[cfg(test)]
             Task::Panic => panic!("a core was asked to panic"),
             #[cfg(test)]
+            Task::PanicAfterAppend => self.panics_after_append = true,
+            #[cfg(test)]
             Task::Hold(barrier) => {
                 // Once to say that it holds, once to be let go.
                 barrier.wait();
@@ -156,6 +161,7 @@ impl Core {
         self.expire();
         self.resume_ended();
         self.count_on();
+        self.search_on();
         self.sweep();
         self.forget_undurable();
         self.retry_sealing();
@@ -177,7 +183,7 @@ impl Core {
 
     /// When the next turn must begin though nothing comes.
     fn next_moment(&self) -> Option<Duration> {
-        if !self.counts.is_empty() {
+        if !self.counts.is_empty() || !self.searches.is_empty() {
             return Some(Duration::ZERO);
         }
         let paused = self.paused.iter();
@@ -192,6 +198,7 @@ impl Core {
     fn is_idle(&self) -> bool {
         self.paused.is_empty()
             && self.counts.is_empty()
+            && self.searches.is_empty()
             && self.maintenance.has_no_images()
             && self.vshards.values().all(|vshard| vshard.flushes.is_idle())
     }
@@ -224,7 +231,7 @@ impl Core {
             Task::Visit(visit) => self.give_up(&visit.state, error),
             Task::Op(_) | Task::Once(_) => error,
             #[cfg(test)]
-            Task::Panic | Task::Hold(_) => error,
+            Task::Panic | Task::PanicAfterAppend | Task::Hold(_) => error,
         };
         envelope.reply.send(Err(error));
     }

@@ -14,6 +14,10 @@ use std::{
     time::Duration,
 };
 
+/// Flushes and images that are begun one after the other before a merge that waits. Writers who keep flushes
+/// coming would else keep graphs and merges of tables from ever being made, and searches slow.
+const URGENT_RUN: u32 = 8;
+
 /// Images of a core that may wait.
 pub(crate) const IMAGES_MAX: usize = 64;
 
@@ -64,6 +68,8 @@ pub(crate) struct Jobs {
     running: BTreeMap<VshardId, Duration>,
     /// The vshard served last: the others come first now.
     last: Option<VshardId>,
+    /// Flushes and images that were begun since a merge, or since none waited.
+    urgent: u32,
     /// What the files of each vshard prove.
     states: BTreeMap<VshardId, FileState>,
     /// Threads that do jobs, without those that were replaced and have ended.
@@ -79,6 +85,7 @@ impl Desk {
             queue: VecDeque::new(),
             running: BTreeMap::new(),
             last: None,
+            urgent: 0,
             states,
             threads: 0,
             images: 0,
@@ -114,15 +121,21 @@ impl Jobs {
         self.queue.push_back(job);
     }
 
-    /// Begins the next job: flushes and images before merges, one vshard after the other. `None` if all that
-    /// wait are of vshards that have one under way.
+    /// Begins the next job: flushes and images before merges, but for one merge after some of those, one
+    /// vshard after the other. `None` if all that wait are of vshards that have one under way.
     pub(crate) fn begin(&mut self, now: Duration) -> Option<Job> {
-        let order = |job: &Job| (job.is_merge(), Some(job.vshard()) <= self.last, job.vshard());
+        let merge_first = self.urgent >= URGENT_RUN;
+        let order = |job: &Job| {
+            (job.is_merge() != merge_first, Some(job.vshard()) <= self.last, job.vshard())
+        };
         let free = |job: &Job| !self.running.contains_key(&job.vshard());
         let waiting = self.queue.iter().enumerate().filter(|(_, job)| free(job));
         // The first of equals: the jobs of a vshard stay in order.
         let (index, _) = waiting.min_by_key(|(_, job)| order(job))?;
+        let merges_wait = self.queue.iter().any(|job| job.is_merge() && free(job));
         let job = self.queue.remove(index)?;
+        let passed_over = merges_wait && !job.is_merge();
+        self.urgent = if passed_over { self.urgent.saturating_add(1) } else { 0 };
         self.last = Some(job.vshard());
         let other = self.running.insert(job.vshard(), now);
         assert!(other.is_none(), "a vshard has one job under way");
@@ -164,9 +177,14 @@ mod tests {
     use super::*;
     use crate::{Answer, Op, task::Task};
     use nodedb_bridge::{Bridge, BridgeOptions, Priority, Received, Request};
-    use nodedb_engine::{EngineKind, Floor};
-    use nodedb_env::Env;
-    use nodedb_types::{CoreId, TenantId};
+    use nodedb_engine::{
+        CatalogChange, Collection, CollectionKind, Engine, Floor, IndexState, Metric, Redo,
+        VectorIndex, VectorStorage,
+    };
+    use nodedb_env::{Env, RealFiles};
+    use nodedb_types::{CollectionId, CoreId, IndexId, LogEpoch, Lsn, Name, Stamp, TenantId};
+    use nodedb_vector::VectorEngine;
+    use std::{path::Path, sync::Arc};
 
     fn image(vshard: u16) -> Job {
         let options = BridgeOptions::default();
@@ -193,6 +211,40 @@ mod tests {
         })
     }
 
+    /// Makes memory to be given back, which is the simplest of merges.
+    fn garbage(dir: &Path) -> impl FnMut() -> VectorGarbage {
+        let files = Arc::new(RealFiles);
+        let mut engine = VectorEngine::create(files, &dir.join("vectors")).expect("a new engine");
+        let mut lsn = Lsn::FIRST;
+        move || {
+            let mut apply = |change| {
+                let stamp = Stamp { epoch: LogEpoch::new(1), lsn };
+                engine.apply(stamp, TenantId::DEFAULT, &Redo::Catalog(change));
+                lsn = lsn.next();
+            };
+            let index = VectorIndex {
+                id: IndexId::new(1),
+                field: "field".to_owned(),
+                dimensions: 2,
+                metric: Metric::L2,
+                storage: VectorStorage::default(),
+                state: IndexState::default(),
+            };
+            let id = CollectionId::new(1);
+            apply(CatalogChange::CreateCollection(Collection {
+                id,
+                tenant: TenantId::DEFAULT,
+                name: Name::new("notes").expect("a good name"),
+                kind: CollectionKind::Document,
+                partitions: 1,
+                vectors: vec![index],
+                fields: Vec::new(),
+            }));
+            apply(CatalogChange::DropCollection { id, indexes: vec![IndexId::new(1)] });
+            engine.take_garbage().expect("of the index that was dropped")
+        }
+    }
+
     fn begin(jobs: &mut Jobs, now: u64) -> Option<u16> {
         jobs.begin(Duration::from_secs(now)).map(|job| job.vshard().get())
     }
@@ -214,6 +266,28 @@ mod tests {
         jobs.push(image(4));
         assert_eq!(begin(&mut jobs, 0), Some(4));
         assert_eq!(begin(&mut jobs, 0), None, "its files are one thread's to write");
+    }
+
+    /// Flushes that never ceased kept every graph from being built, and the tables from being merged.
+    #[test]
+    fn a_merge_waits_for_a_bounded_number_of_flushes_and_they_for_one_merge() {
+        let desk = Desk::new(BTreeMap::new());
+        let mut jobs = desk.jobs.lock();
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut garbage = garbage(dir.path());
+        for _ in 0..3 {
+            jobs.push(Job::Free(VshardId::new(1), garbage()));
+        }
+        let mut begun = String::new();
+        for _ in 0..40 {
+            // Whenever one is done, the next is there.
+            jobs.push(image(0));
+            let job = jobs.begin(Duration::ZERO).expect("a job");
+            begun.push(if job.is_merge() { 'M' } else { 'f' });
+            jobs.end(job.vshard(), Duration::ZERO);
+        }
+        let one = "ffffffffM";
+        assert_eq!(begun, [one, one, one, "fffffffffffff"].concat());
     }
 
     #[test]

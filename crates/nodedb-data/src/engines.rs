@@ -23,7 +23,7 @@ pub(crate) struct Engines {
 }
 
 /// The frozen part of some engine.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum FrozenEngine {
     Documents(FrozenDocuments),
     Vectors(FrozenVectors),
@@ -57,9 +57,11 @@ impl Engines {
     pub(crate) fn load(ports: &Ports, dir: &Path) -> Result<Self, EngineError> {
         let path = |kind: EngineKind| dir.join(kind.name());
         let files = || Arc::clone(&ports.files);
+        let mut vectors = VectorEngine::load(files(), &path(EngineKind::Vectors))?;
+        vectors.set_budget(Arc::clone(&ports.budget));
         Ok(Self {
             documents: DocumentEngine::load(ports, &path(EngineKind::Documents))?,
-            vectors: VectorEngine::load(files(), &path(EngineKind::Vectors))?,
+            vectors,
             catalog: CatalogEngine::load(files(), &path(EngineKind::Catalog))?,
         })
     }
@@ -161,6 +163,14 @@ impl FrozenEngine {
             Self::Documents(frozen) => frozen.watermark(),
             Self::Vectors(frozen) => frozen.watermark(),
             Self::Catalog(frozen) => frozen.watermark(),
+        }
+    }
+
+    /// Bytes that its flush writes without asking the budget of I/O by itself.
+    pub(crate) fn unmetered_bytes(&self) -> usize {
+        match self {
+            Self::Documents(_) | Self::Vectors(_) => 0,
+            Self::Catalog(frozen) => frozen.bytes(),
         }
     }
 

@@ -18,6 +18,9 @@
 //!   nothing; a core that fails within a logged group ends the process.
 //! - A silent vshard is counted at its last proof; an idle one reaches every barrier without writing.
 //! - Every queue has a limit, every wait a deadline, and a core that panics leaves nobody waiting.
+//! - No read keeps a core for longer than some milliseconds: scans end their page, counts and searches go on
+//!   in a later turn.
+//! - A full disk keeps nobody from opening, reading and deleting.
 //!
 //! # Example
 //! ```
@@ -56,6 +59,7 @@
 #![forbid(unsafe_code)]
 
 mod asks;
+mod ballast;
 mod board;
 mod clock_watch;
 mod core;

@@ -6,6 +6,7 @@
 
 use crate::{
     Answer, DataError,
+    ballast::{Ballast, Need},
     desk::{Desk, Done, FailedRebuild, IMAGES_MAX, Job},
     engines::FrozenEngine,
     image::{FileState, ImageJob},
@@ -15,7 +16,7 @@ use nodedb_bridge::{Bridge, Reply};
 use nodedb_document::TableMaintenance;
 use nodedb_engine::{DurableLog, EngineError, EngineKind, Hurry, IoBudget};
 use nodedb_env::{Clock, Env, Files, Thread};
-use nodedb_types::{CoreId, VshardId};
+use nodedb_types::{CoreId, ErrorKind, VshardId};
 use nodedb_vector::{Rebuild, RebuildStep, VectorGarbage};
 use std::{
     collections::BTreeMap,
@@ -46,6 +47,7 @@ struct Worker {
     log: Arc<dyn DurableLog>,
     files: Arc<dyn Files>,
     budget: Arc<IoBudget>,
+    ballast: Arc<Ballast>,
     clock: Arc<dyn Clock>,
     /// How long a job may take before another thread goes on without it.
     patience: Duration,
@@ -57,6 +59,7 @@ pub(crate) struct MaintenanceParts {
     pub(crate) bridge: Bridge<Task, Answer>,
     pub(crate) log: Arc<dyn DurableLog>,
     pub(crate) budget: Arc<IoBudget>,
+    pub(crate) ballast: Arc<Ballast>,
     /// What the files of each vshard prove at the start.
     pub(crate) states: BTreeMap<VshardId, FileState>,
     pub(crate) patience: Duration,
@@ -72,6 +75,7 @@ impl Maintenance {
             log: parts.log,
             files: Arc::clone(&env.files),
             budget: Arc::clone(&parts.budget),
+            ballast: parts.ballast,
             clock: Arc::clone(&env.clock),
             patience: parts.patience,
         };
@@ -211,10 +215,11 @@ impl Worker {
             let done = match job {
                 Job::Persist(vshard, frozen, hurry) => {
                     drop(hurry);
-                    Some(self.persist(vshard, frozen))
+                    Some(self.persist(vshard, &frozen))
                 }
                 Job::Compact(vshard, tables) => {
-                    let result = caught(EngineKind::Documents, || tables.compact());
+                    let compact = || caught(EngineKind::Documents, || tables.compact());
+                    let result = self.with_room(Need::Merge, compact);
                     Some(Done::Compacted(vshard, result))
                 }
                 Job::Rebuild(vshard, rebuild, hurry) => self.rebuild(vshard, rebuild, hurry),
@@ -257,15 +262,31 @@ impl Worker {
         }
     }
 
-    fn persist(&self, vshard: VshardId, frozen: FrozenEngine) -> Done {
+    fn persist(&self, vshard: VshardId, frozen: &FrozenEngine) -> Done {
         let kind = frozen.kind();
         self.note(vshard, |state| state.attempt(frozen.watermark()));
         let log = Arc::clone(&self.log);
-        let result = caught(kind, || frozen.persist(&*log));
+        self.budget.spend(frozen.unmetered_bytes() as u64);
+        let result = self.with_room(Need::Flush, || caught(kind, || frozen.clone().persist(&*log)));
         if let Ok(persisted) = &result {
             self.note(vshard, |state| state.prove(kind, persisted.flushed().floor()));
+            self.ballast.restore();
         }
         Done::Persisted(vshard, kind, result)
+    }
+
+    /// Tries it again with the room of the ballast, as long as the disk has too little.
+    fn with_room<T>(
+        &self,
+        need: Need,
+        mut work: impl FnMut() -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        loop {
+            match work() {
+                Err(error) if error.kind() == ErrorKind::NoSpace && self.ballast.release(need) => {}
+                result => return result,
+            }
+        }
     }
 
     fn note(&self, vshard: VshardId, change: impl FnOnce(&mut FileState)) {

@@ -58,6 +58,10 @@ pub struct DataOptions {
     /// them; `None` for no limit. Default none: a limit below what is written for long makes flushes
     /// late, which callers wait for.
     pub io_bytes_per_second: Option<u64>,
+    /// Room on the disk that is kept for flushes on a disk that is full otherwise, so that deletes can free
+    /// it; 0 for none. A good size is `memtable_bytes_max`. It is made after the first flush, given to the
+    /// first one that finds no room, or to an open that finds none, and made again later. Default 0.
+    pub ballast_bytes: u64,
     /// How long an idempotency key is remembered after it was issued. Default 24 hours.
     pub idempotency_age: Duration,
     /// Idempotency keys that a vshard remembers of each tenant, at least 1; more push out the oldest.
@@ -87,6 +91,7 @@ impl Default for DataOptions {
             crdt_limits: CrdtLimits::default(),
             clock_jump_max: Duration::from_hours(24 * 30),
             io_bytes_per_second: None,
+            ballast_bytes: 0,
             idempotency_age: Duration::from_hours(24),
             idempotency_keys_max: 10_000,
             bridge: BridgeOptions::default(),

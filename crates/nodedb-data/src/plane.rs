@@ -2,6 +2,7 @@
 
 use crate::{
     DataError, DataHandle, DataOptions,
+    ballast::Ballast,
     board::Board,
     durable_log::WalDurability,
     engines::Engines,
@@ -167,6 +168,7 @@ impl DataPlane {
         });
         let budget = IoBudget::new(Arc::clone(&env.clock), options.io_bytes_per_second);
         let ports = Ports { budget, ..site.ports(snapshots, log) };
+        let ballast = Arc::new(Ballast::open(env, dir, options.ballast_bytes));
         let (recovery, options) = (Arc::new(recovery), Arc::new(options));
         let (ready, outcomes) = mpsc::sync_channel(usize::from(cores));
         let mut plane = Self { shared: Arc::clone(&shared), threads: Threads::new() };
@@ -176,6 +178,7 @@ impl DataPlane {
                 options: Arc::clone(&options),
                 recovery: Arc::clone(&recovery),
                 ports: ports.clone(),
+                ballast: Arc::clone(&ballast),
                 dir: dir.to_owned(),
                 inbox,
                 release,
@@ -284,7 +287,7 @@ fn check_vshards(vshards: u16) -> Result<(), DataError> {
 
 /// The log of a database that does not exist yet.
 #[derive(Debug)]
-struct NothingDurable;
+pub(crate) struct NothingDurable;
 
 impl DurableLog for NothingDurable {
     fn durable(&self) -> Option<Lsn> {

@@ -3,6 +3,7 @@
 use crate::{
     Answer, DataError, DataOptions, Recovery, Replayed,
     asks::Asks,
+    ballast::{Ballast, Need},
     core::Core,
     image::FileState,
     maintenance::{Maintenance, MaintenanceParts},
@@ -15,7 +16,7 @@ use crate::{
 use nodedb_bridge::Inbox;
 use nodedb_document::Ports;
 use nodedb_engine::EngineKind;
-use nodedb_types::{CoreId, VshardId};
+use nodedb_types::{CoreId, ErrorKind, VshardId};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     path::PathBuf,
@@ -28,6 +29,7 @@ pub(crate) struct CoreSeed {
     pub(crate) options: Arc<DataOptions>,
     pub(crate) recovery: Arc<Recovery>,
     pub(crate) ports: Ports,
+    pub(crate) ballast: Arc<Ballast>,
     /// The directory of all vshards.
     pub(crate) dir: PathBuf,
     pub(crate) inbox: Inbox<Task, Answer>,
@@ -77,10 +79,18 @@ impl CoreSeed {
             redo: self.recovery.redo,
             proven: &self.recovery.proven,
             options: &self.options,
+            ballast: &self.ballast,
         };
         let mine =
             (0..shared.vshards).map(VshardId::new).filter(|vshard| vshard.core(shared.cores) == id);
-        let LoadedVshards { vshards, floors, replayed } = load_all(&replay, mine)?;
+        let LoadedVshards { vshards, floors, replayed } = loop {
+            match load_all(&replay, mine.clone()) {
+                // A switch that a kill had interrupted is made up for by loading.
+                Err(error)
+                    if error.kind() == ErrorKind::NoSpace && self.ballast.release(Need::Flush) => {}
+                loaded => break loaded?,
+            }
+        };
         for (vshard, engine, floor) in floors {
             shared.board.prove(vshard, engine, floor);
         }
@@ -96,6 +106,7 @@ impl CoreSeed {
             bridge: shared.bridge.clone(),
             log: Arc::clone(&self.ports.log),
             budget: Arc::clone(&self.ports.budget),
+            ballast: self.ballast,
             states: file_states(&vshards),
             patience: self.options.maintenance_patience,
         };
@@ -114,6 +125,7 @@ impl CoreSeed {
             merges: Merges::default(),
             crdt_bytes: 0,
             counts: VecDeque::new(),
+            searches: VecDeque::new(),
             sweep,
             memory: 0,
             unsealed: 0,
@@ -121,6 +133,8 @@ impl CoreSeed {
             refusals: Refusals::default(),
             closing: false,
             forgotten: false,
+            #[cfg(test)]
+            panics_after_append: false,
         };
         Ok((core, replayed))
     }

@@ -15,6 +15,9 @@ pub(crate) enum Task {
     /// A defect, for tests of what it does to others.
     #[cfg(test)]
     Panic,
+    /// A defect that shows once the next write has its place in the log and is applied nowhere.
+    #[cfg(test)]
+    PanicAfterAppend,
     /// Keeps the core busy, for tests of what waits for it.
     #[cfg(test)]
     Hold(std::sync::Arc<std::sync::Barrier>),

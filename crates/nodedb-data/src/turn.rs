@@ -9,11 +9,13 @@ mod group;
 mod merge;
 mod once;
 mod request;
+mod search;
 mod sweep;
 mod vectors;
 mod write;
 
 pub(crate) use count::{CountRun, CountWork};
 pub(crate) use merge::Merges;
+pub(crate) use search::Searching;
 pub(crate) use sweep::Sweep;
 pub(crate) use vectors::{Graphs, Refusals};

@@ -17,16 +17,16 @@ pub(crate) use crdt::Merge;
 pub(crate) use index_count::IndexCount;
 pub(crate) use read::Count;
 pub(crate) use replay::{LoadedVshards, Replay, load_all};
+pub(crate) use search::SearchRun;
 
 use crate::{
     DataError, DataOptions, VshardStatus, engines::Engines, flushes::Flushes, pause::Pause,
-    release::Until, room::limit_for, weak::WeakWrites,
+    release::Until, weak::WeakWrites,
 };
 use nodedb_crdt::{CrdtCache, CrdtKey, CrdtLimits, Quarantine};
 use nodedb_document::{ExpiryPlace, Place};
 use nodedb_engine::{CatalogChange, Collection, EngineKind, Redo};
 use nodedb_types::{CollectionId, IndexId, Lsn, Stamp, TenantId, VshardId};
-use nodedb_wal::AppendClass;
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 /// One vshard: its engines and what is only in memory. Owned by one core.
@@ -150,15 +150,6 @@ impl Vshard {
     /// When everything that is applied here may be shown.
     pub(crate) fn all_durable(&self) -> Until {
         Until::durable(self.applied)
-    }
-
-    /// Refuses writes while too much waits to be flushed.
-    pub(crate) fn admit(&self, options: &DataOptions, class: AppendClass) -> Result<(), DataError> {
-        let bytes = self.engines.dirty().map_or(0, |dirty| dirty.bytes);
-        if bytes >= limit_for(class, options.memtable_bytes_max) {
-            return Err(DataError::MemtableFull { vshard: self.id, bytes });
-        }
-        Ok(())
     }
 
     /// How it is, beside what the board knows.

@@ -116,6 +116,13 @@ impl Engine for CatalogEngine {
     }
 }
 
+impl FrozenCatalog {
+    /// How many bytes its flush writes, about.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
 impl Frozen for FrozenCatalog {
     type Persisted = PersistedCatalog;
 

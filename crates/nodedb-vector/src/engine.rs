@@ -12,7 +12,9 @@ use crate::{
     vector_dir::VectorDir,
 };
 use bytes::Bytes;
-use nodedb_engine::{Dirty, Engine, EngineError, EngineKind, Flushed, IndexEntry, Persisted, Redo};
+use nodedb_engine::{
+    Dirty, Engine, EngineError, EngineKind, Flushed, IndexEntry, IoBudget, Persisted, Redo,
+};
 use nodedb_env::Files;
 use nodedb_types::{IndexId, Lsn, Stamp, TenantId};
 use std::{
@@ -107,6 +109,14 @@ impl VectorEngine {
         assert!(options.head_rows > 0, "a head without rows is not sealed");
         assert!(options.heads_bytes > 0 && options.merge_bytes > 0, "limits are above 0");
         self.upkeep.options = options;
+    }
+
+    /// Lets flushes write no faster than a budget allows from now on. Rebuilds are paced by whoever runs
+    /// their steps ([`Rebuild::take_unpaid`](crate::Rebuild::take_unpaid)).
+    pub fn set_budget(&mut self, budget: Arc<IoBudget>) {
+        if let Ok(mut dir) = self.dir.lock() {
+            dir.budget = Some(budget);
+        }
     }
 
     /// The nearest vectors of an index, ascending by distance, then by key. `accept` is asked of keys in

@@ -49,9 +49,9 @@ pub enum SearchPlan {
         /// How many candidates each of them kept.
         ef: usize,
     },
-    /// Only rows that were known to match were measured.
+    /// Only rows that an index of fields led to were measured.
     Among {
-        /// How many of them have a vector.
+        /// How many of them have a vector; those that match the filter in part are among them.
         matches: usize,
     },
 }

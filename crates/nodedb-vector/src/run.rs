@@ -4,7 +4,7 @@
 
 use crate::layout::Run;
 use bytes::Bytes;
-use nodedb_engine::{EngineError, ManifestDir};
+use nodedb_engine::{EngineError, IoBudget, ManifestDir};
 use nodedb_types::{ByteReader, DecodeError, IndexId, LogEpoch, Lsn, Stamp, limits, put_bytes};
 use std::path::Path;
 
@@ -154,6 +154,7 @@ fn count(
 #[derive(Debug)]
 pub(crate) struct RunWriter<'a> {
     dir: &'a ManifestDir,
+    budget: Option<&'a IoBudget>,
     /// Its name, without part and extension.
     name: String,
     watermark: Lsn,
@@ -166,7 +167,13 @@ pub(crate) struct RunWriter<'a> {
 impl<'a> RunWriter<'a> {
     pub(crate) fn new(dir: &'a ManifestDir, name: String, watermark: Lsn) -> Self {
         let written = Run { files: Vec::new(), rows: 0 };
-        Self { dir, name, watermark, written, body: Vec::new(), count: 0 }
+        Self { dir, budget: None, name, watermark, written, body: Vec::new(), count: 0 }
+    }
+
+    /// The same, no faster than a budget allows.
+    pub(crate) const fn paced(mut self, budget: Option<&'a IoBudget>) -> Self {
+        self.budget = budget;
+        self
     }
 
     /// Appends a row; rows come in strictly ascending order.
@@ -203,6 +210,9 @@ impl<'a> RunWriter<'a> {
         out.extend_from_slice(&checksum.to_le_bytes());
         let name = format!("{}-{number:04}.ndb", self.name);
         self.written.files.push(self.dir.write_file(&name, &out)?);
+        if let Some(budget) = self.budget {
+            budget.spend(out.len() as u64);
+        }
         Ok(())
     }
 }

@@ -192,6 +192,11 @@ impl VectorEngine {
         self.seal(*index, HeadDue::Now)
     }
 
+    /// Whether a head is on its way to disk, from the beginning until a flush has taken it in.
+    pub fn is_sealing(&self) -> bool {
+        self.upkeep.runs(Sort::Seal)
+    }
+
     /// Begins to build a graph, over rows that have none or over those of several segments, if that is
     /// due. One at a time.
     pub fn begin_graph(&mut self) -> Option<Rebuild> {

@@ -13,7 +13,7 @@ use crate::{
     tombstones,
 };
 use nodedb_engine::{
-    DurableLog, EngineError, EngineKind, FileRef, Flushed, Manifest, ManifestDir, NewFile,
+    DurableLog, EngineError, EngineKind, FileRef, Flushed, IoBudget, Manifest, ManifestDir, NewFile,
 };
 use nodedb_env::Files;
 use nodedb_types::{DecodeError, IndexId, Lsn};
@@ -30,6 +30,8 @@ pub(crate) struct VectorDir {
     files: Arc<dyn Files>,
     dir: ManifestDir,
     layout: Layout,
+    /// How fast a flush may write.
+    pub(crate) budget: Option<Arc<IoBudget>>,
     /// The last flush that has switched, so that repeating it does nothing but sweep.
     switched: Option<u64>,
     /// Flushes tried in this process. Part of every file name: what failed to be written is written
@@ -68,7 +70,7 @@ impl VectorDir {
     }
 
     fn new(files: Arc<dyn Files>, dir: ManifestDir, layout: Layout) -> Self {
-        Self { files, dir, layout, switched: None, attempts: 0 }
+        Self { files, dir, layout, budget: None, switched: None, attempts: 0 }
     }
 
     pub(crate) const fn layout(&self) -> &Layout {
@@ -202,6 +204,9 @@ impl VectorDir {
         let name = format!("{name}dead-{:020}.ndb", segment.id.0);
         let bytes = tombstones::encode(segment.of(), dead);
         segment.dead = Some(self.dir.write_file(&name, &bytes)?);
+        if let Some(budget) = &self.budget {
+            budget.spend(bytes.len() as u64);
+        }
         Ok(())
     }
 
@@ -262,7 +267,8 @@ impl VectorDir {
             .collect::<Result<Vec<_>, _>>()?;
         sources.push(Source::frozen(flush.changes)?);
         let bottom = if from == 0 { Bottom::Reached } else { Bottom::Above };
-        let mut out = RunWriter::new(&self.dir, format!("{name}run"), flush.watermark);
+        let out = RunWriter::new(&self.dir, format!("{name}run"), flush.watermark);
+        let mut out = out.paced(self.budget.as_deref());
         merge(&mut sources, bottom, next, &mut out)?;
         out.finish()
     }

@@ -140,6 +140,7 @@ fn start(env: &Env, directory: Directory, options: OpenOptions) -> Result<Databa
         memtable_bytes_max: options.memtable_bytes.saturating_mul(4),
         memory_bytes_max: options.memory_bytes_per_core,
         io_bytes_per_second: options.io_bytes_per_second,
+        ballast_bytes: options.memtable_bytes.saturating_mul(4) as u64,
         clock_jump_max: options.clock_jump_max,
         ..DataOptions::default()
     };

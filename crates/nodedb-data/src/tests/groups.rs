@@ -10,7 +10,7 @@ use crate::{
 };
 use nodedb_bridge::BridgeOptions;
 use nodedb_engine::CatalogChange;
-use nodedb_types::{CoreId, Durability, ErrorKind, Name, TenantId};
+use nodedb_types::{CoreId, Durability, ErrorKind, Lsn, Name, TenantId};
 use std::{
     os::unix::process::ExitStatusExt,
     pin::pin,
@@ -424,6 +424,42 @@ fn a_visit_that_a_panic_drops_gives_its_group_up() {
     assert_eq!(second.wait().expect_err("dropped"), TicketError::Cancelled);
     assert_eq!(value(waits.wait().expect("an answer")), None);
     world.put(0, "a", "3");
+}
+
+/// A write that was logged and applied nowhere. Its core may answer nothing more: what it shows would lack a
+/// record of the log. The others go on, and whoever opens the database finds the write.
+#[test]
+fn a_panic_between_append_and_apply_hangs_nobody_and_loses_nothing() {
+    let world = World::new(4, options(2));
+    world.put(1, "kept", "1");
+    let held = world.hold(1);
+    let spoiled = world.send_task(1, Task::PanicAfterAppend);
+    let write = world.send(vshard(1), Op::Write(put("logged", "1")));
+    let behind = world.send(vshard(3), Op::Write(put("behind", "1")));
+    let group = world.send_group(vec![(0, vec![put("a", "1")]), (1, vec![put("b", "1")])]);
+    let before = world.wal.appended();
+    held.release();
+    assert_eq!(spoiled.wait().expect_err("dropped"), TicketError::Cancelled);
+    assert_eq!(write.wait().expect_err("nobody knows"), TicketError::Cancelled);
+    for never_begun in [behind, group] {
+        let error = never_begun.wait().expect("an answer").expect_err("dead");
+        assert!(matches!(error, DataError::CoreDied { .. }), "{error}");
+    }
+    for floors in world.data.floors() {
+        let named = floors.failure.is_some_and(|failure| failure.contains("core 1"));
+        assert_eq!(named, floors.vshard.get() % 2 == 1, "its vshards say so, and no others");
+    }
+    let logged = world.wal.appended();
+    assert_eq!(logged, before.map(Lsn::next), "one record, and nothing behind it");
+    world.wal_reaches(logged.expect("a record"));
+    world.put(0, "other", "1");
+    let world = world.kill(2);
+    assert_eq!(world.text(1, "logged").as_deref(), Some("1"));
+    assert_eq!(world.text(1, "kept").as_deref(), Some("1"));
+    assert_eq!(world.text(0, "other").as_deref(), Some("1"));
+    for never_begun in [(3, "behind"), (0, "a"), (1, "b")] {
+        assert_eq!(world.text(never_begun.0, never_begun.1), None);
+    }
 }
 
 /// A put behind the drop of its collection passed the check, was logged at a position above the drop,

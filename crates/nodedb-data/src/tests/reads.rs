@@ -6,6 +6,7 @@ use super::world::{
 };
 use crate::{
     DataError, Op, Outcome, Page, Scan, Search,
+    ballast::Ballast,
     durable_log::WalDurability,
     vshard::{Count, Replay, load_all},
 };
@@ -124,6 +125,7 @@ fn a_slice_of_a_count_is_bounded_in_bytes() {
         redo: report.redo,
         proven: &[],
         options: &options(1),
+        ballast: &Ballast::open(&env, &data_dir(left.path()), 0),
     };
     let loaded = load_all(&replay, std::iter::once(vshard(0))).expect("loads");
     let vshard = &loaded.vshards[&vshard(0)];

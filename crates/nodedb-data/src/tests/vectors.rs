@@ -309,3 +309,32 @@ fn a_segment_is_taken_in_after_a_flush_above_all_that_was_applied() {
     assert_eq!(nearest(&world, &FAR)[0].key, key(100).into_bytes());
     world.close();
 }
+
+/// Only the vshard with the largest head was ever relieved. Where its disk failed, the heads of all others
+/// stayed as well, and every vector of the core was refused for want of memory.
+#[test]
+fn heads_of_other_vshards_are_sealed_where_the_largest_cannot_be() {
+    let bounds = DataOptions { memory_bytes_max: 3 << 20, memtable_bytes: 64 << 10, ..options(1) };
+    let world = World::new(2, bounds);
+    world.faults.fail_creates(Some("0000/vectors"));
+    let send = |id: u16, first: u32| {
+        let ticket = world.send_group(vec![(id, rows(first, 100))]);
+        ticket.wait().expect("an answer")
+    };
+    let deadline = world.deadline();
+    let mut first = 0;
+    // Far above the eighth of half of it from which on heads are sealed.
+    while world.status(0).unsealed_bytes < 1 << 20 {
+        assert!(world.env.clock.now() < deadline, "it fills");
+        first += u32::from(send(0, first).is_ok()) * 100;
+    }
+    for round in 0..10 {
+        while send(1, round * 100).is_err() {
+            assert!(world.env.clock.now() < deadline, "it is taken");
+        }
+    }
+    while world.status(1).unsealed_bytes > 32 << 10 {
+        assert!(world.env.clock.now() < deadline, "the other is sealed");
+    }
+    assert!(world.status(0).unsealed_bytes >= 1 << 20);
+}

@@ -1,13 +1,31 @@
 //! Back-pressure: what a core refuses before its memory ends, and what it flushes first.
 
-use crate::{DataError, core::Core, engines::FrozenEngine, room::limit_for, vshard::Vshard};
+use crate::{
+    DataError, DataOptions, core::Core, engines::FrozenEngine, room::limit_for, vshard::Vshard,
+};
 use nodedb_engine::EngineKind;
 use nodedb_types::VshardId;
 use nodedb_wal::AppendClass;
 
 impl Core {
-    /// Refuses a write while too much waits for the log, or too much memory is taken. Nothing was done.
-    pub(crate) fn admit_write(&self, class: AppendClass) -> Result<(), DataError> {
+    /// Refuses a write to a vshard while there is no room for it: too much waits for the log, too much
+    /// memory is taken, or too many vectors stand in memory, which refuses only what adds some. Nothing was
+    /// done.
+    pub(crate) fn admit(
+        &self,
+        id: VshardId,
+        class: AppendClass,
+        adds_vectors: bool,
+    ) -> Result<(), DataError> {
+        let Some(vshard) = self.vshards.get(&id) else {
+            return Err(DataError::NoSuchVshard { vshard: id, vshards: self.shared.vshards });
+        };
+        self.admit_write(class)?;
+        vshard.admit(&self.options, class)?;
+        if adds_vectors { self.admit_vectors(vshard) } else { Ok(()) }
+    }
+
+    fn admit_write(&self, class: AppendClass) -> Result<(), DataError> {
         if !self.release.has_room() {
             return Err(DataError::ParkedFull);
         }
@@ -24,17 +42,11 @@ impl Core {
             return;
         };
         let documents = vshard.crdt.estimated_bytes();
-        let known = std::mem::replace(&mut vshard.crdt_bytes, documents);
-        assert!(known <= self.crdt_bytes, "live documents of a vshard are counted in its core's");
-        self.crdt_bytes = self.crdt_bytes - known + documents;
-        let after = vshard.memory_bytes();
-        let before = std::mem::replace(&mut vshard.memory, after);
-        assert!(before <= self.memory, "what a vshard takes is counted in what its core takes");
-        self.memory = self.memory - before + after;
-        let after = vshard.unsealed_bytes();
-        let before = std::mem::replace(&mut vshard.unsealed, after);
-        assert!(before <= self.unsealed, "what a vshard takes is counted in what its core takes");
-        self.unsealed = self.unsealed - before + after;
+        let memory = vshard.dirty_bytes().saturating_add(documents);
+        let unsealed = vshard.unsealed_bytes();
+        recount(&mut self.crdt_bytes, &mut vshard.crdt_bytes, documents);
+        recount(&mut self.memory, &mut vshard.memory, memory);
+        recount(&mut self.unsealed, &mut vshard.unsealed, unsealed);
     }
 
     /// Lets live documents go while those of all vshards together take more than they may: the least
@@ -62,9 +74,7 @@ impl Core {
         if self.memory.saturating_add(self.unsealed) < half {
             return;
         }
-        if self.unsealed >= half / 4 {
-            self.seal_largest();
-        }
+        self.seal_largest(half / 4);
         let idle = |vshard: &&mut Vshard| vshard.pause.is_none() && !vshard.flushes.is_running();
         let mut waiting: Vec<_> = self.vshards.values_mut().filter(idle).collect();
         let unflushed: usize = waiting.iter().map(|vshard| vshard.memory).sum();
@@ -81,23 +91,35 @@ impl Core {
     }
 }
 
+/// Puts what a vshard takes now in the place of what was known of it, also in the sum of its core.
+fn recount(total: &mut usize, known: &mut usize, now: usize) {
+    let before = std::mem::replace(known, now);
+    assert!(before <= *total, "what a vshard takes is counted in what its core takes");
+    *total = *total - before + now;
+}
+
 impl Vshard {
-    /// About how much memory it takes: what is not flushed, and live CRDT documents.
-    fn memory_bytes(&self) -> usize {
-        let dirty = self.engines.dirty().map_or(0, |dirty| dirty.bytes);
-        dirty.saturating_add(self.crdt.estimated_bytes())
+    /// Refuses writes while too much waits to be flushed.
+    fn admit(&self, options: &DataOptions, class: AppendClass) -> Result<(), DataError> {
+        let bytes = self.dirty_bytes();
+        if bytes >= limit_for(class, options.memtable_bytes_max) {
+            return Err(DataError::MemtableFull { vshard: self.id, bytes });
+        }
+        Ok(())
+    }
+
+    /// Memory of what is not flushed.
+    fn dirty_bytes(&self) -> usize {
+        self.engines.dirty().map_or(0, |dirty| dirty.bytes)
     }
 
     /// Freezes the engine with the most unflushed bytes.
     fn freeze_largest(&mut self) -> Option<FrozenEngine> {
-        let watermark = self.applied?;
         let dirty = EngineKind::ALL
             .into_iter()
             .filter(|kind| self.flushes.may_begin(*kind))
             .filter_map(|kind| Some((self.engines.dirty_of(kind)?.bytes, kind)));
         let (_, kind) = dirty.max_by_key(|(bytes, _)| *bytes)?;
-        let frozen = self.engines.freeze(kind, watermark)?;
-        self.flushes.begin(kind);
-        Some(frozen)
+        self.freeze(kind)
     }
 }

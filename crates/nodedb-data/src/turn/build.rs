@@ -15,9 +15,8 @@ impl Core {
         };
         let class = AppendClass::User;
         let of_vectors = vshard.engines.vectors.definition(slice.index).is_some();
-        let draft = vshard
-            .admit(&self.options, class)
-            .and_then(|()| if of_vectors { self.admit_vectors(caller.vshard) } else { Ok(()) })
+        let draft = self
+            .admit(caller.vshard, class, of_vectors)
             .and_then(|()| vshard.build(caller.tenant, slice, limit));
         let draft = match draft {
             Ok(draft) => draft,

@@ -32,6 +32,9 @@ impl Core {
         for count in self.counts.drain(..) {
             count.caller.reply.send(Err(died.clone()));
         }
+        for search in self.searches.drain(..) {
+            search.caller.reply.send(Err(died.clone()));
+        }
         loop {
             match self.inbox.receive(None) {
                 Received::Request(envelope) => self.refuse(envelope, died.clone()),

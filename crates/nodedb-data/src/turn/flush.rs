@@ -139,26 +139,30 @@ impl Vshard {
         let barrier = self.flushes.barrier();
         let mut frozen = Vec::new();
         for kind in EngineKind::ALL {
-            // At or above everything applied here, and at or below what will be durable: the barrier is. A
-            // flush for an earlier barrier has proven more than was applied here, and floors never fall.
-            let floor = self.engines.flushed(kind).floor();
-            let Some(watermark) = self.applied.max(barrier).max(floor) else {
-                continue;
-            };
             let dirty = self.engines.dirty_of(kind);
             // By its own bytes: the flush of one engine does nothing for the memory of another.
             let full = |bytes| bytes >= memtable_bytes;
             let due = dirty.is_some_and(|dirty| full(dirty.bytes) || Some(dirty.oldest) <= barrier);
             let due = due || self.engines.wants_flush(kind);
-            if due
-                && self.flushes.may_begin(kind)
-                && let Some(engine) = self.engines.freeze(kind, watermark)
-            {
-                self.flushes.begin(kind);
-                frozen.push(engine);
+            if due {
+                frozen.extend(self.freeze(kind));
             }
         }
         frozen
+    }
+
+    /// Freezes an engine, unless a flush of it runs or has failed, or there is nothing to flush.
+    pub(super) fn freeze(&mut self, kind: EngineKind) -> Option<FrozenEngine> {
+        if !self.flushes.may_begin(kind) {
+            return None;
+        }
+        // At or above everything applied here, and at or below what will be durable: the barrier is. A flush
+        // for an earlier barrier has proven more than was applied here, and floors never fall.
+        let floor = self.engines.flushed(kind).floor();
+        let watermark = self.applied.max(self.flushes.barrier()).max(floor)?;
+        let frozen = self.engines.freeze(kind, watermark)?;
+        self.flushes.begin(kind);
+        Some(frozen)
     }
 
     fn take_settled(&mut self) -> Vec<Settled> {

@@ -87,7 +87,7 @@ impl Core {
         let count = gathered.updates.len();
         if count == 1
             || gathered.bytes > limit / 2
-            || self.admit_write(AppendClass::User).is_err()
+            || self.admit(gathered.vshard, AppendClass::User, false).is_err()
             || !self.release.has_room_for(count)
         {
             return Some(gathered);
@@ -95,10 +95,7 @@ impl Core {
         let Some(vshard) = self.vshards.get_mut(&gathered.vshard) else {
             return Some(gathered);
         };
-        let drafted = match vshard.admit(&self.options, AppendClass::User) {
-            Ok(()) => vshard.merge_together(&gathered.key, &gathered.updates, limit),
-            Err(_) => None,
-        };
+        let drafted = vshard.merge_together(&gathered.key, &gathered.updates, limit);
         let (Some(merge), Some(first)) = (drafted, gathered.callers.first()) else {
             return Some(gathered);
         };
@@ -120,17 +117,14 @@ impl Core {
     /// One update by itself.
     fn merge(&mut self, caller: Caller, key: CrdtKey, update: &Bytes, durability: Durability) {
         let limit = self.shared.wal.group_bytes_max();
-        let class = AppendClass::User;
-        if let Err(error) = self.admit_write(class) {
+        if let Err(error) = self.admit(caller.vshard, AppendClass::User, false) {
             return self.fail(caller.vshard, caller.reply, error);
         }
         let now = Duration::from_millis(self.shared.env.clock.unix_ms());
         let Some(vshard) = self.vshards.get_mut(&caller.vshard) else {
             return self.fail_unknown(caller);
         };
-        let merge =
-            vshard.admit(&self.options, class).and_then(|()| vshard.merge(key, update, limit, now));
-        let merge = match merge {
+        let merge = match vshard.merge(key, update, limit, now) {
             Ok(merge) => merge,
             Err(error) => {
                 if matches!(error, DataError::Crdt(CrdtError::Panicked { .. })) {

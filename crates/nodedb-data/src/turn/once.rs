@@ -61,13 +61,10 @@ impl Core {
     ) -> Result<(Stamp, Vec<(Place, Written)>), DataError> {
         let (durability, class) = (write.durability, write.change.class());
         let (vshard, vshards) = (caller.vshard, self.shared.vshards);
-        let vectors = write.adds_vectors().then(|| self.admit_vectors(caller.vshard));
-        let admitted = self.admit_write(class).and(vectors.unwrap_or(Ok(())));
+        self.admit(vshard, class, write.adds_vectors())?;
         let Some(vshard) = self.vshards.get_mut(&vshard) else {
             return Err(DataError::NoSuchVshard { vshard, vshards });
         };
-        admitted?;
-        vshard.admit(&self.options, class)?;
         let mut redos = vshard.prepare_alone(caller.tenant, write)?;
         let records = remembered_number(redos.len() as u64);
         // Its own record is the last of them.
@@ -111,8 +108,8 @@ impl Core {
     ) -> Result<Stop, DataError> {
         let (id, vshards) = (caller.vshard, self.shared.vshards);
         let now_ms = self.shared.wal.commit_time_ms();
-        let vectors = visit.adds_vectors(id).then(|| self.admit_vectors(id));
-        let admitted = self.admit_write(visit.class).and(vectors.unwrap_or(Ok(())));
+        // A retry needs no room: what it finds counts only for a first run.
+        let admitted = self.admit(id, visit.class, visit.adds_vectors(id));
         let Some(vshard) = self.vshards.get_mut(&id) else {
             return Err(DataError::NoSuchVshard { vshard: id, vshards });
         };
@@ -129,7 +126,6 @@ impl Core {
             return Ok(Stop::Never);
         }
         admitted?;
-        vshard.admit(&self.options, visit.class)?;
         let part: GroupPart = visit.take_part(id);
         let (mut redos, mut prepared) = vshard.prepare_part(caller.tenant, part)?;
         if let Some(once) = &visit.once {

@@ -7,7 +7,7 @@ use crate::{
     release::Until,
     task::Caller,
     turn::CountWork,
-    vshard::{Count, IndexCount, Vshard},
+    vshard::{Count, IndexCount, SearchRun, Vshard},
 };
 use nodedb_crdt::CrdtKey;
 use nodedb_document::Tally;
@@ -41,9 +41,9 @@ impl Core {
                 let until = self.slice_end();
                 self.read(caller, |vshard| vshard.scan(tenant, &scan, until));
             }
-            Op::Search(search) => self.read(caller, |vshard| vshard.search(tenant, &search)),
+            Op::Search(search) => self.begin_search(caller, SearchRun::hits(tenant, search)),
             Op::ExplainSearch(search) => {
-                self.read(caller, |vshard| vshard.explain_search(tenant, &search));
+                self.begin_search(caller, SearchRun::explained(tenant, search));
             }
             Op::CrdtExport { collection, key: document, since } => {
                 let key = key(collection, document);

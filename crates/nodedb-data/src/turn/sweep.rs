@@ -97,7 +97,7 @@ impl Core {
         let Some(vshard) = self.vshards.get(&id) else {
             return Ok(());
         };
-        vshard.admit(&self.options, AppendClass::Freeing)?;
+        self.admit(id, AppendClass::Freeing, false)?;
         let slice = vshard.expiring(now_ms, SWEEP_ROWS_MAX)?;
         let now = self.now();
         // Looked at only where something would be deleted by it.

@@ -6,7 +6,8 @@ use nodedb_types::VshardId;
 use nodedb_vector::Rebuilt;
 use std::{
     cell::Cell,
-    ops::Bound::{Excluded, Unbounded},
+    cmp::Reverse,
+    ops::Bound::{Excluded, Included, Unbounded},
     time::Duration,
 };
 
@@ -36,14 +37,11 @@ pub(crate) struct Graphs {
 impl Core {
     /// Refuses a write that adds vectors while too many of them stand in memory. Nothing was done. Deletes
     /// are never refused by it: they end in fewer rows.
-    pub(crate) fn admit_vectors(&self, id: VshardId) -> Result<(), DataError> {
-        let Some(vshard) = self.vshards.get(&id) else {
-            return Ok(());
-        };
-        let bytes = vshard.engines.vectors.unsealed_bytes();
+    pub(super) fn admit_vectors(&self, vshard: &Vshard) -> Result<(), DataError> {
+        let bytes = vshard.unsealed_bytes();
         if bytes >= self.options.unsealed_bytes_max {
             self.refusals.any.set(true);
-            return Err(DataError::VectorsFull { vshard: id, bytes });
+            return Err(DataError::VectorsFull { vshard: vshard.id, bytes });
         }
         let bytes = self.memory.saturating_add(self.unsealed).saturating_add(self.release.bytes());
         if bytes >= self.options.memory_bytes_max {
@@ -78,13 +76,20 @@ impl Core {
         }
     }
 
-    /// Begins to write the largest head of all to disk, full or not.
-    pub(crate) fn seal_largest(&mut self) {
-        let free = self.vshards.values_mut().filter(|vshard| vshard.pause.is_none());
-        let largest = free.max_by_key(|vshard| vshard.engines.vectors.unsealed_bytes());
-        let Some(vshard) = largest else { return };
-        if let Some(rebuild) = vshard.engines.vectors.begin_relief() {
-            self.maintenance.rebuild(vshard.id, rebuild);
+    /// Begins to write the largest head of all to disk, full or not, once heads take so many bytes. A vshard
+    /// that is at it, for ever perhaps, is left out, and so is one that fails: the next one has its turn.
+    pub(crate) fn seal_largest(&mut self, bytes: usize) {
+        let idle =
+            |vshard: &&mut Vshard| vshard.pause.is_none() && !vshard.engines.vectors.is_sealing();
+        let mut waiting: Vec<_> = self.vshards.values_mut().filter(idle).collect();
+        if waiting.iter().map(|vshard| vshard.unsealed).sum::<usize>() < bytes {
+            return;
+        }
+        waiting.sort_by_key(|vshard| Reverse(vshard.unsealed));
+        for vshard in waiting {
+            if let Some(rebuild) = vshard.engines.vectors.begin_relief() {
+                return self.maintenance.rebuild(vshard.id, rebuild);
+            }
         }
     }
 
@@ -93,11 +98,12 @@ impl Core {
         if self.graphs.running.is_some() {
             return;
         }
-        let behind = self.graphs.last.map_or(Unbounded, Excluded);
-        let next: Vec<_> = self.vshards.range((behind, Unbounded)).map(|(id, _)| *id).collect();
-        for id in next.into_iter().chain(self.vshards.keys().copied().collect::<Vec<_>>()) {
-            let vshard = self.vshards.get_mut(&id).filter(|vshard| vshard.pause.is_none());
-            if let Some(rebuild) = vshard.and_then(|vshard| vshard.engines.vectors.begin_graph()) {
+        let last = self.graphs.last;
+        let (behind, before) = (last.map_or(Unbounded, Excluded), last.map_or(Unbounded, Included));
+        for range in [(behind, Unbounded), (Unbounded, before)] {
+            let free = self.vshards.range_mut(range).filter(|(_, vshard)| vshard.pause.is_none());
+            let mut begun = free.map(|(id, vshard)| (*id, vshard.engines.vectors.begin_graph()));
+            if let Some((id, Some(rebuild))) = begun.find(|(_, rebuild)| rebuild.is_some()) {
                 self.graphs.running = Some((id, rebuild.number()));
                 self.graphs.last = Some(id);
                 return self.maintenance.rebuild(id, rebuild);

@@ -10,12 +10,9 @@ impl Core {
         let Some(vshard) = self.vshards.get(&caller.vshard) else {
             return self.fail_unknown(caller);
         };
-        let (id, adds) = (caller.vshard, write.adds_vectors());
         let (durability, class) = (write.durability, write.change.class());
         let prepared = self
-            .admit_write(class)
-            .and_then(|()| vshard.admit(&self.options, class))
-            .and_then(|()| if adds { self.admit_vectors(id) } else { Ok(()) })
+            .admit(caller.vshard, class, write.adds_vectors())
             .and_then(|()| vshard.prepare_alone(caller.tenant, write));
         let redos = match prepared {
             Ok(redos) if redos.is_empty() => {
@@ -56,6 +53,8 @@ impl Core {
             })
             .collect();
         let range = self.append(&records, durability, class)?;
+        #[cfg(test)]
+        assert!(!self.panics_after_append, "a core was asked to panic within a write");
         let epoch = self.shared.wal.epoch();
         let stamp = |offset| Stamp { epoch, lsn: range.start().advance(offset) };
         if let Some(vshard) = self.vshards.get_mut(&caller.vshard) {

@@ -1,11 +1,18 @@
 //! Loading vshards and replaying the log into them.
 
 use super::Vshard;
-use crate::{DataError, DataOptions, Proven, Replayed, engines::Engines, vshard_dir};
+use crate::{
+    DataError, DataOptions, Proven, Replayed,
+    ballast::{Ballast, Need},
+    engines::Engines,
+    vshard_dir,
+};
 use nodedb_document::Ports;
-use nodedb_engine::{DurableLog, Engine, EngineKind, Floor, Frozen, RecordKind, Redo};
-use nodedb_types::{Lsn, Stamp, VshardId};
-use nodedb_vector::RebuildStep;
+use nodedb_engine::{
+    DurableLog, Engine, EngineError, EngineKind, Floor, Flushed, Frozen, RecordKind, Redo,
+};
+use nodedb_types::{ErrorKind, Lsn, Stamp, VshardId};
+use nodedb_vector::{Rebuild, RebuildStep, Rebuilt};
 use nodedb_wal::{Batch, ReadLimit, RecordView, SKIPPABLE, Wal};
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -20,11 +27,14 @@ pub(crate) struct Replay<'a> {
     pub(crate) redo: Lsn,
     pub(crate) proven: &'a [Proven],
     pub(crate) options: &'a DataOptions,
+    pub(crate) ballast: &'a Ballast,
 }
 
 /// A vshard with the floors that its replay starts from.
 struct Loaded {
     vshard: Vshard,
+    /// Whether the disk has refused a flush of this replay.
+    disk_is_full: bool,
     floors: [(EngineKind, Floor); EngineKind::ALL.len()],
 }
 
@@ -46,7 +56,7 @@ pub(crate) fn load_all(
     }
     let replayed = replay.run(&mut loaded)?;
     let mut all = LoadedVshards { vshards: BTreeMap::new(), floors: Vec::new(), replayed };
-    for (id, Loaded { vshard, floors }) in loaded {
+    for (id, Loaded { vshard, floors, .. }) in loaded {
         for (kind, floor) in floors {
             // Also what a flush during replay has proven.
             let flushed = Floor::proven(vshard.engines.flushed(kind));
@@ -66,7 +76,7 @@ impl Replay<'_> {
             *floor = self.checked_floor(id, *kind, &engines)?;
         }
         let vshard = Vshard::new(id, dir, engines, self.options);
-        Ok(Loaded { vshard, floors })
+        Ok(Loaded { vshard, disk_is_full: false, floors })
     }
 
     /// Compares what the files prove with what was proven once (protocol rule P2). Only the pair of
@@ -163,26 +173,49 @@ impl Replay<'_> {
             }
         }
         loaded.vshard.applied = loaded.vshard.applied.max(Some(lsn));
-        self.seal_if_full(&mut loaded.vshard, lsn)?;
-        self.flush_if_full(&mut loaded.vshard, lsn)?;
+        self.relieve(loaded, lsn)?;
         Ok(true)
+    }
+
+    /// Keeps replay in bounded memory, as long as the disk has room. A full disk must not keep the database
+    /// from opening, since what frees it is deleting (protocol rule P10): what is replayed then stands in
+    /// memory, as it did before the end of the process that logged it, and its flush is tried again once
+    /// the database is open.
+    fn relieve(&self, loaded: &mut Loaded, lsn: Lsn) -> Result<(), DataError> {
+        if loaded.disk_is_full {
+            return Ok(());
+        }
+        let vshard = &mut loaded.vshard;
+        let relieved =
+            self.seal_if_full(vshard, lsn).and_then(|()| self.flush_if_full(vshard, lsn));
+        match relieved {
+            Err(error) if error.kind() == ErrorKind::NoSpace => {
+                if self.ballast.release(Need::Flush) {
+                    // The next record tries it again.
+                    return Ok(());
+                }
+                tracing::warn!(vshard_id = %vshard.id, %error, "replaying without room to flush");
+                loaded.disk_is_full = true;
+                Ok(())
+            }
+            relieved => relieved,
+        }
     }
 
     /// Writes full heads of vectors to disk. Graphs over them are built once the database is open.
     fn seal_if_full(&self, vshard: &mut Vshard, lsn: Lsn) -> Result<(), DataError> {
         let failed = DataError::engine(vshard.id);
         let vectors = &mut vshard.engines.vectors;
-        while let Some(mut rebuild) = vectors.begin_seal() {
-            let rebuilt = loop {
-                match rebuild.step().map_err(&failed)? {
-                    RebuildStep::More(rest) => rebuild = rest,
-                    RebuildStep::Done(rebuilt) => break rebuilt,
+        while let Some(rebuild) = vectors.begin_seal() {
+            let number = rebuild.number();
+            match finish(rebuild) {
+                Ok(rebuilt) => vectors.end_rebuild(rebuilt),
+                Err(error) => {
+                    vectors.give_up_rebuild(number);
+                    return Err(failed(error));
                 }
-            };
-            vectors.end_rebuild(rebuilt);
-            // The files may be ahead of what is replayed, for the sake of another engine.
-            let watermark = vectors.flushed().floor().map_or(lsn, |floor| floor.max(lsn));
-            if let Some(frozen) = vectors.freeze(watermark) {
+            }
+            if let Some(frozen) = vectors.freeze(above_floor(vectors.flushed(), lsn)) {
                 vectors.install(frozen.persist(&*self.ports.log).map_err(&failed)?);
             }
             drop(vectors.take_garbage());
@@ -200,7 +233,8 @@ impl Replay<'_> {
         let log: &dyn DurableLog = &*self.ports.log;
         let failed = DataError::engine(vshard.id);
         for kind in EngineKind::ALL {
-            if let Some(frozen) = vshard.engines.freeze(kind, lsn) {
+            let watermark = above_floor(vshard.engines.flushed(kind), lsn);
+            if let Some(frozen) = vshard.engines.freeze(kind, watermark) {
                 vshard.engines.install(frozen.persist(log).map_err(&failed)?);
             }
         }
@@ -210,6 +244,21 @@ impl Replay<'_> {
         }
         Ok(())
     }
+}
+
+fn finish(mut rebuild: Rebuild) -> Result<Box<Rebuilt>, EngineError> {
+    loop {
+        match rebuild.step()? {
+            RebuildStep::More(rest) => rebuild = rest,
+            RebuildStep::Done(segment) => return Ok(segment),
+        }
+    }
+}
+
+/// What a flush of an engine proves at a record of replay. The files may be ahead of what is replayed, for
+/// the sake of another engine, and floors never fall.
+fn above_floor(flushed: Flushed, lsn: Lsn) -> Lsn {
+    flushed.floor().map_or(lsn, |floor| floor.max(lsn))
 }
 
 impl Loaded {

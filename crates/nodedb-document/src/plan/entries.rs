@@ -21,6 +21,9 @@ const PROBED_MAX: usize = 512;
 /// entries must be sorted first, every document is looked at instead, in the order of keys.
 pub(super) const MATCHES_MAX: usize = 8192;
 
+/// And about their bytes: values and keys may be long.
+const MATCHES_BYTES_MAX: usize = 2 << 20;
+
 /// Keys that an access leads to, in the order of a scan.
 #[derive(Debug)]
 pub(super) struct Window {
@@ -73,7 +76,7 @@ impl Entries<'_> {
         probes: &[&Probe],
         wanted: usize,
     ) -> Result<Option<Window>, DocumentError> {
-        let mut allowance = Allowance::new(MATCHES_MAX, usize::MAX, self.engine.clock());
+        let mut allowance = Allowance::new(MATCHES_MAX, MATCHES_BYTES_MAX, self.engine.clock());
         let mut keys = Vec::new();
         let mut values = Vec::new();
         for probe in probes {

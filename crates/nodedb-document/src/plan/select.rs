@@ -44,12 +44,13 @@ impl DocumentEngine {
         }
     }
 
-    /// The keys of all matching documents, in the order of keys, if entries of indexes lead to them
-    /// and to no more candidates than the limit of rows of the range; else `None`.
+    /// The keys of all documents that may match, in the order of keys, if entries of indexes lead to them
+    /// and to no more than the limit of rows of the range; else `None`. No document is read: whoever reads
+    /// one judges it by the filter and by the clock.
     ///
     /// # Errors
-    /// As [`DocumentEngine::select`].
-    pub fn matching_keys(
+    /// As [`DocumentEngine::get`].
+    pub fn candidate_keys(
         &self,
         selection: &Selection<'_>,
         at: ReadAt,
@@ -58,20 +59,7 @@ impl DocumentEngine {
             return Ok(Some(Vec::new()));
         }
         let window = self.window(selection, selection.range.limit_rows, at)?;
-        let Some(window) = window.filter(|window| window.next.is_none()) else {
-            return Ok(None);
-        };
-        let mut keys = Vec::new();
-        let mut judge = Judge::new(self.log(), selection.range.now_ms);
-        for key in window.keys {
-            let stored = self.stored(&selection.place(&key), at)?;
-            if let Some(stored) = stored.filter(|stored| !judge.has_expired(stored))
-                && selection.filter.matches(&stored.value)?
-            {
-                keys.push(key);
-            }
-        }
-        Ok(Some(keys))
+        Ok(window.filter(|window| window.next.is_none()).map(|window| window.keys))
     }
 
     fn window(
