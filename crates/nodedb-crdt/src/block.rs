@@ -4,7 +4,8 @@ use crate::{
     CrdtError,
     columns::{Runs, columns, skip_byte, skip_number},
     reader::Reader,
-    value,
+    value::{self, Skipped},
+    weight::Weight,
 };
 
 /// Most bytes that the positions of tree nodes may unfold to.
@@ -19,8 +20,8 @@ pub(crate) struct BlockHead {
     pub(crate) start: u32,
     /// How many operations there are.
     pub(crate) ops: u32,
-    /// By how many levels they can make the document deeper.
-    pub(crate) levels: u64,
+    /// What they do to the document.
+    pub(crate) cost: Skipped,
 }
 
 impl BlockHead {
@@ -35,18 +36,22 @@ impl BlockHead {
         if changes == 0 || changes > ops {
             return Err(CrdtError::invalid("a block has more changes than operations, or none"));
         }
-        let peer = check_header(Reader::new(reader.blob()?), changes)?;
-        let _messages_containers_and_keys = (reader.blob()?, reader.blob()?, reader.blob()?);
+        let (peer, joins) = check_header(Reader::new(reader.blob()?), changes)?;
+        let _messages = reader.blob()?;
+        let containers = containers(reader.blob()?);
+        let _keys = reader.blob()?;
         check_positions(reader.blob()?, ops)?;
         let ops_columns = reader.blob()?;
         check_deletes(reader.blob()?, ops)?;
-        let levels = check_ops(ops_columns, Reader::new(reader.blob()?), ops)?;
-        Ok(Self { peer, start, ops, levels })
+        let mut cost = check_ops(ops_columns, Reader::new(reader.blob()?), ops)?;
+        cost.weight += Weight::block(joins, containers);
+        Ok(Self { peer, start, ops, cost })
     }
 }
 
-/// Peers, lengths of the changes, and how many others each builds on. Answers whose changes they are.
-fn check_header(mut header: Reader<'_>, changes: u32) -> Result<u64, CrdtError> {
+/// Peers, lengths of the changes, and how many others each builds on. Answers whose changes they are, and
+/// how many changes of others they build on.
+fn check_header(mut header: Reader<'_>, changes: u32) -> Result<(u64, u64), CrdtError> {
     let room = header.left() as u64;
     let peers = header.varint()?;
     if peers == 0 || peers > room / 8 {
@@ -78,7 +83,12 @@ fn check_header(mut header: Reader<'_>, changes: u32) -> Result<u64, CrdtError> 
         }
         left -= run;
     }
-    Ok(peer)
+    Ok((peer, others))
+}
+
+/// How many containers a block names. Only an estimate rests on it, so what cannot be read is none.
+fn containers(table: &[u8]) -> u64 {
+    Reader::new(table).varint().unwrap_or(0).min(table.len() as u64)
 }
 
 /// Positions of tree nodes, each as what it shares with the one before and the rest.
@@ -120,10 +130,9 @@ fn check_deletes(deletes: &[u8], ops: u32) -> Result<(), CrdtError> {
     Ok(())
 }
 
-/// Container, property, kind of value and length of each operation, and the values. Answers by how many
-/// levels they can make the document deeper.
-fn check_ops(ops_columns: &[u8], mut values: Reader<'_>, ops: u32) -> Result<u64, CrdtError> {
-    let mut levels = 0_u64;
+/// Container, property, kind of value and length of each operation, and the values.
+fn check_ops(ops_columns: &[u8], mut values: Reader<'_>, ops: u32) -> Result<Skipped, CrdtError> {
+    let mut all = Skipped::default();
     let [containers, properties, kinds, lengths] = columns(ops_columns)?;
     for column in [containers, properties] {
         let mut runs = Runs::new(column, u64::from(ops));
@@ -136,7 +145,8 @@ fn check_ops(ops_columns: &[u8], mut values: Reader<'_>, ops: u32) -> Result<u64
             if place == 0 || kinds.is_literal() {
                 current = kind.u8()?;
             }
-            levels = levels.saturating_add(value::skip(current, &mut values)?);
+            let one = value::skip(current, &mut values)?;
+            all.add(&one);
         }
     }
     let mut left = u64::from(ops);
@@ -154,5 +164,5 @@ fn check_ops(ops_columns: &[u8], mut values: Reader<'_>, ops: u32) -> Result<u64
     if left > 0 {
         return Err(CrdtError::invalid("its operations are miscounted"));
     }
-    Ok(levels)
+    Ok(all)
 }

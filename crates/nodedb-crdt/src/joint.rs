@@ -3,13 +3,13 @@
 use crate::{
     CrdtLimits,
     inspect::{body, update_heads, update_of},
+    value::Skipped,
 };
 use bytes::Bytes;
 use loro::VersionVector;
 use std::collections::BTreeMap;
 
-/// One update with the changes of several, in their order, and by how many levels they can make the
-/// document deeper. `None` unless each goes on just where `known` and those before it end: what is empty
+/// One update with the changes of several, in their order, and what they do to the document. `None` unless each goes on just where `known` and those before it end: what is empty
 /// or known already, lacks something, is damaged, a snapshot or together beyond the limits has to be
 /// judged alone.
 ///
@@ -19,10 +19,10 @@ pub(crate) fn join(
     updates: &[Bytes],
     known: &VersionVector,
     limits: &CrdtLimits,
-) -> Option<(Vec<u8>, u64)> {
+) -> Option<(Vec<u8>, Skipped)> {
     let mut ends = BTreeMap::new();
     let mut blocks = Vec::new();
-    let (mut ops, mut levels) = (0_u64, 0_u64);
+    let (mut ops, mut cost) = (0_u64, Skipped::default());
     for update in updates {
         let heads = update_heads(update, limits).ok()??;
         if heads.is_empty() {
@@ -38,11 +38,11 @@ pub(crate) fn join(
             }
             *end = head.start.checked_add(head.ops);
             ops += u64::from(head.ops);
-            levels = levels.saturating_add(head.levels);
+            cost.add(&head.cost);
         }
         blocks.extend_from_slice(body(update));
     }
     let joint = update_of(&blocks);
     limits.check_ops(ops).and_then(|()| limits.check_update(joint.len())).ok()?;
-    Some((joint, levels))
+    Some((joint, cost))
 }
