@@ -5,6 +5,7 @@ use crate::{
     weight::Weight,
 };
 use loro::VersionVector;
+use std::collections::BTreeMap;
 use xxhash_rust::xxh32::xxh32;
 
 /// Bytes in front of the part that the checksum covers.
@@ -141,25 +142,55 @@ fn heads(mut reader: Reader<'_>, limits: &CrdtLimits) -> Result<Vec<BlockHead>, 
     Ok(heads)
 }
 
-/// The operations between what is known of a peer and what the update has of it. What it builds on of
-/// other peers, loro finds out.
+/// Ranges `peer: from..to` of operations that the changes build on, and that are neither known nor among
+/// them.
 fn missing(heads: &mut [BlockHead], known: &VersionVector) -> Vec<String> {
     heads.sort_unstable_by_key(|head| (head.peer, head.start));
-    let mut missing = Vec::new();
-    let mut last = None;
-    for head in heads {
-        let before = match last {
-            Some((peer, end)) if peer == head.peer => end,
-            _ => {
-                known.get(&head.peer).copied().and_then(|end| u32::try_from(end).ok()).unwrap_or(0)
-            }
-        };
-        if head.start > before {
-            missing.push(format!("{}: {before}..{}", head.peer, head.start));
+    let mut ends = Ends::new(known);
+    let mut missing: BTreeMap<u64, (u32, u32)> = BTreeMap::new();
+    let mut miss = |peer, from: u32, to: u32| {
+        let range = missing.entry(peer).or_insert((from, to));
+        *range = (range.0.min(from), range.1.max(to));
+    };
+    for head in &*heads {
+        let end = ends.of(head.peer);
+        if head.start > end {
+            miss(head.peer, end, head.start);
         }
-        last = Some((head.peer, before.max(head.start.saturating_add(head.ops))));
+        ends.reach(head.peer, head.start.saturating_add(head.ops));
     }
-    missing
+    for (peer, number) in heads.iter().flat_map(|head| &head.joins) {
+        let end = ends.of(*peer);
+        if *number >= end {
+            miss(*peer, end, number.saturating_add(1));
+        }
+    }
+    missing.iter().map(|(peer, (from, to))| format!("{peer}: {from}..{to}")).collect()
+}
+
+/// Where the operations of each peer end.
+#[derive(Debug)]
+pub(crate) struct Ends<'a> {
+    known: &'a VersionVector,
+    /// Of peers whose operations were added.
+    ends: BTreeMap<u64, u32>,
+}
+
+impl<'a> Ends<'a> {
+    pub(crate) const fn new(known: &'a VersionVector) -> Self {
+        Self { known, ends: BTreeMap::new() }
+    }
+
+    /// The first operation of a peer that is missing.
+    pub(crate) fn of(&self, peer: u64) -> u32 {
+        let known = || self.known.get(&peer).copied().and_then(|end| u32::try_from(end).ok());
+        self.ends.get(&peer).copied().or_else(known).unwrap_or(0)
+    }
+
+    /// Adds the operations of a peer below `end`.
+    pub(crate) fn reach(&mut self, peer: u64, end: u32) {
+        self.ends.insert(peer, end.max(self.of(peer)));
+    }
 }
 
 /// What a stored row takes in memory, about. It is trusted: it was inspected or made here.

@@ -2,15 +2,14 @@
 
 use crate::{
     CrdtLimits,
-    inspect::{body, update_heads, update_of},
+    inspect::{Ends, body, update_heads, update_of},
     value::Skipped,
 };
 use bytes::Bytes;
 use loro::VersionVector;
-use std::collections::BTreeMap;
 
 /// One update with the changes of several, in their order, and what they do to the document. `None` unless each goes on just where `known` and those before it end: what is empty
-/// or known already, lacks something, is damaged, a snapshot or together beyond the limits has to be
+/// or known already, builds on something missing, is damaged, a snapshot or together beyond the limits has to be
 /// judged alone.
 ///
 /// Loro takes an update of many blocks in one pass over the document, which is most of what it does
@@ -20,7 +19,7 @@ pub(crate) fn join(
     known: &VersionVector,
     limits: &CrdtLimits,
 ) -> Option<(Vec<u8>, Skipped)> {
-    let mut ends = BTreeMap::new();
+    let mut ends = Ends::new(known);
     let mut blocks = Vec::new();
     let (mut ops, mut cost) = (0_u64, Skipped::default());
     for update in updates {
@@ -28,17 +27,18 @@ pub(crate) fn join(
         if heads.is_empty() {
             return None;
         }
-        for head in heads {
-            let end = ends.entry(head.peer).or_insert_with(|| {
-                let end = known.get(&head.peer).copied().unwrap_or(0);
-                u32::try_from(end).ok()
-            });
-            if *end != Some(head.start) {
+        for head in &heads {
+            if ends.of(head.peer) != head.start {
                 return None;
             }
-            *end = head.start.checked_add(head.ops);
+            ends.reach(head.peer, head.start.checked_add(head.ops)?);
             ops += u64::from(head.ops);
             cost.add(&head.cost);
+        }
+        // Its changes may build on each other in any order, on those of later updates never.
+        let mut joins = heads.iter().flat_map(|head| &head.joins);
+        if !joins.all(|(peer, number)| *number < ends.of(*peer)) {
+            return None;
         }
         blocks.extend_from_slice(body(update));
     }
