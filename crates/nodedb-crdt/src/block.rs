@@ -4,14 +4,20 @@ use crate::{
     CrdtError,
     columns::{Runs, columns, skip_byte, skip_number},
     reader::Reader,
-    value,
+    value::{self, Skipped},
+    weight::Weight,
 };
+use serde_columnar::{AnyRleDecoder, DeltaOfDeltaDecoder};
+use std::panic::catch_unwind;
 
 /// Most bytes that the positions of tree nodes may unfold to.
 const POSITION_BYTES_MAX: u64 = 64 << 20;
 
+/// Most changes of others that a block may build on. One that loro writes has a few thousand bytes.
+const JOINS_MAX: u64 = 1 << 20;
+
 /// What a block of changes has.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct BlockHead {
     /// Whose changes they are.
     pub(crate) peer: u64,
@@ -19,8 +25,10 @@ pub(crate) struct BlockHead {
     pub(crate) start: u32,
     /// How many operations there are.
     pub(crate) ops: u32,
-    /// By how many levels they can make the document deeper.
-    pub(crate) levels: u64,
+    /// Operations of others that they build on, each by its peer and number.
+    pub(crate) joins: Vec<(u64, u32)>,
+    /// What they do to the document.
+    pub(crate) cost: Skipped,
 }
 
 impl BlockHead {
@@ -35,26 +43,31 @@ impl BlockHead {
         if changes == 0 || changes > ops {
             return Err(CrdtError::invalid("a block has more changes than operations, or none"));
         }
-        let peer = check_header(Reader::new(reader.blob()?), changes)?;
-        let _messages_containers_and_keys = (reader.blob()?, reader.blob()?, reader.blob()?);
+        let (peer, joins) = check_header(Reader::new(reader.blob()?), changes)?;
+        let _messages = reader.blob()?;
+        let containers = containers(reader.blob()?);
+        let _keys = reader.blob()?;
         check_positions(reader.blob()?, ops)?;
         let ops_columns = reader.blob()?;
         check_deletes(reader.blob()?, ops)?;
-        let levels = check_ops(ops_columns, Reader::new(reader.blob()?), ops)?;
-        Ok(Self { peer, start, ops, levels })
+        let mut cost = check_ops(ops_columns, Reader::new(reader.blob()?), ops)?;
+        cost.weight += Weight::block(joins.len() as u64, containers);
+        Ok(Self { peer, start, ops, joins, cost })
     }
 }
 
-/// Peers, lengths of the changes, and how many others each builds on. Answers whose changes they are.
-fn check_header(mut header: Reader<'_>, changes: u32) -> Result<u64, CrdtError> {
+/// Peers, lengths of the changes, and what each builds on. Answers whose changes they are, and the
+/// operations of others that they build on.
+fn check_header(mut header: Reader<'_>, changes: u32) -> Result<(u64, Vec<(u64, u32)>), CrdtError> {
     let room = header.left() as u64;
-    let peers = header.varint()?;
-    if peers == 0 || peers > room / 8 {
+    let count = header.varint()?;
+    if count == 0 || count > room / 8 {
         return Err(CrdtError::invalid("a block names more peers than it has room for"));
     }
     let peer = header.u64_le()?;
-    for _ in 1..peers {
-        header.u64_le()?;
+    let mut peers = vec![peer];
+    for _ in 1..count {
+        peers.push(header.u64_le()?);
     }
     for _ in 1..changes {
         header.skip_varint()?;
@@ -73,12 +86,40 @@ fn check_header(mut header: Reader<'_>, changes: u32) -> Result<u64, CrdtError> 
             let each = if count > 0 { run } else { 1 };
             others = others.saturating_add(header.varint()?.saturating_mul(each));
         }
-        if run == 0 || others > room.saturating_mul(8) {
+        if run == 0 || others > room.saturating_mul(8).min(JOINS_MAX) {
             return Err(CrdtError::invalid("a block builds on more changes than it has room for"));
         }
         left -= run;
     }
-    Ok(peer)
+    let others = usize::try_from(others).ok().unwrap_or(usize::MAX);
+    Ok((peer, read_joins(header, others, &peers)?))
+}
+
+/// What changes build on, each by the place of its peer and its number, in two columns.
+fn read_joins(
+    mut columns: Reader<'_>,
+    count: usize,
+    peers: &[u64],
+) -> Result<Vec<(u64, u32)>, CrdtError> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let columns = columns.take(columns.left())?;
+    // The codec is somebody else's, and the bytes are anybody's.
+    let read = catch_unwind(|| {
+        let (places, rest) = AnyRleDecoder::<usize>::new(columns).take_n_finalize(count).ok()?;
+        let numbers = DeltaOfDeltaDecoder::<u32>::new(rest).ok()?;
+        let (numbers, _) = numbers.take_n_finalize(count).ok()?;
+        let joins = places.into_iter().zip(numbers);
+        joins.map(|(place, number)| Some((*peers.get(place)?, number))).collect()
+    });
+    let damaged = || CrdtError::invalid("what its changes build on is damaged");
+    read.ok().flatten().ok_or_else(damaged)
+}
+
+/// How many containers a block names. Only an estimate rests on it, so what cannot be read is none.
+fn containers(table: &[u8]) -> u64 {
+    Reader::new(table).varint().unwrap_or(0).min(table.len() as u64)
 }
 
 /// Positions of tree nodes, each as what it shares with the one before and the rest.
@@ -120,10 +161,9 @@ fn check_deletes(deletes: &[u8], ops: u32) -> Result<(), CrdtError> {
     Ok(())
 }
 
-/// Container, property, kind of value and length of each operation, and the values. Answers by how many
-/// levels they can make the document deeper.
-fn check_ops(ops_columns: &[u8], mut values: Reader<'_>, ops: u32) -> Result<u64, CrdtError> {
-    let mut levels = 0_u64;
+/// Container, property, kind of value and length of each operation, and the values.
+fn check_ops(ops_columns: &[u8], mut values: Reader<'_>, ops: u32) -> Result<Skipped, CrdtError> {
+    let mut all = Skipped::default();
     let [containers, properties, kinds, lengths] = columns(ops_columns)?;
     for column in [containers, properties] {
         let mut runs = Runs::new(column, u64::from(ops));
@@ -136,7 +176,8 @@ fn check_ops(ops_columns: &[u8], mut values: Reader<'_>, ops: u32) -> Result<u64
             if place == 0 || kinds.is_literal() {
                 current = kind.u8()?;
             }
-            levels = levels.saturating_add(value::skip(current, &mut values)?);
+            let one = value::skip(current, &mut values)?;
+            all.add(&one);
         }
     }
     let mut left = u64::from(ops);
@@ -154,5 +195,5 @@ fn check_ops(ops_columns: &[u8], mut values: Reader<'_>, ops: u32) -> Result<u64
     if left > 0 {
         return Err(CrdtError::invalid("its operations are miscounted"));
     }
-    Ok(levels)
+    Ok(all)
 }

@@ -78,12 +78,25 @@ impl CrdtCache {
 
     /// Notes that a record changed a document, and how large it is now.
     pub fn changed(&mut self, key: &CrdtKey, lsn: Lsn) {
+        self.weigh(key);
+        if let Some(entry) = self.documents.get_mut(key) {
+            entry.changed = entry.changed.max(Some(lsn));
+        }
+        self.shrink();
+    }
+
+    fn weigh(&mut self, key: &CrdtKey) {
         if let Some(entry) = self.documents.get_mut(key) {
             let bytes = entry.document.estimated_bytes();
             self.bytes = self.bytes - entry.bytes + bytes;
             entry.bytes = bytes;
-            entry.changed = entry.changed.max(Some(lsn));
         }
+    }
+
+    /// Notes how large a document is after a use that changed nothing: reading unfolds some, and one
+    /// that was refused may have come to life for it.
+    pub fn used(&mut self, key: &CrdtKey) {
+        self.weigh(key);
         self.shrink();
     }
 
@@ -205,12 +218,12 @@ mod tests {
     #[test]
     fn growth_counts_and_a_single_large_document_stays() {
         let one = LiveDocument::new().estimated_bytes();
-        let mut cache = CrdtCache::new(10, 2 * one + 100);
+        let mut cache = CrdtCache::new(10, 2 * one + 20_000);
         cache.insert(key("a"), LiveDocument::new());
         cache.insert(key("b"), LiveDocument::new());
         assert_eq!(cache.len(), 2);
         let document = cache.get(&key("b")).expect("held");
-        let text = "x".repeat(500);
+        let text = "x".repeat(50_000);
         let update = document.document().edit(1, |doc| doc.get_text("t").insert(0, &text));
         let update = update.expect("an edit").into();
         document.import(&update, &CrdtLimits::default()).expect("an import");

@@ -3,10 +3,12 @@
 use crate::{
     Begin, CrdtError, CrdtLimits,
     depth::{DEPTH_MAX, depth_of},
-    inspect::{Inspected, inspect},
+    inspect::{Inspected, inspect, is_snapshot, weigh},
     joint::join,
     json::to_json,
+    value::Skipped,
     version,
+    weight::Weight,
 };
 use bytes::Bytes;
 use loro::{ExportMode, ImportBlobMetadata, ImportStatus, LoroDoc, LoroResult, VersionVector};
@@ -26,8 +28,10 @@ pub struct CrdtDocument {
     dead: AtomicBool,
     /// Operations of its history.
     ops: u64,
-    /// Bytes imported so far.
-    bytes: usize,
+    /// What was imported so far takes in memory.
+    weight: Weight,
+    /// Whether it had to be unfolded since it was loaded.
+    unfolded: AtomicBool,
     /// A bound of how deep its value nests; `None` if nobody has looked yet.
     depth: Option<u64>,
 }
@@ -42,6 +46,8 @@ pub struct Imported {
     /// What to store in the place of the bytes that were imported, if they should not be: the history
     /// of a snapshot without its state, which nobody has checked against it.
     pub stored: Option<Bytes>,
+    /// What it takes in memory.
+    pub(crate) weight: Weight,
 }
 
 impl CrdtDocument {
@@ -51,7 +57,8 @@ impl CrdtDocument {
             doc: Some(LoroDoc::new()),
             dead: AtomicBool::new(false),
             ops: 0,
-            bytes: 0,
+            weight: Weight::default(),
+            unfolded: AtomicBool::new(false),
             depth: None,
         }
     }
@@ -72,12 +79,21 @@ impl CrdtDocument {
 
     /// Imports a stored row. A snapshot keeps its state: it was made from the history here.
     pub(crate) fn import_row(&mut self, slot: u8, row: &[u8]) -> Result<Imported, CrdtError> {
-        self.import_checked(row).map_err(|error| {
+        let empty = self.ops == 0;
+        let mut imported = self.import_checked(row).map_err(|error| {
             if matches!(error, CrdtError::Panicked { .. }) {
                 return error;
             }
             CrdtError::Corrupt { part: format!("row {slot}"), message: error.to_string() }
-        })
+        })?;
+        if imported.changed {
+            imported.weight = weigh(row);
+            self.weight += imported.weight;
+        }
+        // A snapshot stays folded in an empty document only.
+        let folded = empty && is_snapshot(row);
+        self.unfolded.fetch_or(!folded, Ordering::Relaxed);
+        Ok(imported)
     }
 
     /// Merges an update or a snapshot of another replica, within the default limits. Importing it
@@ -102,24 +118,29 @@ impl CrdtDocument {
     ) -> Result<Imported, CrdtError> {
         let version = self.guarded("reading", LoroDoc::oplog_vv)?;
         match inspect(update, &version, limits)? {
-            Inspected::Updates { levels } => self.import_flat(update, levels, &version),
-            Inspected::Snapshot { history, levels } => {
-                let imported = self.import_flat(&history, levels, &version)?;
+            Inspected::Updates { cost } => self.import_flat(update, cost, &version),
+            Inspected::Snapshot { history, cost } => {
+                let imported = self.import_flat(&history, cost, &version)?;
                 Ok(Imported { stored: Some(history.into()), ..imported })
             }
         }
     }
 
     /// Imports what may be trusted not to exhaust memory, and takes it back if the document nests too
-    /// deep with it. `levels` bounds by how much it can become deeper.
+    /// deep with it.
     fn import_flat(
         &mut self,
         update: &[u8],
-        levels: u64,
+        Skipped { levels, weight }: Skipped,
         version: &VersionVector,
     ) -> Result<Imported, CrdtError> {
-        let before = (self.ops, self.bytes, self.depth);
-        let imported = self.import_checked(update)?;
+        let before = (self.ops, self.weight, self.depth);
+        let mut imported = self.import_checked(update)?;
+        self.unfolded.store(true, Ordering::Relaxed);
+        if imported.changed {
+            imported.weight = weight;
+            self.weight += weight;
+        }
         if !imported.changed || levels == 0 {
             return Ok(imported);
         }
@@ -130,7 +151,7 @@ impl CrdtDocument {
             self.depth = Some(depth as u64);
             if depth > DEPTH_MAX {
                 self.restore(version)?;
-                (self.ops, self.bytes, self.depth) = before;
+                (self.ops, self.weight, self.depth) = before;
                 return Err(CrdtError::TooDeep { limit: DEPTH_MAX });
             }
         }
@@ -149,10 +170,10 @@ impl CrdtDocument {
         limits: &CrdtLimits,
     ) -> Result<Option<Imported>, CrdtError> {
         let version = self.guarded("reading", LoroDoc::oplog_vv)?;
-        let Some((joint, levels)) = join(updates, &version, limits) else {
+        let Some((joint, cost)) = join(updates, &version, limits) else {
             return Ok(None);
         };
-        let imported = self.import_flat(&joint, levels, &version)?;
+        let imported = self.import_flat(&joint, cost, &version)?;
         Ok(Some(Imported { stored: Some(joint.into()), ..imported }))
     }
 
@@ -169,9 +190,9 @@ impl CrdtDocument {
         let Some(pending) = status.pending else {
             let changed = !status.success.is_empty();
             self.ops += version::count(&status.success);
-            self.bytes += if changed { update.len() } else { 0 };
             let begin = Begin::of(&status.success);
-            return Ok(Imported { changed, begin, stored: None });
+            let (stored, weight) = (None, Weight::default());
+            return Ok(Imported { changed, begin, stored, weight });
         };
         self.restore(&tried.version)?;
         // Only here, since it decodes the whole update.
@@ -315,12 +336,24 @@ impl CrdtDocument {
         flat.flatten().map_err(|message| CrdtError::InvalidEdit { message })
     }
 
-    /// About how much memory it takes, in bytes: some multiple of what was imported.
-    pub const fn estimated_bytes(&self) -> usize {
-        4096 + self.bytes.saturating_mul(4)
+    /// About how much memory it takes, in bytes: at least half of the truth, and at most twice of it in a
+    /// document that was exported since it was imported into, else four times.
+    pub fn estimated_bytes(&self) -> usize {
+        let bytes = if self.unfolded.load(Ordering::Relaxed) {
+            self.weight.unfolded_bytes()
+        } else {
+            self.weight.read_bytes()
+        };
+        usize::try_from(bytes).unwrap_or(usize::MAX)
+    }
+
+    /// Takes note that some of what was imported is held in less room now.
+    pub(crate) const fn set_weight(&mut self, weight: Weight) {
+        self.weight = weight;
     }
 
     fn export(&self, mode: &ExportMode<'_>) -> Result<Vec<u8>, CrdtError> {
+        self.unfolded.store(true, Ordering::Relaxed);
         let exported = self.guarded("exporting", |doc| doc.export(mode.clone()))?;
         exported.map_err(|error| CrdtError::Corrupt {
             part: "history".to_owned(),
@@ -377,7 +410,7 @@ impl fmt::Debug for CrdtDocument {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CrdtDocument")
             .field("dead", &self.dead)
-            .field("bytes", &self.bytes)
+            .field("weight", &self.weight)
             .finish_non_exhaustive()
     }
 }

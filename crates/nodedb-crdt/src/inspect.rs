@@ -1,7 +1,11 @@
 //! What an update says about itself, before loro sees it.
 
-use crate::{CrdtError, CrdtLimits, block::BlockHead, history, reader::Reader};
+use crate::{
+    CrdtError, CrdtLimits, block::BlockHead, history, reader::Reader, value::Skipped,
+    weight::Weight,
+};
 use loro::VersionVector;
+use std::collections::BTreeMap;
 use xxhash_rust::xxh32::xxh32;
 
 /// Bytes in front of the part that the checksum covers.
@@ -10,14 +14,17 @@ const UNCHECKED_BYTES: usize = 20;
 const SEED: u32 = u32::from_le_bytes(*b"LORO");
 const SNAPSHOT: u16 = 3;
 const UPDATES: u16 = 4;
+/// Most bytes of history, and of state, that a row is unfolded to in order to weigh it. Beyond it, its size
+/// has to do.
+const ROW_UNFOLDS_TO: usize = 256 << 20;
 
 /// What may be imported.
 #[derive(Debug)]
 pub(crate) enum Inspected {
     /// The bytes as they are.
     Updates {
-        /// By how many levels they can make the document deeper.
-        levels: u64,
+        /// What they do to the document.
+        cost: Skipped,
     },
     /// The history of a snapshot, as an update. Its state is left out: a document takes its state from
     /// its history alone, so a snapshot that lies about it has no effect.
@@ -25,7 +32,7 @@ pub(crate) enum Inspected {
         /// What to import.
         history: Vec<u8>,
         /// As of an update.
-        levels: u64,
+        cost: Skipped,
     },
 }
 
@@ -39,14 +46,14 @@ pub(crate) fn inspect(
     let (mode, reader) = open(bytes, limits)?;
     match mode {
         UPDATES => {
-            let levels = check_blocks(reader, known, limits)?;
-            Ok(Inspected::Updates { levels })
+            let cost = check_blocks(reader, known, limits)?;
+            Ok(Inspected::Updates { cost })
         }
         SNAPSHOT => {
             let history = history::of_snapshot(reader, limits)?;
             limits.check_update(history.len())?;
-            let levels = check_blocks(Reader::new(body(&history)), known, limits)?;
-            Ok(Inspected::Snapshot { history, levels })
+            let cost = check_blocks(Reader::new(body(&history)), known, limits)?;
+            Ok(Inspected::Snapshot { history, cost })
         }
         _ => Err(CrdtError::invalid("it is of an outdated or unknown encoding")),
     }
@@ -105,17 +112,21 @@ fn check_blocks(
     reader: Reader<'_>,
     known: &VersionVector,
     limits: &CrdtLimits,
-) -> Result<u64, CrdtError> {
+) -> Result<Skipped, CrdtError> {
     let mut heads = heads(reader, limits)?;
     match missing(&mut heads, known) {
-        missing if missing.is_empty() => Ok(levels(&heads)),
+        missing if missing.is_empty() => Ok(cost(&heads)),
         missing => Err(CrdtError::MissingDependencies { missing: missing.join(", ") }),
     }
 }
 
-/// By how many levels changes can make a document deeper.
-pub(crate) fn levels(heads: &[BlockHead]) -> u64 {
-    heads.iter().fold(0, |levels, head| levels.saturating_add(head.levels))
+/// What changes do to a document.
+fn cost(heads: &[BlockHead]) -> Skipped {
+    let mut cost = Skipped::default();
+    for head in heads {
+        cost.add(&head.cost);
+    }
+    cost
 }
 
 /// What the blocks of an update have, each checked.
@@ -131,23 +142,81 @@ fn heads(mut reader: Reader<'_>, limits: &CrdtLimits) -> Result<Vec<BlockHead>, 
     Ok(heads)
 }
 
-/// The operations between what is known of a peer and what the update has of it. What it builds on of
-/// other peers, loro finds out.
+/// Ranges `peer: from..to` of operations that the changes build on, and that are neither known nor among
+/// them.
 fn missing(heads: &mut [BlockHead], known: &VersionVector) -> Vec<String> {
     heads.sort_unstable_by_key(|head| (head.peer, head.start));
-    let mut missing = Vec::new();
-    let mut last = None;
-    for head in heads {
-        let before = match last {
-            Some((peer, end)) if peer == head.peer => end,
-            _ => {
-                known.get(&head.peer).copied().and_then(|end| u32::try_from(end).ok()).unwrap_or(0)
-            }
-        };
-        if head.start > before {
-            missing.push(format!("{}: {before}..{}", head.peer, head.start));
+    let mut ends = Ends::new(known);
+    let mut missing: BTreeMap<u64, (u32, u32)> = BTreeMap::new();
+    let mut miss = |peer, from: u32, to: u32| {
+        let range = missing.entry(peer).or_insert((from, to));
+        *range = (range.0.min(from), range.1.max(to));
+    };
+    for head in &*heads {
+        let end = ends.of(head.peer);
+        if head.start > end {
+            miss(head.peer, end, head.start);
         }
-        last = Some((head.peer, before.max(head.start.saturating_add(head.ops))));
+        ends.reach(head.peer, head.start.saturating_add(head.ops));
     }
-    missing
+    for (peer, number) in heads.iter().flat_map(|head| &head.joins) {
+        let end = ends.of(*peer);
+        if *number >= end {
+            miss(*peer, end, number.saturating_add(1));
+        }
+    }
+    missing.iter().map(|(peer, (from, to))| format!("{peer}: {from}..{to}")).collect()
+}
+
+/// Where the operations of each peer end.
+#[derive(Debug)]
+pub(crate) struct Ends<'a> {
+    known: &'a VersionVector,
+    /// Of peers whose operations were added.
+    ends: BTreeMap<u64, u32>,
+}
+
+impl<'a> Ends<'a> {
+    pub(crate) const fn new(known: &'a VersionVector) -> Self {
+        Self { known, ends: BTreeMap::new() }
+    }
+
+    /// The first operation of a peer that is missing.
+    pub(crate) fn of(&self, peer: u64) -> u32 {
+        let known = || self.known.get(&peer).copied().and_then(|end| u32::try_from(end).ok());
+        self.ends.get(&peer).copied().or_else(known).unwrap_or(0)
+    }
+
+    /// Adds the operations of a peer below `end`.
+    pub(crate) fn reach(&mut self, peer: u64, end: u32) {
+        self.ends.insert(peer, end.max(self.of(peer)));
+    }
+}
+
+/// What a stored row takes in memory, about. It is trusted: it was inspected or made here.
+pub(crate) fn weigh(row: &[u8]) -> Weight {
+    let limits = CrdtLimits {
+        update_bytes_max: ROW_UNFOLDS_TO,
+        update_ops_max: u64::MAX,
+        ..CrdtLimits::default()
+    };
+    weigh_within(row, &limits).unwrap_or_else(|_| Weight::unknown(row.len() as u64))
+}
+
+fn weigh_within(row: &[u8], limits: &CrdtLimits) -> Result<Weight, CrdtError> {
+    let reader = Reader::new(body(row));
+    if !is_snapshot(row) {
+        return Ok(cost(&heads(reader, limits)?).weight);
+    }
+    let history = history::of_snapshot(reader, limits)?;
+    let mut weight = cost(&heads(Reader::new(body(&history)), limits)?).weight;
+    // The state stays in memory as it is until it is needed.
+    weight.read = weight.read.saturating_add(row.len() as u64);
+    weight.texts = Weight::pieces(history::text_pieces(reader, limits.update_bytes_max)?);
+    Ok(weight)
+}
+
+/// Whether some bytes say that they are a snapshot.
+pub(crate) fn is_snapshot(bytes: &[u8]) -> bool {
+    bytes.get(UNCHECKED_BYTES..UNCHECKED_BYTES + 2) == Some(&SNAPSHOT.to_be_bytes())
 }

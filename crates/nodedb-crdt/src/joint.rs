@@ -2,15 +2,14 @@
 
 use crate::{
     CrdtLimits,
-    inspect::{body, update_heads, update_of},
+    inspect::{Ends, body, update_heads, update_of},
+    value::Skipped,
 };
 use bytes::Bytes;
 use loro::VersionVector;
-use std::collections::BTreeMap;
 
-/// One update with the changes of several, in their order, and by how many levels they can make the
-/// document deeper. `None` unless each goes on just where `known` and those before it end: what is empty
-/// or known already, lacks something, is damaged, a snapshot or together beyond the limits has to be
+/// One update with the changes of several, in their order, and what they do to the document. `None` unless each goes on just where `known` and those before it end: what is empty
+/// or known already, builds on something missing, is damaged, a snapshot or together beyond the limits has to be
 /// judged alone.
 ///
 /// Loro takes an update of many blocks in one pass over the document, which is most of what it does
@@ -19,30 +18,31 @@ pub(crate) fn join(
     updates: &[Bytes],
     known: &VersionVector,
     limits: &CrdtLimits,
-) -> Option<(Vec<u8>, u64)> {
-    let mut ends = BTreeMap::new();
+) -> Option<(Vec<u8>, Skipped)> {
+    let mut ends = Ends::new(known);
     let mut blocks = Vec::new();
-    let (mut ops, mut levels) = (0_u64, 0_u64);
+    let (mut ops, mut cost) = (0_u64, Skipped::default());
     for update in updates {
         let heads = update_heads(update, limits).ok()??;
         if heads.is_empty() {
             return None;
         }
-        for head in heads {
-            let end = ends.entry(head.peer).or_insert_with(|| {
-                let end = known.get(&head.peer).copied().unwrap_or(0);
-                u32::try_from(end).ok()
-            });
-            if *end != Some(head.start) {
+        for head in &heads {
+            if ends.of(head.peer) != head.start {
                 return None;
             }
-            *end = head.start.checked_add(head.ops);
+            ends.reach(head.peer, head.start.checked_add(head.ops)?);
             ops += u64::from(head.ops);
-            levels = levels.saturating_add(head.levels);
+            cost.add(&head.cost);
+        }
+        // Its changes may build on each other in any order, on those of later updates never.
+        let mut joins = heads.iter().flat_map(|head| &head.joins);
+        if !joins.all(|(peer, number)| *number < ends.of(*peer)) {
+            return None;
         }
         blocks.extend_from_slice(body(update));
     }
     let joint = update_of(&blocks);
     limits.check_ops(ops).and_then(|()| limits.check_update(joint.len())).ok()?;
-    Some((joint, levels))
+    Some((joint, cost))
 }

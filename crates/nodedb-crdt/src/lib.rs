@@ -49,6 +49,7 @@ mod reader;
 mod rows;
 mod value;
 mod version;
+mod weight;
 
 pub use cache::{CrdtCache, CrdtKey};
 pub use document::{CrdtDocument, Imported};

@@ -1,6 +1,6 @@
 //! A live document with the rows that it is stored in.
 
-use crate::{CrdtDocument, CrdtError, CrdtLimits, Imported, rows::Rows};
+use crate::{CrdtDocument, CrdtError, CrdtLimits, Imported, inspect::weigh, rows::Rows};
 use bytes::Bytes;
 
 /// A live document with the rows that it is stored in.
@@ -49,7 +49,7 @@ impl LiveDocument {
         for (slot, blob) in rows {
             let blob = blob.as_ref();
             let imported = live.document.import_row(slot, blob)?;
-            live.rows.push(slot, blob.len(), imported.begin);
+            live.rows.push(slot, blob.len(), imported.begin, imported.weight);
         }
         live.rows.loaded();
         Ok(live)
@@ -77,7 +77,7 @@ impl LiveDocument {
             return Ok(None);
         }
         let blob = imported.stored.unwrap_or_else(|| update.clone());
-        self.rows.push(slot, blob.len(), imported.begin);
+        self.rows.push(slot, blob.len(), imported.begin, imported.weight);
         Ok(Some(self.stored(slot, blob, Vec::new())))
     }
 
@@ -94,10 +94,10 @@ impl LiveDocument {
     ) -> Result<Option<StoredRow>, CrdtError> {
         let slot = self.room(updates.iter().map(Bytes::len).sum(), limits)?;
         let imported = self.document.import_together(updates, limits)?;
-        let Some(Imported { changed: true, begin, stored: Some(blob) }) = imported else {
+        let Some(Imported { changed: true, begin, stored: Some(blob), weight }) = imported else {
             return Ok(None);
         };
-        self.rows.push(slot, blob.len(), begin);
+        self.rows.push(slot, blob.len(), begin, weight);
         Ok(Some(self.stored(slot, blob, Vec::new())))
     }
 
@@ -133,7 +133,9 @@ impl LiveDocument {
             self.rows.postpone();
             return Ok(None);
         };
-        let freed = self.rows.replace(first, slot, blob.len());
+        // Packed, operations that follow each other are one, and names are named once.
+        let freed = self.rows.replace(first, slot, blob.len(), weigh(&blob));
+        self.document.set_weight(self.rows.weight());
         Ok(Some(self.stored(slot, blob.into(), freed)))
     }
 

@@ -37,6 +37,8 @@ pub struct Quarantine {
     /// The oldest first.
     updates: VecDeque<Quarantined>,
     bytes: usize,
+    /// Documents whose updates are not imported together any more, the oldest first.
+    alone: VecDeque<CrdtKey>,
 }
 
 impl Quarantine {
@@ -70,6 +72,24 @@ impl Quarantine {
         }
     }
 
+    /// Notes that updates which came together made loro fail. It does not tell which of them, and maybe none
+    /// does alone: a document that failed is never freed, so from now on each is imported alone there. At most
+    /// 64 documents are remembered.
+    pub fn keep_alone(&mut self, key: CrdtKey) {
+        if self.is_kept_alone(&key) {
+            return;
+        }
+        if self.alone.len() == UPDATES_MAX {
+            self.alone.pop_front();
+        }
+        self.alone.push_back(key);
+    }
+
+    /// Whether updates of a document are imported one by one.
+    pub fn is_kept_alone(&self, key: &CrdtKey) -> bool {
+        self.alone.contains(key)
+    }
+
     /// All of them, the oldest first.
     pub fn list(&self) -> Vec<Quarantined> {
         self.updates.iter().cloned().collect()
@@ -100,6 +120,19 @@ mod tests {
         assert_eq!((Some(held.digest), held.bytes, held.unix_ms), (digest, 3, 7000));
         assert_eq!(quarantine.holds(&key("b"), b"bad"), None);
         assert_eq!(quarantine.holds(&key("a"), b"bat"), None);
+    }
+
+    #[test]
+    fn documents_whose_updates_failed_together_are_remembered_up_to_the_limit() {
+        let mut quarantine = Quarantine::default();
+        let numbered = |number: usize| CrdtKey { key: number.to_string().into(), ..key("a") };
+        for number in 0..=UPDATES_MAX {
+            quarantine.keep_alone(numbered(number));
+            quarantine.keep_alone(numbered(number));
+        }
+        assert_eq!(quarantine.alone.len(), UPDATES_MAX);
+        assert!(!quarantine.is_kept_alone(&numbered(0)), "the oldest was forgotten");
+        assert!(quarantine.is_kept_alone(&numbered(1)));
     }
 
     #[test]

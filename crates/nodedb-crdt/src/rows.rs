@@ -1,6 +1,6 @@
 //! Which rows a document is stored in, and when they are packed.
 
-use crate::Begin;
+use crate::{Begin, weight::Weight};
 
 /// Rows that are added before the latest ones are packed.
 const TAIL_MAX: usize = 64;
@@ -27,6 +27,8 @@ struct Row {
     slot: u8,
     bytes: usize,
     begin: Begin,
+    /// What it takes in memory.
+    memory: Weight,
 }
 
 impl Row {
@@ -53,9 +55,9 @@ impl Rows {
         self.due = (self.list.len() + TAIL_MAX).min(ROWS_MAX);
     }
 
-    pub(crate) fn push(&mut self, slot: u8, bytes: usize, begin: Begin) {
+    pub(crate) fn push(&mut self, slot: u8, bytes: usize, begin: Begin, memory: Weight) {
         assert!(self.list.iter().all(|row| row.slot != slot), "a slot holds one row");
-        self.list.push(Row { slot, bytes, begin });
+        self.list.push(Row { slot, bytes, begin, memory });
         self.used = self.used.max(slot + 1);
         self.bytes += bytes;
     }
@@ -97,13 +99,23 @@ impl Rows {
     }
 
     /// Puts one row in the place of those from `first` on. Answers the slots to be removed.
-    pub(crate) fn replace(&mut self, first: usize, slot: u8, bytes: usize) -> Vec<u8> {
+    pub(crate) fn replace(
+        &mut self,
+        first: usize,
+        slot: u8,
+        bytes: usize,
+        mut memory: Weight,
+    ) -> Vec<u8> {
         let begin = self.begin_of(first);
         let replaced = self.list.split_off(first);
         self.bytes -= replaced.iter().map(|row| row.bytes).sum::<usize>();
         let large = replaced.iter().filter(|row| row.bytes > GARBAGE_BYTES_MAX);
         let freed = large.map(|row| row.slot).collect();
-        self.push(slot, bytes, begin);
+        if first > 0 {
+            // The history that it has joined says nothing of the pieces that the texts are in.
+            memory.texts = replaced.iter().fold(0, |all, row| row.memory.texts.saturating_add(all));
+        }
+        self.push(slot, bytes, begin, memory);
         self.due = self.list.len() + TAIL_MAX;
         freed
     }
@@ -125,6 +137,15 @@ impl Rows {
         self.bytes
     }
 
+    /// What all rows take in memory.
+    pub(crate) fn weight(&self) -> Weight {
+        let mut weight = Weight::default();
+        for row in &self.list {
+            weight += row.memory;
+        }
+        weight
+    }
+
     pub(crate) fn memory_bytes(&self) -> usize {
         self.list.iter().map(|row| size_of::<Row>() + row.begin.memory_bytes()).sum()
     }
@@ -139,11 +160,11 @@ mod tests {
         let (mut written, mut most) = (0, 0);
         for _ in 0..merges {
             let slot = rows.free_slot().expect("a free slot");
-            rows.push(slot, bytes, Begin::default());
+            rows.push(slot, bytes, Begin::default(), Weight::default());
             if let Some(first) = rows.due() {
                 let weight: usize = rows.list[first..].iter().map(Row::weight).sum();
                 let slot = rows.free_slot().expect("a free slot");
-                rows.replace(first, slot, weight + FRAME_BYTES);
+                rows.replace(first, slot, weight + FRAME_BYTES, Weight::default());
                 written += weight;
             }
             most = most.max(rows.list.len());
@@ -163,13 +184,17 @@ mod tests {
     #[test]
     fn a_large_row_is_packed_only_with_about_as_much_again() {
         let mut rows = Rows::default();
-        rows.push(0, 1 << 20, Begin::default());
+        rows.push(0, 1 << 20, Begin::default(), Weight::default());
         grow(&mut rows, 500, FRAME_BYTES + 5);
         assert_eq!(rows.list[0].bytes, 1 << 20, "it stays");
-        rows.push(rows.free_slot().expect("free"), 600 << 10, Begin::default());
+        rows.push(rows.free_slot().expect("free"), 600 << 10, Begin::default(), Weight::default());
         rows.due = 0;
         assert_eq!(rows.due(), Some(0), "more than half of it follows");
-        assert_eq!(rows.replace(0, 200, 1700 << 10).len(), 2, "large ones are removed at once");
+        assert_eq!(
+            rows.replace(0, 200, 1700 << 10, Weight::default()).len(),
+            2,
+            "large ones are removed at once"
+        );
         assert_eq!((rows.slots(), rows.used_slots()), (vec![200], 201));
     }
 
@@ -178,7 +203,7 @@ mod tests {
         let mut rows = Rows::default();
         for _ in 0..255 {
             let slot = rows.free_slot().expect("a free slot");
-            rows.push(slot, 1, Begin::default());
+            rows.push(slot, 1, Begin::default(), Weight::default());
         }
         assert_eq!((rows.free_slot(), rows.used_slots()), (None, 255));
     }

@@ -1,29 +1,51 @@
 //! Values of operations, which may hold values.
 
-use crate::{CrdtError, reader::Reader};
+use crate::{CrdtError, reader::Reader, weight::Weight};
 
 /// How deep a value may hold values. Loro drops and reads them by recursion.
 const DEPTH_MAX: usize = 128;
 /// More levels than any document may have.
 const MOVED: u64 = 1 << 32;
 
-/// Skips the value of an operation, and checks that what it announces is there. Answers by how many
-/// levels it can make the document deeper.
-pub(crate) fn skip(kind: u8, values: &mut Reader<'_>) -> Result<u64, CrdtError> {
-    match kind & 0x7f {
-        11 => return skip_nested(values),
+/// What an operation does with its value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Skipped {
+    /// By how many levels it can make the document deeper.
+    pub(crate) levels: u64,
+    /// What it takes in memory.
+    pub(crate) weight: Weight,
+}
+
+impl Skipped {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.levels = self.levels.saturating_add(other.levels);
+        self.weight += other.weight;
+    }
+}
+
+/// Skips the value of an operation, and checks that what it announces is there.
+pub(crate) fn skip(kind: u8, values: &mut Reader<'_>) -> Result<Skipped, CrdtError> {
+    let kind = kind & 0x7f;
+    let before = values.left();
+    let mut skipped = match kind {
+        11 => skip_nested(values)?,
         15 => {
             skip_numbers(values, 2)?;
-            return skip_nested(values);
+            skip_nested(values)?
         }
-        _ => skip_flat(kind & 0x7f, values)?,
-    }
-    Ok(match kind & 0x7f {
-        7 => 1,
+        _ => {
+            skip_flat(kind, values)?;
+            Skipped::default()
+        }
+    };
+    match kind {
+        7 => skipped.levels = 1,
         // What is moved takes along whatever it holds.
-        13 | 14 | 16 => MOVED,
-        _ => 0,
-    })
+        13 | 14 | 16 => skipped.levels = MOVED,
+        _ => {}
+    }
+    skipped.weight += Weight::operation(kind, (before - values.left()) as u64);
+    Ok(skipped)
 }
 
 fn skip_flat(kind: u8, values: &mut Reader<'_>) -> Result<(), CrdtError> {
@@ -67,12 +89,14 @@ struct Open {
     map: bool,
 }
 
-/// Skips a value with its kind in front, and all that it holds. Answers how many levels it has.
-fn skip_nested(values: &mut Reader<'_>) -> Result<u64, CrdtError> {
+/// Skips a value with its kind in front, and all that it holds. It makes the document deeper by the
+/// levels that it has.
+fn skip_nested(values: &mut Reader<'_>) -> Result<Skipped, CrdtError> {
     let mut open: Vec<Open> = Vec::new();
-    let mut levels = 0;
+    let (mut levels, mut weight) = (0, Weight::default());
     loop {
         let kind = values.u8()?;
+        weight += Weight::value();
         match kind {
             0..=2 => {}
             3 => values.skip_varint()?,
@@ -94,7 +118,7 @@ fn skip_nested(values: &mut Reader<'_>) -> Result<u64, CrdtError> {
             open.pop();
         }
         let Some(inner) = open.last_mut() else {
-            return Ok(levels);
+            return Ok(Skipped { levels, weight });
         };
         inner.left -= 1;
         if inner.map {

@@ -248,6 +248,29 @@ fn an_update_of_nothing_is_judged_by_itself() {
     assert!(!replica.import(&nothing).expect("sound").changed);
 }
 
+/// What an update builds on of other peers was found out by importing it, and taken back by building the
+/// whole document anew.
+#[test]
+fn what_others_wrote_and_is_missing_is_named_before_anything_is_imported() {
+    let (_, [first, second, third]) = history();
+    let limits = CrdtLimits::default();
+    let mut replica = CrdtDocument::new();
+    let joint = replica.import_together(&[first.clone().into(), third.clone().into()], &limits);
+    assert_eq!(joint, Ok(None), "the second is missing");
+    let mut other = CrdtDocument::new();
+    let base = insert(&mut other, 7, "base ");
+    let on_base = insert(&mut other, 8, "on it");
+    let joint = replica.import_together(&[first.clone().into(), on_base.clone().into()], &limits);
+    assert_eq!(joint, Ok(None), "the base of another peer is missing");
+    let error = replica.import(&on_base).expect_err("the same alone");
+    assert_eq!(error, CrdtError::MissingDependencies { missing: "7: 0..5".to_owned() });
+    let backwards = [second.clone().into(), first.clone().into()];
+    assert_eq!(replica.import_together(&backwards, &limits), Ok(None), "backwards");
+    assert_eq!(state(&replica).0, "{}");
+    let all = [first, base, second, on_base, third].map(Bytes::from);
+    assert!(replica.import_together(&all, &limits).expect("good ones").is_some());
+}
+
 proptest! {
     #[test]
     fn replicas_converge_in_any_order(

@@ -162,7 +162,8 @@ pub struct SearchExplained {
     pub segments: u64,
 }
 
-/// What a CRDT merge came to.
+/// What a CRDT merge came to. Merges into one document that a core serves in one turn at one durability
+/// may be logged as one record: then all of them have its stamp.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Merged {
     /// Which write it was; `None` if the document had everything already and nothing was logged.

@@ -53,7 +53,8 @@ pub struct Written {
     pub version: Version,
 }
 
-/// What a merge of CRDT updates did.
+/// What a merge of CRDT updates did. Merges into one document that come at about the same time may share one
+/// log record: then all of them name its position and version, so neither tells merges apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Merged {
     /// The logged record; `None` if the document knew all of it already.

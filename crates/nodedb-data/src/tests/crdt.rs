@@ -286,3 +286,22 @@ fn live_documents_of_all_vshards_of_a_core_share_one_budget() {
     }
     assert!(all(&world).0 >= 2);
 }
+
+/// A merge that was refused brought its document to life for nothing, and nobody weighed it: documents
+/// that were only ever refused filled the memory of a core beyond its budget.
+#[test]
+fn documents_that_come_to_life_for_a_refused_merge_count() {
+    let mut theirs = CrdtDocument::new();
+    edit(&mut theirs, "missing");
+    let lacking = edit(&mut theirs, "refused");
+    let crdt_bytes_max = 1;
+    let world = World::new(8, crate::DataOptions { crdt_bytes_max, ..options(1) });
+    for number in 0..8_u16 {
+        let error = world.ask(vshard(number), merge_op(lacking.clone())).expect_err("refused");
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+    }
+    // Documents are let go at the end of the turn, which the answer to a refusal does not wait for.
+    world.hold(0).release();
+    let live: usize = (0..8).map(|id| world.status(id).crdt_documents).sum();
+    assert!(live <= 1, "{live} documents are alive for nothing");
+}

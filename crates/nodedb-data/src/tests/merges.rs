@@ -92,6 +92,27 @@ fn what_is_refused_or_known_spoils_nothing_for_the_others() {
     assert_eq!(json(&world, "d").as_deref(), Some(r#"{"t":"ba"}"#));
 }
 
+/// A document that failed in the library is never freed. Each turn of merges that failed together, and none
+/// of them alone, would lose another one.
+#[test]
+fn updates_that_failed_together_are_not_tried_together_again() {
+    let world = World::new(1, options(1));
+    let mut mine = CrdtDocument::new();
+    let good = edit(&mut mine, 1, "a");
+    let both = [good, Bytes::from_static(PLANTED)];
+    in_one_turn(&world, both.map(|update| merge("d", update)));
+    let before = records(&world);
+    let more = ["b", "c"].map(|letter| merge("d", edit(&mut mine, 1, letter)));
+    let answers = in_one_turn(&world, more);
+    assert!(answers.iter().all(|answer| merged(answer).changed));
+    assert_eq!(records(&world), before + 2, "a record for each");
+    let mut other = CrdtDocument::new();
+    let more = ["a", "b"].map(|letter| merge("e", edit(&mut other, 1, letter)));
+    in_one_turn(&world, more);
+    assert_eq!(records(&world), before + 3, "another document is not meant");
+    assert_eq!(json(&world, "d").as_deref(), Some(r#"{"t":"cba"}"#));
+}
+
 #[test]
 fn what_comes_between_merges_sees_those_before_it_and_no_others() {
     let world = World::new(1, options(1));

@@ -71,6 +71,8 @@ impl Core {
     /// Does the merges that were gathered.
     pub(crate) fn finish_merges(&mut self) {
         for gathered in std::mem::take(&mut self.merges.0) {
+            // Whatever comes of it, a document may come to life for it or take more than before.
+            self.touched.insert(gathered.vshard);
             let Some(alone) = self.merge_together(gathered) else {
                 continue;
             };

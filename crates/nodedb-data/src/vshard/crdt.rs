@@ -44,8 +44,12 @@ impl Vshard {
         let document = self.bring_to_life(&key)?;
         let row = match import(document, update, &limits) {
             Ok(Some(row)) => row,
-            Ok(None) => return Ok(Merge { key, redos: Vec::new() }),
+            Ok(None) => {
+                self.crdt.used(&key);
+                return Ok(Merge { key, redos: Vec::new() });
+            }
             Err(error) => {
+                self.crdt.used(&key);
                 if let CrdtError::Panicked { message, .. } = &error {
                     // The next use builds it from its rows, which know nothing of the update.
                     self.forget_document(&key);
@@ -66,7 +70,9 @@ impl Vshard {
         redo_bytes_max: usize,
     ) -> Option<Merge> {
         self.check_crdt(key, "merges").ok()?;
-        if updates.iter().any(|update| self.quarantine.holds(key, update).is_some()) {
+        if self.quarantine.is_kept_alone(key)
+            || updates.iter().any(|update| self.quarantine.holds(key, update).is_some())
+        {
             return None;
         }
         let limits = self.crdt_limits;
@@ -76,6 +82,7 @@ impl Vshard {
             Err(error) => {
                 if matches!(error, CrdtError::Panicked { .. }) {
                     self.forget_document(key);
+                    self.quarantine.keep_alone(key.clone());
                 }
                 None
             }
@@ -194,6 +201,7 @@ impl Vshard {
         if matches!(answer, Err(CrdtError::Panicked { .. })) {
             self.forget_document(key);
         }
+        self.crdt.used(key);
         Ok(answer?)
     }
 
