@@ -9,6 +9,7 @@ use crate::{
 };
 use nodedb_env::Env;
 use nodedb_testkit::{FaultyFiles, PathFaults};
+use nodedb_types::VshardId;
 use std::{sync::Arc, time::Duration};
 use tempfile::TempDir;
 
@@ -72,19 +73,19 @@ fn a_silent_vshard_keeps_its_log_and_is_named() {
     let before = database.status().expect("status");
     world.faults.hold_syncs("vshards/0001");
     let report = checkpoint(&database).expect("the others go on");
-    let CheckpointOutcome::Blocked { by } = &report.outcome else {
+    let CheckpointOutcome::Blocked { behind, .. } = &report.outcome else {
         panic!("a silent vshard blocks: {report:?}");
     };
     // Vshard 3 shares its maintenance thread; the vshards of the other core are not held up.
-    let named = |vshard: &str| by.iter().any(|who| who.starts_with(vshard));
-    assert!(named("vshard 1:") && !named("vshard 0:") && !named("vshard 2:"), "{by:?}");
+    let named = |vshard| behind.iter().any(|who| who.vshard == VshardId::new(vshard));
+    assert!(named(1) && !named(0) && !named(2), "{behind:?}");
     assert_eq!(report.redo_lsn, before.redo_lsn, "its last proof is the barrier before");
     let held = database.status().expect("status");
     assert!(held.oldest_lsn <= before.redo_lsn, "{held:?}");
     world.faults.release_syncs();
     // Its late answer went to the board; nothing has to be flushed again for it to count.
     let report = checkpoint(&database).expect("checkpoint");
-    assert_eq!(report.outcome, CheckpointOutcome::Advanced);
+    assert_eq!(report.outcome, CheckpointOutcome::Advanced { redo: report.redo_lsn });
     assert!(report.redo_lsn > before.redo_lsn);
 }
 
@@ -98,8 +99,10 @@ fn all_vshards_share_one_deadline() {
     let report = checkpoint(&database).expect("ends at its deadline");
     let took = world.env.clock.now().saturating_sub(begun);
     world.faults.release_syncs();
-    let CheckpointOutcome::Blocked { by } = report.outcome else { panic!("all are silent") };
-    assert_eq!(by.len(), 4, "{by:?}");
+    let CheckpointOutcome::Blocked { behind, .. } = report.outcome else {
+        panic!("all are silent")
+    };
+    assert_eq!(behind.len(), 4, "{behind:?}");
     assert!(took >= DEADLINE && took < DEADLINE * 3, "took {took:?}");
 }
 
