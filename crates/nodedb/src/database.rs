@@ -156,11 +156,14 @@ impl Database {
         self.tenant(None)?.batch(operations)
     }
 
-    /// Runs a checkpoint now: flushes every vshard, moves the redo position, gives log back.
+    /// Runs a checkpoint of everything that is in the log now: flushes every vshard, moves the redo
+    /// position, gives log back. Joins one that runs already if that covers it; otherwise all who come
+    /// meanwhile share the next one.
     ///
     /// # Errors
     /// [`Error::Checkpoint`] names the step that failed, after which nothing was reclaimed;
-    /// [`Error::NoArchive`] and [`Error::ArchiveBehind`] if the archive was asked for.
+    /// [`Error::CheckpointBusy`] if more than 1024 callers wait; [`Error::NoArchive`] and
+    /// [`Error::ArchiveBehind`] if the archive was asked for.
     pub fn checkpoint(&self, request: CheckpointRequest) -> Result<CheckpointReport, Error> {
         let inner = Arc::clone(&self.inner);
         self.inner.run(async move { inner.checkpoint(request).await })?

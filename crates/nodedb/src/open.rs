@@ -150,10 +150,9 @@ fn start(env: &Env, directory: Directory, options: OpenOptions) -> Result<Databa
     let (plane, replayed) =
         DataPlane::start(env, &vshards_path, wal.clone(), recovery, data_options)?;
     let kept = wal.segments().into_iter().filter(|segment| segment.last_lsn >= Some(report.redo));
-    let replay = Replay::measured(
-        kept.map(|segment| segment.bytes).sum(),
-        env.clock.now().saturating_sub(begun),
-    );
+    // An open that found everything flushed has measured no replay.
+    let bytes = if replayed.records == 0 { 0 } else { kept.map(|segment| segment.bytes).sum() };
+    let replay = Replay::measured(bytes, env.clock.now().saturating_sub(begun));
     tracing::info!(
         records = replayed.records,
         redo_lsn = report.redo.get(),

@@ -13,6 +13,8 @@ mod coordinator;
 mod drain;
 mod driver;
 mod event;
+#[cfg(test)]
+mod explorer;
 mod floor_board;
 mod gates;
 mod life;
