@@ -4,7 +4,9 @@ use crate::tenant_counts::TenantCounts;
 use nodedb_env::Clock;
 use std::{sync::Arc, time::Duration};
 
-/// Reached from both ends of a request through its slot, so that sending takes one reference to it.
+/// Reached from both ends of a request through its slot, so that sending takes one reference to it. Not on
+/// the cache line of the count of those references, which senders write for every request.
+#[repr(align(64))]
 pub(crate) struct Exchange {
     clock: Arc<dyn Clock>,
     pub(crate) tenants: TenantCounts,

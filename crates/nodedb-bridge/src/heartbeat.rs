@@ -9,6 +9,10 @@ use std::time::Duration;
 /// sleeps has nothing to do. Who wakes it writes the time of waking, before the bell's flag says that it
 /// was rung: otherwise a core that slept for an hour would look, until it is scheduled, as if it had been
 /// stuck for an hour. The bell orders the two; the word itself publishes nothing else.
+///
+/// On a cache line of its own: the core writes it at every look, while senders read what stands beside it
+/// for every request.
+#[repr(align(64))]
 pub(crate) struct Heartbeat(AtomicU64);
 
 const ASLEEP: u64 = u64::MAX;

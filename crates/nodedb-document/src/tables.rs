@@ -4,6 +4,7 @@ mod archive;
 mod lsm;
 mod lsm_files;
 mod plain;
+mod write_back;
 
 pub use lsm::LsmTables;
 pub use plain::PlainTables;

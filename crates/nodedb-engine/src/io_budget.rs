@@ -51,11 +51,6 @@ impl IoBudget {
         })
     }
 
-    /// Whether anybody ever waits for it.
-    pub const fn is_limited(&self) -> bool {
-        self.rate.is_some()
-    }
-
     /// Spends bytes that were read or written, and waits until they are paid for, unless somebody is in
     /// a hurry. Waits a little more than a second at most.
     pub fn spend(&self, bytes: u64) {

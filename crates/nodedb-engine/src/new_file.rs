@@ -5,8 +5,10 @@ use nodedb_env::{File, Files, Open};
 use std::{path::PathBuf, sync::Arc};
 use xxhash_rust::xxh3::Xxh3;
 
-/// Bytes after which a file in the making is synced. One sync at its end would write everything at
-/// once, and every other sync of the disk would wait behind it.
+/// Bytes after which the system is asked to begin writing them. One sync at the end would send everything
+/// to the device at once, and every other sync of it, the log's above all, would wait behind it.
+const WRITE_BACK_BYTES: u64 = 256 << 10;
+/// Bytes after which a file in the making is synced, so that a device that cannot keep up slows its writer.
 const SYNC_BYTES: u64 = 8 << 20;
 
 /// A file that no manifest can name yet. Until [`ManifestDir::adopt`](crate::ManifestDir::adopt) its
@@ -16,6 +18,8 @@ pub struct NewFile {
     place: Place,
     file: Arc<dyn File>,
     bytes: u64,
+    /// Up to where writing has been asked for.
+    sent: u64,
     unsynced: u64,
     hasher: Box<Xxh3>,
 }
@@ -47,7 +51,7 @@ impl NewFile {
             files.remove_file(path).map_err(EngineError::io("removing", path))?;
         }
         let file = files.open(path, Open::CreateNew).map_err(EngineError::io("creating", path))?;
-        Ok(Self { place, file, bytes: 0, unsynced: 0, hasher: Box::new(Xxh3::new()) })
+        Ok(Self { place, file, bytes: 0, sent: 0, unsynced: 0, hasher: Box::new(Xxh3::new()) })
     }
 
     /// Appends some bytes, and syncs every few MiB.
@@ -61,6 +65,10 @@ impl NewFile {
         self.hasher.update(bytes);
         self.bytes += bytes.len() as u64;
         self.unsynced += bytes.len() as u64;
+        if self.bytes - self.sent >= WRITE_BACK_BYTES {
+            self.file.start_write_back(self.sent);
+            self.sent = self.bytes;
+        }
         if self.unsynced >= SYNC_BYTES {
             self.unsynced = 0;
             self.file.sync_data().map_err(EngineError::io("syncing", path))?;

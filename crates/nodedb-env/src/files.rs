@@ -81,6 +81,14 @@ pub trait File: Send + Sync + Debug {
     /// What the system reports; what was written since the last sync is then in doubt for ever.
     fn sync_data(&self) -> io::Result<()>;
 
+    /// Asks the system to begin writing out what was written from `offset` on, and does not wait. Whoever
+    /// writes much calls it every few hundred KiB: a sync at the end would send everything to the device at
+    /// once, and every other sync of that device would wait behind it.
+    ///
+    /// A hint: nothing is durable by it, and an error shows in [`File::sync_data`]. Where nothing is
+    /// implemented nothing happens.
+    fn start_write_back(&self, _offset: u64) {}
+
     /// Length in bytes.
     ///
     /// # Errors

@@ -54,6 +54,15 @@ impl File for RealFile {
         self.0.sync_data()
     }
 
+    fn start_write_back(&self, offset: u64) {
+        // "Not needed any more" starts the writing of what is dirty and takes only what is clean out of
+        // memory, which bytes just written are not (mm/fadvise.c). The system has a call that says only the
+        // former, without a safe wrapper. A failure of the hint is no failure of anything.
+        match sys::fadvise(&self.0, offset, None, sys::Advice::DontNeed) {
+            Ok(()) | Err(_) => {}
+        }
+    }
+
     fn len(&self) -> io::Result<u64> {
         self.0.metadata().map(|metadata| metadata.len())
     }

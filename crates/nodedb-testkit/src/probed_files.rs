@@ -27,6 +27,8 @@ pub enum Operation {
     Allocate,
     /// Syncs a file.
     Sync,
+    /// Hints that a file is to be written out. A probe cannot refuse it.
+    StartWriteBack,
     /// Makes a directory.
     CreateDir,
     /// Lists a directory or looks a name up.
@@ -46,7 +48,7 @@ pub enum Operation {
 impl Operation {
     /// Whether the call is meant to change something on disk.
     pub const fn changes(self) -> bool {
-        !matches!(self, Self::Open | Self::Read | Self::Look | Self::Lock)
+        !matches!(self, Self::Open | Self::Read | Self::StartWriteBack | Self::Look | Self::Lock)
     }
 }
 
@@ -206,6 +208,16 @@ impl File for ProbedFile {
 
     fn sync_data(&self) -> io::Result<()> {
         self.on(Operation::Sync, |file| file.sync_data())
+    }
+
+    fn start_write_back(&self, offset: u64) {
+        let hint = |file: &Arc<dyn File>| {
+            file.start_write_back(offset);
+            Ok(())
+        };
+        match self.on(Operation::StartWriteBack, hint) {
+            Ok(()) | Err(_) => {}
+        }
     }
 
     fn len(&self) -> io::Result<u64> {

@@ -3,7 +3,9 @@
 //! All calls of the library stand in this file, among them some that its documentation hides, so the
 //! version is pinned exactly. It does its own file I/O, below the file port.
 
-use super::{Row, Rows, SortedTables, TableStore, TableView, Verified, lsm_files};
+use super::{
+    Row, Rows, SortedTables, TableStore, TableView, Verified, lsm_files, write_back::WriteBack,
+};
 use crate::{
     Direction, Dropped,
     row_range::Bounds,
@@ -173,6 +175,8 @@ impl LsmTree {
 
     fn merge(&mut self) -> Result<bool, EngineError> {
         let before = self.tree.current_version().id();
+        let write_back = self.write_back();
+        self.merging.change(|state| state.write_back = Some(write_back));
         // Everything may be evicted: readers keep the tables that they started with.
         if self.is_mostly_deleted() {
             self.change("merging", |tree| tree.major_compact(TABLE_BYTES, ALL))?;
@@ -181,6 +185,12 @@ impl LsmTree {
             self.change("merging", |tree| tree.compact(strategy, ALL))?;
         }
         Ok(self.tree.current_version().id() != before)
+    }
+
+    /// For what is written next.
+    fn write_back(&self) -> WriteBack {
+        let tables = self.dir.join(lsm_tree::file::TABLES_FOLDER);
+        WriteBack::new(&self.files, &tables, self.tree.next_table_id())
     }
 
     /// Whether so many rows are tombstones that all tables are merged at once, which frees what they hide
@@ -220,10 +230,12 @@ impl SortedTables for LsmTree {
         }
         let runs = self.tree.l0_run_count();
         assert!(runs < 2 * RUNS_MAX, "merging keeps up with flushes: {runs} runs");
+        let mut write_back = self.write_back();
         self.change("flushing", |tree| {
             let tree = AnyTree::Standard(tree.clone());
             let mut ingestion = tree.ingestion()?;
             for (key, value) in rows {
+                write_back.add(key.len() + value.as_ref().map_or(0, Vec::len));
                 let key = Slice::from(key);
                 match value {
                     Some(value) => ingestion.write(key, Slice::from(value))?,
@@ -353,6 +365,8 @@ struct MergeState {
     /// Whose rows are left out.
     dropped: Arc<Dropped>,
     budget: Option<Arc<IoBudget>>,
+    /// From the first table on that the merge writes.
+    write_back: Option<WriteBack>,
 }
 
 impl Merging {
@@ -368,9 +382,8 @@ impl Factory for Merging {
 
     fn make_filter(&self, _: &Context) -> Box<dyn CompactionFilter> {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        // Without a limit nothing is measured, which would take a look at each value.
-        let budget = state.budget.filter(|budget| budget.is_limited());
-        Box::new(Merge { dropped: state.dropped, meter: budget.map(IoMeter::new) })
+        let MergeState { dropped, budget, write_back } = state;
+        Box::new(Merge { dropped, meter: budget.map(IoMeter::new), write_back })
     }
 }
 
@@ -378,12 +391,17 @@ impl Factory for Merging {
 struct Merge {
     dropped: Arc<Dropped>,
     meter: Option<IoMeter>,
+    write_back: Option<WriteBack>,
 }
 
 impl CompactionFilter for Merge {
     fn filter_item(&mut self, item: ItemAccessor<'_>, _: &Context) -> lsm_tree::Result<Verdict> {
+        let bytes = item.key().len() + item.value()?.len();
         if let Some(meter) = &mut self.meter {
-            meter.add(item.key().len() + item.value()?.len());
+            meter.add(bytes);
+        }
+        if let Some(write_back) = &mut self.write_back {
+            write_back.add(bytes);
         }
         let gone = self.dropped.has(item.key());
         // Older versions further down may show through from now on; nobody reads a dropped id.
