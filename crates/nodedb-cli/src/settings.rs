@@ -17,7 +17,7 @@ use std::{
 pub(crate) const FILE: &str = "nodedb.toml";
 
 /// Every key, for the answer to a misspelt one.
-const KEYS: [&str; 21] = [
+const KEYS: [&str; 23] = [
     "json",
     "log",
     "tenant",
@@ -29,6 +29,8 @@ const KEYS: [&str; 21] = [
     "cores",
     "checkpoint-interval-ms",
     "checkpoint-deadline-ms",
+    "recovery-target-ms",
+    "log-bytes-max",
     "request-deadline-ms",
     "object-bytes",
     "object-age-ms",
@@ -56,6 +58,8 @@ pub(crate) struct Settings {
     cores: Option<u16>,
     checkpoint_interval_ms: Option<u64>,
     checkpoint_deadline_ms: Option<u64>,
+    recovery_target_ms: Option<u64>,
+    log_bytes_max: Option<u64>,
     request_deadline_ms: Option<u64>,
     object_bytes: Option<u64>,
     object_age_ms: Option<u64>,
@@ -129,6 +133,7 @@ impl Settings {
         let durations = [
             (&mut options.checkpoint_interval, self.checkpoint_interval_ms),
             (&mut options.checkpoint_deadline, self.checkpoint_deadline_ms),
+            (&mut options.recovery_target, self.recovery_target_ms),
             (&mut options.request_deadline, self.request_deadline_ms),
             (&mut options.object_age, self.object_age_ms),
             (&mut options.clock_jump_max, self.clock_jump_max_ms),
@@ -136,6 +141,7 @@ impl Settings {
         for (option, ms) in durations {
             *option = ms.map_or(*option, Duration::from_millis);
         }
+        options.log_bytes_max = self.log_bytes_max.unwrap_or(options.log_bytes_max);
         options.object_bytes = self.object_bytes.unwrap_or(options.object_bytes);
         options.memtable_bytes = self.memtable_bytes.unwrap_or(options.memtable_bytes);
         let memory = self.memory_bytes_per_core;
@@ -231,7 +237,8 @@ mod tests {
         let text = "cores = 3\ncheckpoint-interval-ms = 1\ncheckpoint-deadline-ms = 2\n\
                     request-deadline-ms = 3\nobject-bytes = 4\nobject-age-ms = 5\n\
                     memtable-bytes = 6\ntenant-in-flight = 7\ntenant-collections = 8\ntenant-bytes = 9\n\
-                    memory-bytes-per-core = 9\nio-bytes-per-second = 10\nclock-jump-max-ms = 6";
+                    memory-bytes-per-core = 9\nio-bytes-per-second = 10\nclock-jump-max-ms = 6\n\
+                    recovery-target-ms = 7\nlog-bytes-max = 11";
         let options = parse(text)?.open_options();
         assert_eq!(options.create, None);
         assert_eq!((options.cores, options.object_bytes, options.memtable_bytes), (Some(3), 4, 6));
@@ -244,8 +251,10 @@ mod tests {
             options.request_deadline,
             options.object_age,
             options.clock_jump_max,
+            options.recovery_target,
         ];
-        assert_eq!(ms.map(|duration| duration.as_millis()), [1, 2, 3, 5, 6]);
+        assert_eq!(ms.map(|duration| duration.as_millis()), [1, 2, 3, 5, 6, 7]);
+        assert_eq!(options.log_bytes_max, 11);
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use nodedb_types::Lsn;
 /// `own` is what the files themselves prove. `effective` may be higher: an idle engine reports the
 /// checkpoint's barrier without writing anything. Only the pair tells an idle engine from an older
 /// generation of its files that someone put back.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Floor {
     own: Option<Lsn>,
     effective: Option<Lsn>,

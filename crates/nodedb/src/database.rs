@@ -156,11 +156,14 @@ impl Database {
         self.tenant(None)?.batch(operations)
     }
 
-    /// Runs a checkpoint now: flushes every vshard, moves the redo position, gives log back.
+    /// Runs a checkpoint of everything that is in the log now: flushes every vshard, moves the redo
+    /// position, gives log back. Joins one that runs already if that covers it; otherwise all who come
+    /// meanwhile share the next one.
     ///
     /// # Errors
     /// [`Error::Checkpoint`] names the step that failed, after which nothing was reclaimed;
-    /// [`Error::NoArchive`] and [`Error::ArchiveBehind`] if the archive was asked for.
+    /// [`Error::CheckpointBusy`] if more than 1024 callers wait; [`Error::NoArchive`] and
+    /// [`Error::ArchiveBehind`] if the archive was asked for.
     pub fn checkpoint(&self, request: CheckpointRequest) -> Result<CheckpointReport, Error> {
         let inner = Arc::clone(&self.inner);
         self.inner.run(async move { inner.checkpoint(request).await })?
@@ -228,7 +231,8 @@ impl Inner {
         {
             return Err(archive.behind(self.log.wal().durable()));
         }
-        let mut report = self.checkpointer.checkpoint().await?;
+        let before = self.checkpointer.reclaimer().segments();
+        let mut report = self.checkpointer.checkpoint(request.urgency).await?;
         let Some(archive) = self.archive.as_ref().filter(|_| wait_archive) else {
             return Ok(report);
         };
@@ -247,7 +251,10 @@ impl Inner {
             let reached = time::timeout(limit, archive.position.reached(target));
             reached.await.map_err(|_elapsed| archive.behind(Some(target)))?;
         }
-        report.reclaimed_segments += self.checkpointer.reclaim_now().await?;
+        let reclaimer = self.checkpointer.reclaimer();
+        reclaimer.reclaim().await?;
+        report.reclaimed_segments = reclaimer.segments().saturating_sub(before);
+        report.held_by = reclaimer.held_by();
         report.archived_lsn = archive.position.persisted();
         Ok(report)
     }
@@ -317,9 +324,10 @@ async fn wind_down(
     tasks: Arc<Tasks>,
     limit: Duration,
 ) -> Result<(), Error> {
-    let checkpoint = time::timeout(limit, checkpointer.checkpoint()).await;
+    // The driver keeps the deadline itself; twice as long is for one that died.
+    let drained = time::timeout(limit * 2, checkpointer.drain(limit)).await;
     let failures = tasks.close(limit).await;
-    match (checkpoint, failures.into_iter().next()) {
+    match (drained, failures.into_iter().next()) {
         (Ok(Err(error)), _) => Err(error),
         (_, Some(failure)) => Err(Error::internal(failure.to_string())),
         // A checkpoint that did not end in time costs recovery time, not data.

@@ -10,7 +10,7 @@ use nodedb_engine::{CatalogError, EngineError, SnapshotExpired};
 use nodedb_types::{DecodeError, ErrorKind, Lsn, NameError, VersionError};
 use nodedb_vector::VectorError;
 use nodedb_wal::{AppendError, ReadError, WaitError, WalError};
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, sync::Arc};
 
 /// Failure of a call. [`Error::kind`] says how to react; the text says what, where and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -236,8 +236,11 @@ pub enum Error {
         stage: &'static str,
         /// Why.
         #[source]
-        source: Box<Self>,
+        source: Arc<Self>,
     },
+    /// Too many callers wait for a checkpoint; try again when one has ended.
+    #[error("too many callers wait for a checkpoint: try again when one has ended")]
+    CheckpointBusy,
     /// The deadline passed. Of a write the outcome is unknown.
     #[error("no answer within the deadline: of a write the outcome is unknown, read to find out")]
     Timeout,
@@ -322,7 +325,6 @@ impl Error {
             | Self::NoDocument { .. }
             | Self::NoIndex { .. }
             | Self::IndexDropped { .. } => ErrorKind::NotFound,
-            Self::IndexBuilding { .. } => ErrorKind::Busy,
             Self::DatabaseExists { .. }
             | Self::TargetExists { .. }
             | Self::RestorePointExists { .. } => ErrorKind::AlreadyExists,
@@ -332,6 +334,7 @@ impl Error {
             Self::Io { source, .. } => kind_of_io(source),
             Self::WrongHistory { .. } => ErrorKind::WrongHistory,
             Self::ArchiveBehind { .. } | Self::Timeout => ErrorKind::Timeout,
+            Self::IndexBuilding { .. } | Self::CheckpointBusy => ErrorKind::Busy,
             Self::Closed | Self::IndexCancelled { .. } => ErrorKind::Closed,
             Self::Internal { .. } => ErrorKind::Internal,
             Self::SnapshotExpired(_) => ErrorKind::SnapshotExpired,

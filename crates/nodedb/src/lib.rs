@@ -43,7 +43,10 @@ mod verify;
 mod tests;
 
 pub use batch::{BatchOp, BatchOptions, BatchWritten};
-pub use checkpoint::{CheckpointOutcome, CheckpointReport, CheckpointRequest};
+pub use checkpoint::{
+    CheckpointOutcome, CheckpointReport, CheckpointRequest, CheckpointStatus, Laggard,
+    LastCheckpoint, LogAge, Trigger, Urgency,
+};
 pub use collection::Collection;
 pub use database::Database;
 pub use delete_where::Deleted;
@@ -80,8 +83,8 @@ pub use nodedb_control::TenantLimits;
 pub use nodedb_crdt::loro;
 pub use nodedb_data::{Consistency, Effort};
 pub use nodedb_document::{Direction, KeyRange, plan::Explain};
-pub use nodedb_engine::{CollectionKind, IndexState, Metric, VectorStorage};
-pub use nodedb_types::{DatabaseId, Durability, ErrorKind, Lsn, Name, Version};
+pub use nodedb_engine::{CollectionKind, EngineKind, IndexState, Metric, VectorStorage};
+pub use nodedb_types::{DatabaseId, Durability, ErrorKind, Lsn, Name, Version, VshardId};
 pub use nodedb_vector::SearchPlan;
 pub use nodedb_wal::{
     SegmentInfo,

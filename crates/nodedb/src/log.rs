@@ -4,6 +4,7 @@ use crate::Error;
 use nodedb_engine::RecordKind;
 use nodedb_types::{Durability, Lsn, TenantId, VshardId};
 use nodedb_wal::{AppendClass, Record, Wal};
+use std::sync::Arc;
 
 /// The log, for tasks that must not block their runtime.
 #[derive(Clone, Debug)]
@@ -29,7 +30,7 @@ impl LogHandle {
         let wal = self.wal.clone();
         let result = tokio::task::spawn_blocking(move || call(&wal)).await;
         let result = result.map_err(|error| Error::internal(format!("{stage}: {error}")))?;
-        result.map_err(|source| Error::Checkpoint { stage, source: Box::new(source) })
+        result.map_err(|source| Error::Checkpoint { stage, source: Arc::new(source) })
     }
 }
 

@@ -3,7 +3,9 @@
 use crate::{
     ArchiveOptions, ArchivePolicy, CreateOptions, Database, Error, OpenOptions,
     archive::{ArchivePosition, ArchiveState, Archiver, ArchiverParts, CutRule},
-    checkpoint::{CheckpointRecord, Checkpointer, CheckpointerParts},
+    checkpoint::{
+        ArchiveGate, CheckpointRecord, Checkpointer, CheckpointerParts, Life, Replay, Schedule,
+    },
     database::{AttachedArchive, Inner},
     directory::{Access, Directory, Found},
     editors::Editors,
@@ -145,8 +147,13 @@ fn start(env: &Env, directory: Directory, options: OpenOptions) -> Result<Databa
         ..DataOptions::default()
     };
     let vshards_path = directory.vshards_path();
+    let begun = env.clock.now();
     let (plane, replayed) =
         DataPlane::start(env, &vshards_path, wal.clone(), recovery, data_options)?;
+    let kept = wal.segments().into_iter().filter(|segment| segment.last_lsn >= Some(report.redo));
+    // An open that found everything flushed has measured no replay.
+    let bytes = if replayed.records == 0 { 0 } else { kept.map(|segment| segment.bytes).sum() };
+    let replay = Replay::measured(bytes, env.clock.now().saturating_sub(begun));
     tracing::info!(
         records = replayed.records,
         redo_lsn = report.redo.get(),
@@ -160,8 +167,9 @@ fn start(env: &Env, directory: Directory, options: OpenOptions) -> Result<Databa
         .enable_time()
         .build()
         .map_err(Error::io("starting", "background threads"))?;
-    let parts = Parts { env, identity, options, archive_state, last: report.checkpoint_record };
-    Ok(parts.assemble(directory, runtime, wal, plane))
+    let last = report.checkpoint_record;
+    let parts = Parts { env, identity, options, archive_state, last, cores, replay };
+    parts.assemble(directory, runtime, wal, plane)
 }
 
 /// Without its `ARCHIVE` file a database would give back log that no archive holds, and with an older
@@ -195,6 +203,8 @@ struct Parts<'a> {
     options: OpenOptions,
     archive_state: Option<ArchiveState>,
     last: Option<Lsn>,
+    cores: u16,
+    replay: Replay,
 }
 
 impl Parts<'_> {
@@ -204,8 +214,8 @@ impl Parts<'_> {
         runtime: Runtime,
         wal: Wal,
         plane: DataPlane,
-    ) -> Database {
-        let Self { env, identity, options, archive_state, last } = self;
+    ) -> Result<Database, Error> {
+        let Self { env, identity, options, archive_state, last, cores, replay } = self;
         let admission =
             Admission::new(identity.vshards, wal.group_bytes_max(), options.tenant_limits);
         let log = LogHandle::new(wal);
@@ -213,19 +223,25 @@ impl Parts<'_> {
         let archive = archive_state
             .filter(|state| state.policy == ArchivePolicy::Required)
             .map(|state| attach((env, &directory), &identity, &options, &log, state));
-        let checkpointer = Arc::new(Checkpointer::new(
-            CheckpointerParts {
-                log: log.clone(),
-                data: data.clone(),
-                clock: Arc::clone(&env.clock),
-                vshards: identity.vshards,
-                archive: archive.as_ref().map(|archive| Arc::clone(&archive.position)),
-                deadline: options.checkpoint_deadline,
-            },
-            last,
-        ));
+        let required = archive.as_ref().map(|archive| Arc::clone(&archive.position));
+        let checkpointer = CheckpointerParts {
+            log: log.clone(),
+            data: data.clone(),
+            clock: Arc::clone(&env.clock),
+            vshards: identity.vshards,
+            life: Life::new(log.wal().epoch().get()),
+            archive: required.map_or(ArchiveGate::Open, ArchiveGate::Required),
+            deadline: options.checkpoint_deadline,
+            schedule: schedule(&options, cores),
+            replay,
+        };
+        let checkpointer = Checkpointer::new(checkpointer, last);
+        let (checkpointer, driver) =
+            checkpointer.map_err(|missing| Error::internal(missing.to_string()))?;
+        let checkpointer = Arc::new(checkpointer);
         let tasks = Arc::new(Tasks::new(runtime.handle().clone()));
-        spawn(&tasks, &checkpointer, archive.as_ref(), &options);
+        tasks.spawn("checkpointer", |shutdown| driver.run(shutdown));
+        spawn_archive(&tasks, &checkpointer, archive.as_ref());
         let routing = Routing::new(identity.vshards);
         let sender = Sender {
             data,
@@ -267,26 +283,37 @@ impl Parts<'_> {
             options,
             directory,
         };
-        Database { inner: Arc::new(inner) }
+        Ok(Database { inner: Arc::new(inner) })
     }
 }
 
-fn spawn(
+/// When checkpoints begin by themselves. Half of the memory is what cores flush early at, too.
+fn schedule(options: &OpenOptions, cores: u16) -> Schedule {
+    let memory = u64::try_from(options.memory_bytes_per_core).unwrap_or(u64::MAX);
+    Schedule {
+        interval: options.checkpoint_interval,
+        recovery_target: options.recovery_target,
+        log_bytes_max: options.log_bytes_max,
+        dirty_bytes_max: (memory / 2).saturating_mul(u64::from(cores)),
+    }
+}
+
+fn spawn_archive(
     tasks: &Tasks,
     checkpointer: &Arc<Checkpointer>,
     archive: Option<&AttachedArchive>,
-    options: &OpenOptions,
 ) {
-    let (checkpointer, interval) = (Arc::clone(checkpointer), options.checkpoint_interval);
-    tasks.spawn("checkpointer", |shutdown| async move {
-        checkpointer.run(interval, shutdown).await;
+    let Some(archive) = archive.filter(|archive| !archive.is_copy()) else {
+        return;
+    };
+    let archiver = Arc::clone(&archive.archiver);
+    tasks.spawn("archiver", |shutdown| async move {
+        archiver.run(shutdown).await;
     });
-    if let Some(archive) = archive.filter(|archive| !archive.is_copy()) {
-        let archiver = Arc::clone(&archive.archiver);
-        tasks.spawn("archiver", |shutdown| async move {
-            archiver.run(shutdown).await;
-        });
-    }
+    let checkpointer = Arc::clone(checkpointer);
+    tasks.spawn("reclaimer", |shutdown| async move {
+        checkpointer.reclaimer().follow_archive(shutdown).await;
+    });
 }
 
 fn attach(

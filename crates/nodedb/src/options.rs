@@ -107,6 +107,12 @@ pub struct OpenOptions {
     pub checkpoint_interval: Duration,
     /// Longest time that one checkpoint waits for the vshards, 1 ms to 365 days. Default 30 s.
     pub checkpoint_deadline: Duration,
+    /// Longest time that recovery should take after a crash, 100 ms to 365 days: a checkpoint begins when
+    /// replaying the log would take as long, by the rate that the last replay went at. Default 10 s.
+    pub recovery_target: Duration,
+    /// Bytes of log that recovery needs which should not be exceeded, 64 KiB to 1 TiB. A checkpoint begins
+    /// at about half of it and hurries from nine tenths on. Default 1 GiB.
+    pub log_bytes_max: u64,
     /// Longest time that one request waits, 1 ms to 365 days. Default 30 s.
     pub request_deadline: Duration,
     /// Bytes of log after which an archive object is cut. Default 16 MiB.
@@ -139,6 +145,8 @@ impl Default for OpenOptions {
             cores: None,
             checkpoint_interval: Duration::from_mins(5),
             checkpoint_deadline: Duration::from_secs(30),
+            recovery_target: Duration::from_secs(10),
+            log_bytes_max: 1 << 30,
             request_deadline: Duration::from_secs(30),
             object_bytes: 16 << 20,
             object_age: Duration::from_secs(10),
@@ -182,6 +190,8 @@ impl OpenOptions {
         if let Some(bytes) = self.tenant_limits.bytes {
             check("tenant-bytes", bytes, 1, 1 << 60)?;
         }
+        check("log-bytes-max", self.log_bytes_max, 64 << 10, 1 << 40)?;
+        check("recovery-target-ms", ms(self.recovery_target), 100, ms(YEAR))?;
         check_wait("checkpoint-interval-ms", self.checkpoint_interval)?;
         check_wait("checkpoint-deadline-ms", self.checkpoint_deadline)?;
         check_wait("request-deadline-ms", self.request_deadline)
@@ -193,9 +203,13 @@ const CLOCK_JUMP_MS_MAX: u64 = 36_500 * 24 * 3_600_000;
 
 /// Points in time are computed from it, so it is neither nothing nor for ever.
 fn check_wait(option: &'static str, wait: Duration) -> Result<(), Error> {
-    let year = Duration::from_hours(24 * 365);
-    let ms = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-    check(option, ms(wait), 1, ms(year))
+    check(option, ms(wait), 1, ms(YEAR))
+}
+
+const YEAR: Duration = Duration::from_hours(24 * 365);
+
+fn ms(wait: Duration) -> u64 {
+    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn check(option: &'static str, value: u64, least: u64, most: u64) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! What a database says about itself.
 
-use crate::{Database, Error, database::Inner};
+use crate::{CheckpointStatus, Database, Error, database::Inner};
 use nodedb_engine::EngineKind;
 use nodedb_types::{CollectionId, Lsn, VshardId};
 use nodedb_wal::LogHealth;
@@ -57,8 +57,11 @@ pub struct Status {
     pub oldest_lsn: Lsn,
     /// Bytes of the local log that are in use.
     pub wal_bytes: u64,
-    /// How long an open after a crash would replay, in milliseconds, at 50 MiB/s.
+    /// How long an open after a crash would replay, in milliseconds, at the rate of the last replay that was
+    /// long enough to measure, else at 50 MiB/s.
     pub estimated_recovery_ms: u64,
+    /// The checkpoints.
+    pub checkpoint: CheckpointStatus,
     /// The archive, if there is one.
     pub archive: Option<ArchiveStatus>,
     /// What keeps the log, the oldest first.
@@ -143,9 +146,6 @@ pub struct EngineStatus {
     pub effective: Option<Lsn>,
 }
 
-/// The rate that the estimate of recovery counts with: below what replay was measured at.
-const REPLAY_BYTES_PER_SECOND: u64 = 50 << 20;
-
 impl Database {
     /// The state of the database. Reads memory only.
     ///
@@ -157,7 +157,7 @@ impl Database {
         let wal = inner.log.wal();
         let control = wal.control();
         let archived_lsn = inner.archive.as_ref().and_then(|archive| archive.position.persisted());
-        let replay_bytes = inner.bytes_from(control.redo);
+        let recovery_ms = inner.checkpointer.recovery_time().as_millis();
         Ok(Status {
             health: inner.health(),
             durable_lsn: wal.durable(),
@@ -165,7 +165,8 @@ impl Database {
             archived_lsn,
             oldest_lsn: wal.oldest(),
             wal_bytes: wal.wal_bytes(),
-            estimated_recovery_ms: replay_bytes.saturating_mul(1000) / REPLAY_BYTES_PER_SECOND,
+            estimated_recovery_ms: u64::try_from(recovery_ms).unwrap_or(u64::MAX),
+            checkpoint: inner.checkpointer.status(),
             archive: inner.archive_status(),
             holds: inner.hold_status(),
             vshards: inner.vshard_status(),
@@ -201,6 +202,7 @@ impl Inner {
                 reasons.push(format!("vshard {} cannot be flushed: {failure}", vshard.vshard));
             }
         }
+        reasons.extend(self.checkpointer.reasons());
         let quarantine = self.sender.data.quarantine().len();
         if quarantine > 0 {
             reasons

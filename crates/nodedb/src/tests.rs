@@ -4,11 +4,13 @@
 
 use crate::{
     CheckpointOutcome, CheckpointReport, CheckpointRequest, CreateOptions, Database, Error,
-    ErrorKind, NewCollection, OpenOptions,
+    ErrorKind, NewCollection, OpenOptions, Trigger,
     open::{Existing, open},
 };
+use nodedb_engine::EngineKind;
 use nodedb_env::Env;
 use nodedb_testkit::{FaultyFiles, PathFaults};
+use nodedb_types::VshardId;
 use std::{sync::Arc, time::Duration};
 use tempfile::TempDir;
 
@@ -29,14 +31,13 @@ impl World {
     }
 
     fn open(&self) -> Result<Database, Error> {
+        self.open_with(&OpenOptions { checkpoint_deadline: DEADLINE, ..OpenOptions::default() })
+    }
+
+    fn open_with(&self, options: &OpenOptions) -> Result<Database, Error> {
         let create =
             CreateOptions { vshards: 4, segment_bytes: 64 << 10, ..CreateOptions::default() };
-        let options = OpenOptions {
-            create: Some(create),
-            cores: Some(2),
-            checkpoint_deadline: DEADLINE,
-            ..OpenOptions::default()
-        };
+        let options = OpenOptions { create: Some(create), cores: Some(2), ..options.clone() };
         open(&self.env, &self.root.path().join("db"), options, Existing::Open)
     }
 
@@ -72,19 +73,19 @@ fn a_silent_vshard_keeps_its_log_and_is_named() {
     let before = database.status().expect("status");
     world.faults.hold_syncs("vshards/0001");
     let report = checkpoint(&database).expect("the others go on");
-    let CheckpointOutcome::Blocked { by } = &report.outcome else {
+    let CheckpointOutcome::Blocked { behind, .. } = &report.outcome else {
         panic!("a silent vshard blocks: {report:?}");
     };
     // Vshard 3 shares its maintenance thread; the vshards of the other core are not held up.
-    let named = |vshard: &str| by.iter().any(|who| who.starts_with(vshard));
-    assert!(named("vshard 1:") && !named("vshard 0:") && !named("vshard 2:"), "{by:?}");
+    let named = |vshard| behind.iter().any(|who| who.vshard == VshardId::new(vshard));
+    assert!(named(1) && !named(0) && !named(2), "{behind:?}");
     assert_eq!(report.redo_lsn, before.redo_lsn, "its last proof is the barrier before");
     let held = database.status().expect("status");
     assert!(held.oldest_lsn <= before.redo_lsn, "{held:?}");
     world.faults.release_syncs();
     // Its late answer went to the board; nothing has to be flushed again for it to count.
     let report = checkpoint(&database).expect("checkpoint");
-    assert_eq!(report.outcome, CheckpointOutcome::Advanced);
+    assert_eq!(report.outcome, CheckpointOutcome::Advanced { redo: report.redo_lsn });
     assert!(report.redo_lsn > before.redo_lsn);
 }
 
@@ -98,8 +99,10 @@ fn all_vshards_share_one_deadline() {
     let report = checkpoint(&database).expect("ends at its deadline");
     let took = world.env.clock.now().saturating_sub(begun);
     world.faults.release_syncs();
-    let CheckpointOutcome::Blocked { by } = report.outcome else { panic!("all are silent") };
-    assert_eq!(by.len(), 4, "{by:?}");
+    let CheckpointOutcome::Blocked { behind, .. } = report.outcome else {
+        panic!("all are silent")
+    };
+    assert_eq!(behind.len(), 4, "{behind:?}");
     assert!(took >= DEADLINE && took < DEADLINE * 3, "took {took:?}");
 }
 
@@ -120,6 +123,8 @@ fn a_failed_sync_of_the_record_reclaims_nothing() {
     let notes = database.collection("notes").expect("found");
     assert_eq!(notes.put("late", &1).expect_err("poisoned").kind(), ErrorKind::Poisoned);
     assert!(notes.get("299").expect("what is durable can be read").is_some());
+    // The checkpointer has stopped, and says why.
+    assert_eq!(checkpoint(&database).expect_err("poisoned").kind(), ErrorKind::Poisoned);
     assert!(database.close().is_err(), "the last checkpoint fails too");
     drop((notes, database));
     world.faults.fail_syncs(None);
@@ -157,4 +162,72 @@ fn dropping_everything_in_the_middle_of_a_checkpoint_ends() {
     running.join().expect("no panic").expect("it ends");
     let database = world.open().expect("opened again");
     assert_eq!(database.collections().expect("listed")[0].documents, 300);
+}
+
+/// D-12: whoever holds up three checkpoints in a row is named in the health, with since when; once it
+/// flushes again it is forgotten.
+#[test]
+fn a_vshard_that_holds_up_three_checkpoints_degrades_the_health() {
+    let world = World::new();
+    let database = world.filled();
+    world.faults.fail_creates(Some("vshards/0002/documents"));
+    let held_up = |database: &Database| {
+        let reasons = database.status().expect("status").health.reasons().to_vec();
+        reasons.iter().any(|reason| reason.contains("documents held back 3 checkpoints"))
+    };
+    let mut since = Vec::new();
+    for _ in 0..3 {
+        assert!(!held_up(&database));
+        let report = checkpoint(&database).expect("the others go on");
+        let CheckpointOutcome::Blocked { vshard, engine, since_unix_ms, .. } = report.outcome
+        else {
+            panic!("vshard 2 cannot flush: {report:?}");
+        };
+        assert_eq!((vshard, engine), (VshardId::new(2), EngineKind::Documents));
+        since.push(since_unix_ms);
+    }
+    assert!(since.iter().all(|at| at.abs_diff(since[0]) < 1000), "the first of them: {since:?}");
+    assert!(held_up(&database));
+    let last = database.status().expect("status").checkpoint.last.expect("one has run");
+    assert_eq!(last.outcome.expect("no failure").name(), "blocked");
+    world.faults.fail_creates(None);
+    assert_eq!(checkpoint(&database).expect("again").outcome.name(), "advanced");
+    assert_eq!(database.status().expect("status").health.name(), "Ok");
+}
+
+/// D-3, P13: a checkpoint that moves nothing records nothing, so a stuck vshard does not fill the log.
+#[test]
+fn a_blocked_checkpoint_writes_nothing() {
+    let world = World::new();
+    let database = world.filled();
+    world.faults.fail_creates(Some("vshards/0002/documents"));
+    let before = database.status().expect("status").durable_lsn;
+    for _ in 0..3 {
+        assert_eq!(checkpoint(&database).expect("the others go on").outcome.name(), "blocked");
+    }
+    assert_eq!(database.status().expect("status").durable_lsn, before);
+    world.faults.fail_creates(None);
+}
+
+/// D-12: the log is not left to the timer alone: a checkpoint begins when there is much of it.
+#[test]
+fn a_checkpoint_begins_by_itself_when_the_log_grows() {
+    let world = World::new();
+    let options = OpenOptions { log_bytes_max: 256 << 10, ..OpenOptions::default() };
+    let database = world.open_with(&options).expect("created");
+    database.create_collection(NewCollection::named("notes")).expect("created");
+    let begun = world.env.clock.now();
+    let mut keys = 0..;
+    loop {
+        let from = keys.next().unwrap_or(0) * 100;
+        fill(&database, from..from + 100);
+        let status = database.status().expect("status");
+        if let Some(last) = status.checkpoint.last {
+            assert_eq!(last.trigger, Trigger::LogBytes);
+            assert_eq!(last.outcome.expect("no failure").name(), "advanced");
+            break;
+        }
+        let waited = world.env.clock.now().saturating_sub(begun);
+        assert!(waited < Duration::from_mins(1), "{status:?}");
+    }
 }

@@ -15,7 +15,11 @@ struct Checkpointed {
 }
 
 pub(super) fn run(args: &CheckpointArgs, context: &mut Context) -> Result<Answer, Failure> {
-    let request = CheckpointRequest { wait_archive: args.wait_archive, base: args.base };
+    let request = CheckpointRequest {
+        wait_archive: args.wait_archive,
+        base: args.base,
+        ..CheckpointRequest::default()
+    };
     let report = context.database()?.checkpoint(request)?;
     let answer = Checkpointed {
         outcome: report.outcome.name(),

@@ -1,7 +1,9 @@
 //! `status`.
 
 use crate::{answer::Answer, context::Context, failure::Failure};
-use nodedb::{ArchiveStatus, HoldStatus, Lsn, Status, VshardStatus};
+use nodedb::{
+    ArchiveStatus, CheckpointOutcome, CheckpointStatus, HoldStatus, Lsn, Status, VshardStatus,
+};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -14,9 +16,35 @@ struct Shown {
     oldest_lsn: u64,
     wal_bytes: u64,
     estimated_recovery_ms: u64,
+    checkpoint: Checkpoint,
     archive: Option<Archive>,
     holds: Vec<Hold>,
     vshards: Vec<Place>,
+}
+
+#[derive(Serialize)]
+struct Checkpoint {
+    phase: &'static str,
+    log_age: &'static str,
+    last: Option<LastCheckpoint>,
+}
+
+#[derive(Serialize)]
+struct LastCheckpoint {
+    trigger: &'static str,
+    outcome: &'static str,
+    unix_ms: u64,
+    error: Option<String>,
+    blocked_by: Option<Blocked>,
+}
+
+#[derive(Serialize)]
+struct Blocked {
+    vshard: u16,
+    engine: &'static str,
+    lsn: Option<u64>,
+    since_unix_ms: u64,
+    reason: String,
 }
 
 #[derive(Serialize)]
@@ -69,10 +97,52 @@ impl From<Status> for Shown {
             oldest_lsn: status.oldest_lsn.get(),
             wal_bytes: status.wal_bytes,
             estimated_recovery_ms: status.estimated_recovery_ms,
+            checkpoint: Checkpoint::from(status.checkpoint),
             archive: status.archive.map(Archive::from),
             holds: status.holds.into_iter().map(Hold::from).collect(),
             vshards: status.vshards.into_iter().map(Place::from).collect(),
         }
+    }
+}
+
+impl From<CheckpointStatus> for Checkpoint {
+    fn from(status: CheckpointStatus) -> Self {
+        let last = status.last.map(|last| LastCheckpoint {
+            trigger: last.trigger.name(),
+            outcome: last.outcome.as_ref().map_or("failed", CheckpointOutcome::name),
+            unix_ms: last.unix_ms,
+            blocked_by: last.outcome.as_ref().ok().and_then(blocked),
+            error: last.outcome.err(),
+        });
+        Self { phase: status.phase, log_age: status.log_age.name(), last }
+    }
+}
+
+fn blocked(outcome: &CheckpointOutcome) -> Option<Blocked> {
+    let CheckpointOutcome::Blocked { vshard, engine, lsn, since_unix_ms, behind } = outcome else {
+        return None;
+    };
+    Some(Blocked {
+        vshard: vshard.get(),
+        engine: engine.name(),
+        lsn: lsn.map(Lsn::get),
+        since_unix_ms: *since_unix_ms,
+        reason: behind.first().map_or_else(String::new, |laggard| laggard.reason.clone()),
+    })
+}
+
+impl Checkpoint {
+    fn text(&self) -> String {
+        let Some(last) = &self.last else {
+            return format!("{}, none since the open", self.phase);
+        };
+        let blocked = last.blocked_by.as_ref().map(|blocked| {
+            let Blocked { vshard, engine, since_unix_ms, reason, .. } = blocked;
+            format!(" by vshard {vshard}, {engine}, since {since_unix_ms} ms after 1970: {reason}")
+        });
+        let error = last.error.as_ref().map(|error| format!(": {error}"));
+        let why = blocked.or(error).unwrap_or_default();
+        format!("{}, the last by {}: {}{why}", self.phase, last.trigger, last.outcome)
     }
 }
 
@@ -126,6 +196,7 @@ impl Shown {
             format!("oldest       {}", self.oldest_lsn),
             format!("log          {} bytes", self.wal_bytes),
             format!("recovery     about {} ms", self.estimated_recovery_ms),
+            format!("checkpoint   {}", self.checkpoint.text()),
         ];
         lines.extend(self.archive.iter().map(|archive| {
             let Archive { url, policy, writer_epoch, lag_records, .. } = archive;

@@ -2,10 +2,13 @@
 
 use super::workbench::{Workbench, check};
 use crate::failure::Failure;
-use nodedb::{CheckpointRequest, Database, Lsn, Name, OpenOptions, RestoreRequest, RestoreTarget};
+use nodedb::{
+    CheckpointRequest, Database, Lsn, Name, OpenOptions, RestoreRequest, RestoreTarget, Urgency,
+};
 
 const POINT: &str = "before-the-mistake";
-const WAIT: CheckpointRequest = CheckpointRequest { wait_archive: true, base: false };
+const WAIT: CheckpointRequest =
+    CheckpointRequest { wait_archive: true, base: false, urgency: Urgency::Immediate };
 
 pub(super) fn checkpoint(bench: &mut Workbench) -> Result<String, Failure> {
     let database = bench.database()?;

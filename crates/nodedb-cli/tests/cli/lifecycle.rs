@@ -130,10 +130,13 @@ fn status_has_its_fields() {
         "holds",
         "vshards",
         "estimated_recovery_ms",
+        "checkpoint",
     ] {
         assert!(status.get(field).is_some(), "{field}: {status}");
     }
     assert_eq!(status["archived_lsn"], serde_json::Value::Null);
+    let checkpoint = &status["checkpoint"];
+    assert_eq!((&checkpoint["phase"], &checkpoint["log_age"]), (&"idle".into(), &"young".into()));
     let holds = status["holds"].as_array().expect("holds");
     assert!(!holds.is_empty());
     for field in ["name", "lsn", "bytes", "since_ms", "reason"] {

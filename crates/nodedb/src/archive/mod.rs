@@ -10,5 +10,5 @@ mod state;
 pub(crate) use archiver::{Archiver, ArchiverParts};
 pub(crate) use backlog::CutRule;
 pub(crate) use base::{BaseUpload, vshard_dir};
-pub(crate) use position::ArchivePosition;
+pub(crate) use position::{ArchivePosition, ArchiveReceipt};
 pub(crate) use state::ArchiveState;

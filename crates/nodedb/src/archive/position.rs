@@ -13,6 +13,18 @@ pub(crate) struct ArchivePosition {
     fault: Mutex<Option<Fault>>,
 }
 
+/// How far the archive is, as only its verified uploads and the durable `ARCHIVE` file can say. Made by
+/// [`ArchivePosition::receipt`] only.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct ArchiveReceipt(Option<Lsn>);
+
+impl ArchiveReceipt {
+    /// Everything up to here is in the archive.
+    pub(crate) const fn archived(self) -> Option<Lsn> {
+        self.0
+    }
+}
+
 /// Why the archive does not move.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Fault {
@@ -35,6 +47,16 @@ impl ArchivePosition {
     /// Everything up to here is in the archive, verified, and the `ARCHIVE` file says so durably.
     pub(crate) fn persisted(&self) -> Option<Lsn> {
         *self.archived.borrow()
+    }
+
+    /// The same as a proof that a truncation is planned with.
+    pub(crate) fn receipt(&self) -> ArchiveReceipt {
+        ArchiveReceipt(self.persisted())
+    }
+
+    /// Follows the position.
+    pub(crate) fn watch(&self) -> watch::Receiver<Option<Lsn>> {
+        self.archived.subscribe()
     }
 
     /// Moves forward, after the `ARCHIVE` file was replaced.

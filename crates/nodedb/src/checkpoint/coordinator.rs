@@ -1,19 +1,32 @@
-//! Drives a checkpoint: fence, ask all vshards at once, record, reclaim.
+//! The checkpointer as the rest of the database sees it.
 
 use super::{
-    CheckpointOutcome, CheckpointRecord, CheckpointReport,
-    round::{Decision, Round},
+    ArchiveGate, CheckpointOutcome, CheckpointReport, CheckpointStatus, Life, Replay, Schedule,
+    Trigger, Urgency,
+    caller::{Caller, CallerId},
+    drain::Stop,
+    driver::{Driver, Message},
+    floor_board::{EngineFloors, FloorBoard, Report, VshardMissing},
+    machine::{Machine, Start},
+    reclaimer::Reclaimer,
+    schedule::Gauge,
+    view::View,
 };
-use crate::{Error, archive::ArchivePosition, log::LogHandle};
-use nodedb_bridge::Priority;
-use nodedb_control::Shutdown;
-use nodedb_data::{DataHandle, Op, VshardFloors};
-use nodedb_engine::RecordKind;
+use crate::{Error, log::LogHandle};
+use nodedb_data::{DataHandle, VshardFloors};
+use nodedb_engine::{EngineKind, Floor};
 use nodedb_env::Clock;
-use nodedb_types::{Lsn, TenantId, VshardId};
-use nodedb_wal::{Hold, TruncationPlan};
-use std::{sync::Arc, time::Duration};
-use tokio::{sync::Mutex, time};
+use nodedb_types::Lsn;
+use nodedb_wal::LogHealth;
+use parking_lot::Mutex;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::{mpsc, oneshot};
 
 /// What a checkpointer is made of.
 #[derive(Debug)]
@@ -22,197 +35,187 @@ pub(crate) struct CheckpointerParts {
     pub(crate) data: DataHandle,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) vshards: u16,
-    /// Where the archive is, if unarchived log must be kept.
-    pub(crate) archive: Option<Arc<ArchivePosition>>,
+    /// This open: reports of an earlier one count for nothing.
+    pub(crate) life: Life,
+    pub(crate) archive: ArchiveGate,
     /// Longest time that one checkpoint waits for all vshards together.
     pub(crate) deadline: Duration,
+    pub(crate) schedule: Schedule,
+    pub(crate) replay: Replay,
 }
 
-/// The checkpoint coordinator of a database. At most one checkpoint runs at a time; callers that
-/// arrive meanwhile wait and then run their own, which finds little to do.
+/// A handle of the checkpointer of a database, whose driver runs as a task.
 #[derive(Debug)]
 pub(crate) struct Checkpointer {
-    parts: CheckpointerParts,
-    /// The last checkpoint record. The lock is the single flight.
-    last: Mutex<Option<Lsn>>,
+    mailbox: mpsc::Sender<Message>,
+    pub(super) shared: Arc<Shared>,
+    next_caller: AtomicU64,
 }
+
+/// What handle and driver share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) parts: CheckpointerParts,
+    pub(super) reclaimer: Reclaimer,
+    pub(super) replay: Mutex<Replay>,
+    pub(super) view: Mutex<View>,
+}
+
+/// Messages on their way to the driver; more wait for it.
+const MAILBOX: usize = 64;
 
 impl Checkpointer {
-    pub(crate) fn new(parts: CheckpointerParts, last: Option<Lsn>) -> Self {
-        Self { parts, last: Mutex::new(last) }
+    /// The handle and the driver that is to be spawned. `last` is the record that CONTROL names.
+    ///
+    /// # Errors
+    /// [`VshardMissing`] if a vshard has no floors: without them nothing could be deleted safely.
+    pub(crate) fn new(
+        parts: CheckpointerParts,
+        last: Option<Lsn>,
+    ) -> Result<(Self, Driver), VshardMissing> {
+        let floors: Vec<_> =
+            parts.data.floors().iter().map(|known| report(known, parts.life)).collect();
+        let board = FloorBoard::new(parts.vshards, &floors)?;
+        let machine = Machine::new(Start {
+            limit: parts.deadline,
+            schedule: parts.schedule,
+            board,
+            redo: parts.log.wal().control().redo,
+            recorded: last,
+            now: parts.clock.now(),
+        });
+        let reclaimer = Reclaimer::new(parts.log.clone(), parts.archive.clone());
+        let view = View { phase: machine.phase(), last: None, reasons: Vec::new() };
+        let replay = Mutex::new(parts.replay.clone());
+        let shared = Arc::new(Shared { parts, reclaimer, replay, view: Mutex::new(view) });
+        let (mailbox, inbox) = mpsc::channel(MAILBOX);
+        let driver = Driver::new(machine, Arc::clone(&shared), inbox);
+        Ok((Self { mailbox, shared, next_caller: AtomicU64::new(0) }, driver))
     }
 
-    /// Runs checkpoints at an interval, counted from start to start, until shutdown.
-    pub(crate) async fn run(&self, interval: Duration, mut shutdown: Shutdown) {
-        let mut ticks = time::interval(interval);
-        ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
-        ticks.tick().await;
-        loop {
-            tokio::select! {
-                () = shutdown.requested() => return,
-                _ = ticks.tick() => {}
-            }
-            match self.checkpoint().await {
-                Ok(report) => tracing::info!(
-                    outcome = report.outcome.name(),
-                    redo_lsn = report.redo_lsn.get(),
-                    reclaimed_segments = report.reclaimed_segments,
-                    "checkpoint"
-                ),
-                Err(error) => tracing::error!(error = %error, "checkpoint failed"),
-            }
-        }
+    pub(crate) fn reclaimer(&self) -> &Reclaimer {
+        &self.shared.reclaimer
     }
 
-    /// One checkpoint, from fence to reclaim.
+    /// A checkpoint of everything that is in the log now: joins a round that covers it, else waits for
+    /// exactly one more.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] names the step that failed; [`Error::Closed`] after a shutdown.
     ///
     /// # Cancel safety
-    /// Floors are facts that the board keeps and positions only move forward, so a cancelled round
-    /// loses nothing; what it had recorded stands.
-    pub(crate) async fn checkpoint(&self) -> Result<CheckpointReport, Error> {
-        let mut last = self.last.lock().await;
-        let barrier = self.fence().await?;
-        let floors = self.parts.data.floors();
-        let outcome = if self.round(barrier, &floors).is_changed() {
-            let failures = self.ask_vshards(barrier).await;
-            // The answers went to the board, also the late ones of an earlier round.
-            let floors = self.parts.data.floors();
-            let decision = self.decide(barrier, &floors)?;
-            if let Some(barrier) = barrier {
-                let record = self.record(barrier, &decision, &floors).await?;
-                *last = Some(record);
-            }
-            outcome(&decision, failures)
-        } else {
-            CheckpointOutcome::Unchanged
-        };
-        let (reclaimed_segments, held_by) = self.reclaim().await?;
-        Ok(CheckpointReport {
-            outcome,
-            checkpoint_lsn: *last,
-            redo_lsn: self.parts.log.wal().control().redo,
-            archived_lsn: self.archived(),
-            reclaimed_segments,
-            held_by,
-        })
+    /// A dropped caller leaves; the round goes on, and what it has recorded stands.
+    pub(crate) async fn checkpoint(&self, urgency: Urgency) -> Result<CheckpointReport, Error> {
+        let before = self.shared.reclaimer.segments();
+        let id = CallerId::new(self.next_caller.fetch_add(1, Ordering::Relaxed));
+        let wants = self.shared.parts.log.wal().appended();
+        let (reply, answer) = oneshot::channel();
+        let caller = Caller { id, urgency, wants };
+        let message = Message::Request(caller, reply);
+        self.mailbox.send(message).await.map_err(|_gone| Error::Closed)?;
+        let _leaves = Leaves { mailbox: &self.mailbox, id };
+        let (trigger, outcome) = answer.await.unwrap_or(Err(Error::Closed))?;
+        Ok(self.report(trigger, outcome, before))
     }
 
-    /// Gives back what the archive has freed since the last checkpoint.
-    pub(crate) async fn reclaim_now(&self) -> Result<u64, Error> {
-        let _single_flight = self.last.lock().await;
-        self.reclaim().await.map(|(segments, _)| segments)
-    }
-
-    /// Makes everything logged so far durable: the barrier of this round.
-    async fn fence(&self) -> Result<Option<Lsn>, Error> {
-        let deadline = self.parts.clock.now() + self.parts.deadline;
-        self.parts.log.blocking("syncing the log", move |wal| Ok(wal.sync(deadline)?)).await
-    }
-
-    fn round<'a>(&self, barrier: Option<Lsn>, floors: &'a [VshardFloors]) -> Round<'a> {
-        let redo = self.parts.log.wal().control().redo;
-        Round { barrier, redo, vshards: self.parts.vshards, floors }
-    }
-
-    /// Asks all vshards at once and waits for all of them within one deadline. Whoever cannot be
-    /// asked, fails or stays silent is named and counts at its last proof.
-    async fn ask_vshards(&self, barrier: Option<Lsn>) -> Vec<String> {
-        let Some(barrier) = barrier else {
-            return Vec::new();
-        };
-        let until = time::Instant::now() + self.parts.deadline;
-        let deadline = self.parts.clock.now() + self.parts.deadline;
-        let vshards = (0..self.parts.vshards).map(VshardId::new);
-        let asked: Vec<_> = vshards
-            .map(|vshard| {
-                let (data, op) = (&self.parts.data, Op::Flush { barrier });
-                (vshard, data.send(TenantId::SYSTEM, vshard, op, deadline, Priority::Background))
-            })
-            .collect();
-        let mut failures = Vec::new();
-        for (vshard, ticket) in asked {
-            let ticket = match ticket {
-                Ok(ticket) => ticket,
-                Err(error) => {
-                    failures.push(format!("vshard {vshard}: {error}"));
-                    continue;
-                }
-            };
-            match time::timeout_at(until, ticket).await {
-                Ok(Ok(Ok(_))) => {}
-                Ok(Ok(Err(error))) => failures.push(format!("vshard {vshard}: {error}")),
-                Ok(Err(error)) => failures.push(format!("vshard {vshard}: {error}")),
-                Err(_) => failures.push(format!("vshard {vshard}: silent until the deadline")),
-            }
-        }
-        failures
-    }
-
-    fn decide(&self, barrier: Option<Lsn>, floors: &[VshardFloors]) -> Result<Decision, Error> {
-        let decision = self.round(barrier, floors).decide();
-        decision.map_err(|missing| Error::internal(missing.to_string()))
-    }
-
-    /// The record, its sync, then CONTROL. Recovery reads the floors through CONTROL only, so a record
-    /// that CONTROL does not name yet changes nothing; and CONTROL never names one that could be lost.
-    async fn record(
+    fn report(
         &self,
-        barrier: Lsn,
-        decision: &Decision,
-        floors: &[VshardFloors],
-    ) -> Result<Lsn, Error> {
-        let redo = decision.redo;
-        let floors = floors.iter().flat_map(|known| {
-            known.floors.iter().map(|(engine, floor)| (known.vshard, *engine, *floor))
-        });
-        let record = CheckpointRecord { barrier, redo, floors: floors.collect() };
-        let payload = record.encode();
-        let archived = self.archived();
-        let deadline = self.parts.clock.now() + self.parts.deadline;
-        self.parts
-            .log
-            .blocking("recording", move |wal| {
-                let lsn = crate::log::append_housekeeping(wal, RecordKind::Checkpoint, &payload)?;
-                wal.wait_durable(lsn, deadline)?;
-                wal.record_checkpoint(redo, lsn, archived)?;
-                Ok(lsn)
-            })
-            .await
+        trigger: Trigger,
+        outcome: CheckpointOutcome,
+        before: u64,
+    ) -> CheckpointReport {
+        let control = self.shared.parts.log.wal().control();
+        CheckpointReport {
+            outcome,
+            trigger,
+            checkpoint_lsn: control.checkpoint_record,
+            redo_lsn: control.redo,
+            archived_lsn: self.shared.reclaimer.archive().archived(),
+            reclaimed_segments: self.shared.reclaimer.segments().saturating_sub(before),
+            held_by: self.shared.reclaimer.held_by(),
+        }
     }
 
-    /// Deletes what no hold needs, through a plan that names every hold.
-    async fn reclaim(&self) -> Result<(u64, Vec<String>), Error> {
-        let archive = self.parts.archive.as_ref().map(|archive| Hold {
-            name: "archive".to_owned(),
-            lsn: Lsn::after(archive.persisted()),
-        });
-        self.parts
-            .log
-            .blocking("reclaiming", move |wal| {
-                let holds: Vec<Hold> = archive.into_iter().collect();
-                let plan: TruncationPlan = wal.plan_truncation(&holds);
-                let horizon = plan.horizon();
-                let lowest = plan.holds().iter().filter(|hold| hold.lsn == horizon);
-                let held_by = lowest.map(|hold| hold.name.clone()).collect();
-                let truncated = wal.truncate(plan)?;
-                Ok((truncated.segments as u64, held_by))
-            })
-            .await
+    /// Ends the rounds with a final one, within a time. Afterwards nobody is served.
+    ///
+    /// # Errors
+    /// The failure of the final round; what it could not do costs recovery time, not data.
+    pub(crate) async fn drain(&self, within: Duration) -> Result<Stop, Error> {
+        let deadline = self.shared.parts.clock.now() + within;
+        let (reply, answer) = oneshot::channel();
+        let message = Message::Drain { deadline, reply };
+        self.mailbox.send(message).await.map_err(|_gone| Error::Closed)?;
+        answer.await.unwrap_or(Err(Error::Closed))
     }
 
-    fn archived(&self) -> Option<Lsn> {
-        self.parts.archive.as_ref().and_then(|archive| archive.persisted())
+    pub(crate) fn status(&self) -> CheckpointStatus {
+        let gauge = self.shared.gauge();
+        let view = self.shared.view.lock().clone();
+        CheckpointStatus {
+            phase: view.phase,
+            log_age: self.shared.parts.schedule.age(&gauge),
+            last: view.last.map(|last| last.as_ref().clone()),
+        }
+    }
+
+    /// How long recovery would take now.
+    pub(crate) fn recovery_time(&self) -> Duration {
+        self.shared.gauge().recovery_time()
+    }
+
+    /// Why the health is degraded, if checkpoints are a reason.
+    pub(crate) fn reasons(&self) -> Vec<String> {
+        self.shared.view.lock().reasons.clone()
     }
 }
 
-fn outcome(decision: &Decision, mut failures: Vec<String>) -> CheckpointOutcome {
-    if decision.behind.is_empty() {
-        return CheckpointOutcome::Advanced;
+impl Shared {
+    /// How log and vshards are now. Reads memory only.
+    pub(super) fn gauge(&self) -> Gauge {
+        let wal = self.parts.log.wal();
+        let redo = wal.control().redo;
+        let segments = wal.segments();
+        let kept = segments.iter().filter(|segment| segment.last_lsn >= Some(redo));
+        let by_segments = kept.map(|segment| segment.bytes).sum();
+        let dirty = self.parts.data.floors().into_iter().filter_map(|known| known.dirty);
+        let replay = self.replay.lock();
+        Gauge {
+            log_bytes: replay.bytes(redo, wal.log_offset(), by_segments),
+            replay_bytes_per_second: replay.bytes_per_second(),
+            dirty_bytes: dirty.map(|dirty| dirty.bytes as u64).sum(),
+            is_space_low: wal.health() == LogHealth::SpaceLow,
+        }
     }
-    if failures.is_empty() {
-        failures.extend(decision.behind.iter().map(|(vshard, engine, lsn)| {
-            format!("vshard {vshard}: {} proved only {}", engine.name(), Lsn::encode(*lsn))
-        }));
+
+    /// What the data plane's board says of a vshard.
+    pub(super) fn report(&self, known: &VshardFloors) -> Report {
+        report(known, self.parts.life)
     }
-    CheckpointOutcome::Blocked { by: failures }
+}
+
+fn report(known: &VshardFloors, life: Life) -> Report {
+    let of = |engine: EngineKind| {
+        let found = known.floors.iter().find(|(kind, _)| *kind == engine);
+        // An engine that nobody reports has proved nothing, and holds the whole log.
+        found.map_or_else(Floor::default, |(_, floor)| *floor)
+    };
+    Report {
+        vshard: known.vshard,
+        life,
+        floors: EngineFloors::new(of),
+        dirty: known.dirty.map(|dirty| dirty.oldest),
+    }
+}
+
+/// Tells the driver that a caller waits no longer, also if he was dropped.
+struct Leaves<'a> {
+    mailbox: &'a mpsc::Sender<Message>,
+    id: CallerId,
+}
+
+impl Drop for Leaves<'_> {
+    fn drop(&mut self) {
+        // A full mailbox only keeps his place until the round ends.
+        drop(self.mailbox.try_send(Message::Left(self.id)));
+    }
 }

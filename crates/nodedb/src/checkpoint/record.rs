@@ -5,7 +5,7 @@ use nodedb_engine::{EngineKind, Floor};
 use nodedb_types::{ByteReader, DecodeError, Lsn, VshardId};
 
 /// What a checkpoint proves. Its bytes are described in `docs/formats/checkpoint.md`.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct CheckpointRecord {
     /// The durable position that the vshards were asked at.
     pub(crate) barrier: Lsn,

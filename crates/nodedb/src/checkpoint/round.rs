@@ -1,69 +1,100 @@
-//! The decision of a round, free of I/O: from floors to a redo position.
+//! One round of a checkpoint: from its fence to its answer.
 
-use nodedb_data::VshardFloors;
-use nodedb_engine::EngineKind;
+use super::{Trigger, Urgency, caller::Caller, floor_board::ProvenRedo};
 use nodedb_types::{Lsn, VshardId};
+use std::{collections::BTreeSet, time::Duration};
 
-/// What a round has learned when its deadline comes.
-#[derive(Debug)]
-pub(crate) struct Round<'a> {
-    /// The durable position that was asked about; `None` of an empty log.
-    pub(crate) barrier: Option<Lsn>,
-    /// The redo position before, which never falls.
-    pub(crate) redo: Lsn,
-    /// How many vshards there are; each must have its floors here.
-    pub(crate) vshards: u16,
-    /// The last proofs of every vshard, also of silent ones.
-    pub(crate) floors: &'a [VshardFloors],
+/// Which round: an answer to an earlier one is no answer to this one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct RoundId(u64);
+
+impl RoundId {
+    pub(crate) const FIRST: Self = Self(1);
+
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
 }
 
-/// What follows from it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Decision {
-    /// The first record that recovery needs.
-    pub(crate) redo: Lsn,
-    /// The engines that have not proved the barrier.
-    pub(crate) behind: Vec<(VshardId, EngineKind, Option<Lsn>)>,
+/// A round under way.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Round {
+    pub(crate) id: RoundId,
+    pub(crate) trigger: Trigger,
+    pub(crate) urgency: Urgency,
+    /// When fence and flushes must have ended: one absolute time for all vshards together.
+    pub(crate) deadline: Duration,
+    /// Who waits for it.
+    pub(crate) callers: Vec<Caller>,
+    pub(crate) step: Step,
 }
 
-/// A vshard without floors. Leaving it out of the minimum would delete the only copy of its data.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("vshard {vshard} has no floors, so nothing may be deleted")]
-pub(crate) struct VshardMissing {
-    pub(crate) vshard: VshardId,
+/// Where a round is.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Step {
+    /// The log is being made durable; what is durable then is the barrier.
+    Fencing,
+    /// The vshards flush up to the barrier.
+    Flushing {
+        barrier: Lsn,
+        /// Who has neither proved the barrier nor declined.
+        waiting: BTreeSet<VshardId>,
+    },
+    /// The record is being logged and synced.
+    Recording { barrier: Lsn, redo: ProvenRedo },
+    /// Both slots of CONTROL are being written.
+    Switching { barrier: Lsn, redo: ProvenRedo, record: Lsn },
 }
 
-impl Round<'_> {
-    /// The new redo position: one above the lowest floor of **all** registered engines. An engine
-    /// that did not answer counts at its last proof; an idle one has reported the barrier.
-    pub(crate) fn decide(&self) -> Result<Decision, VshardMissing> {
-        let mut lowest = self.barrier;
-        let mut behind = Vec::new();
-        for vshard in (0..self.vshards).map(VshardId::new) {
-            let known = self.floors.iter().find(|known| known.vshard == vshard);
-            let known = known.ok_or(VshardMissing { vshard })?;
-            for (engine, floor) in known.floors {
-                lowest = lowest.min(floor.effective());
-                if floor.effective() < self.barrier {
-                    behind.push((vshard, engine, floor.effective()));
-                }
-            }
+impl Step {
+    /// What happens in it, in words.
+    pub(crate) const fn stage(&self) -> Stage {
+        match self {
+            Self::Fencing => Stage::Fencing,
+            Self::Flushing { .. } => Stage::Flushing,
+            Self::Recording { .. } => Stage::Recording,
+            Self::Switching { .. } => Stage::Switching,
         }
-        let redo = self.redo.max(Lsn::after(lowest));
-        assert!(redo >= self.redo, "the redo position never falls");
-        Ok(Decision { redo, behind })
-    }
-
-    /// Whether any user or catalog record lies at or above the redo position. Housekeeping records
-    /// do not count, so that an idle database writes nothing.
-    pub(crate) fn is_changed(&self) -> bool {
-        self.floors.iter().any(|vshard| {
-            let flushed_above =
-                vshard.floors.iter().any(|(_, floor)| floor.own() >= Some(self.redo));
-            vshard.dirty.is_some() || flushed_above
-        })
     }
 }
 
-#[cfg(test)]
-mod tests;
+impl Round {
+    /// Whether a caller who wants everything up to a record is served by this round. Before the barrier is
+    /// known he joins; [`Round::fenced`] sends away whom it does not cover.
+    pub(crate) fn covers(&self, wants: Option<Lsn>) -> bool {
+        match &self.step {
+            Step::Fencing => true,
+            Step::Flushing { barrier, .. }
+            | Step::Recording { barrier, .. }
+            | Step::Switching { barrier, .. } => wants <= Some(*barrier),
+        }
+    }
+
+    /// Takes the callers whom a barrier does not cover.
+    pub(crate) fn uncovered(&mut self, barrier: Option<Lsn>) -> Vec<Caller> {
+        let (covered, others) = self.callers.drain(..).partition(|caller| caller.wants <= barrier);
+        self.callers = covered;
+        others
+    }
+}
+
+/// The steps of a round that can fail.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Stage {
+    Fencing,
+    Flushing,
+    Recording,
+    Switching,
+}
+
+impl Stage {
+    /// What was being done, for messages.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Fencing => "syncing the log",
+            Self::Flushing => "flushing the vshards",
+            Self::Recording => "recording",
+            Self::Switching => "switching CONTROL",
+        }
+    }
+}

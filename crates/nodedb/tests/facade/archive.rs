@@ -1,12 +1,14 @@
 use crate::world::{World, copy, export};
 use nodedb::{
     CheckpointRequest, Database, ErrorKind, Health, Lsn, NewCollection, RestoreRequest,
-    RestoreTarget, VerifyLevel, WriteOptions,
+    RestoreTarget, Urgency, VerifyLevel, WriteOptions,
 };
 use std::fs;
 
-const ARCHIVED: CheckpointRequest = CheckpointRequest { wait_archive: true, base: false };
-const BASE: CheckpointRequest = CheckpointRequest { wait_archive: true, base: true };
+const ARCHIVED: CheckpointRequest =
+    CheckpointRequest { wait_archive: true, base: false, urgency: Urgency::Immediate };
+const BASE: CheckpointRequest =
+    CheckpointRequest { wait_archive: true, base: true, urgency: Urgency::Immediate };
 
 fn filled(world: &World, documents: u32) -> Database {
     let database = world.open(world.archived());

@@ -1,7 +1,7 @@
 use crate::world::{World, copy};
 use nodedb::{
-    CheckpointRequest, Collection, CollectionKind, Database, ErrorKind, NewCollection,
-    RestoreRequest, RestoreTarget, ScanOptions, WriteOptions,
+    CheckpointRequest, Collection, CollectionKind, Database, Error, ErrorKind, Metric,
+    NewCollection, NewIndex, RestoreRequest, RestoreTarget, ScanOptions, WriteOptions,
     loro::{LoroDoc, LoroList, LoroMap, LoroText},
 };
 use std::collections::BTreeSet;
@@ -262,4 +262,20 @@ fn damaged_updates_and_plain_puts_are_refused() {
     assert!(texts.get("new").expect("read").is_none());
     let error = texts.export_crdt("missing", None).expect_err("missing");
     assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+/// An index over a field reads what documents hold, and a merge says nothing of that.
+#[test]
+fn indexes_of_crdt_collections_are_refused_by_name() {
+    let world = World::new();
+    let database = world.open(world.archived());
+    let texts = texts(&database);
+    push(&texts, "a");
+    for new in [NewIndex::vector("vector", 4, Metric::Cosine), NewIndex::field("title")] {
+        let error = texts.add_index(new).expect_err("refused");
+        assert!(matches!(error, Error::WrongCollectionKind { .. }), "{error:?}");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    }
+    assert!(texts.indexes().expect("a list").is_empty());
+    push(&texts, "b");
 }

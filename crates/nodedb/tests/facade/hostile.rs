@@ -4,12 +4,14 @@
 use crate::world::{World, contents, copy, export};
 use nodedb::{
     CheckpointRequest, CreateOptions, Database, ErrorKind, ImportOptions, NewCollection, OnError,
-    OpenOptions, RestoreRequest, RestoreTarget, ScanOptions, VerifyLevel, WriteOptions,
+    OpenOptions, RestoreRequest, RestoreTarget, ScanOptions, Urgency, VerifyLevel, WriteOptions,
 };
 use std::{fs, thread, time::Duration};
 
-const ARCHIVED: CheckpointRequest = CheckpointRequest { wait_archive: true, base: false };
-const BASE: CheckpointRequest = CheckpointRequest { wait_archive: true, base: true };
+const ARCHIVED: CheckpointRequest =
+    CheckpointRequest { wait_archive: true, base: false, urgency: Urgency::Immediate };
+const BASE: CheckpointRequest =
+    CheckpointRequest { wait_archive: true, base: true, urgency: Urgency::Immediate };
 
 fn filled(database: &Database, documents: u32) {
     database.create_collection(NewCollection::named("notes")).expect("created");

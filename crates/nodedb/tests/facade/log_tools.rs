@@ -3,12 +3,13 @@
 use crate::world::{World, contents, copy};
 use nodedb::{
     CheckpointRequest, CreateOptions, Database, DumpRange, Error, ErrorKind, Lsn, NewCollection,
-    dump_log, log_segments, plan_log_truncation, record_name, truncate_log, verify_database,
-    verify_log,
+    Urgency, dump_log, log_segments, plan_log_truncation, record_name, truncate_log,
+    verify_database, verify_log,
 };
 use std::fs;
 
-const ARCHIVED: CheckpointRequest = CheckpointRequest { wait_archive: true, base: false };
+const ARCHIVED: CheckpointRequest =
+    CheckpointRequest { wait_archive: true, base: false, urgency: Urgency::Immediate };
 
 /// A database whose files are ahead of its log: the log is as it was before the last checkpoint.
 fn ahead_of_its_log(world: &World, create: CreateOptions) -> Lsn {

@@ -1,0 +1,89 @@
+//! When a checkpoint begins by itself: a pure function of what was observed.
+
+use super::{LogAge, Trigger, Urgency};
+use std::time::Duration;
+
+/// The limits that automatic checkpoints keep.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Schedule {
+    /// Longest time between the starts of two checkpoints while something changes.
+    pub(crate) interval: Duration,
+    /// Longest time that recovery should take.
+    pub(crate) recovery_target: Duration,
+    /// Bytes of log from the redo position on that should not be exceeded.
+    pub(crate) log_bytes_max: u64,
+    /// Bytes in memory only at which a checkpoint begins.
+    pub(crate) dirty_bytes_max: u64,
+}
+
+/// How the log and the vshards are.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Gauge {
+    /// Bytes of log from the redo position on.
+    pub(crate) log_bytes: u64,
+    /// Bytes of log that a replay gets through in a second.
+    pub(crate) replay_bytes_per_second: u64,
+    /// Bytes that are in memory only.
+    pub(crate) dirty_bytes: u64,
+    /// Whether the disk has no room for more log.
+    pub(crate) is_space_low: bool,
+}
+
+/// Shortest time between the starts of two checkpoints that nobody asked for.
+pub(crate) const GAP_MIN: Duration = Duration::from_secs(1);
+
+impl Gauge {
+    /// How long recovery would take now.
+    pub(crate) fn recovery_time(&self) -> Duration {
+        let rate = u128::from(self.replay_bytes_per_second.max(1));
+        let ms = u128::from(self.log_bytes) * 1000 / rate;
+        Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX))
+    }
+}
+
+impl Schedule {
+    /// Why a checkpoint should begin now, if one should. `changed` counts user and catalog records only:
+    /// without one, no number of bytes is a reason.
+    pub(crate) fn due(
+        &self,
+        gauge: &Gauge,
+        changed: bool,
+        since_start: Duration,
+    ) -> Option<(Trigger, Urgency)> {
+        if !changed || since_start < GAP_MIN.min(self.interval) {
+            return None;
+        }
+        let trigger = self.trigger(gauge, since_start)?;
+        Some((trigger, self.urgency(gauge)))
+    }
+
+    fn trigger(&self, gauge: &Gauge, since_start: Duration) -> Option<Trigger> {
+        if gauge.is_space_low {
+            return Some(Trigger::SpareShortage);
+        }
+        // While a checkpoint runs, the log grows on: begun at this share, it ends about at the limit.
+        if gauge.log_bytes >= self.log_bytes_max / 19 * 10 {
+            return Some(Trigger::LogBytes);
+        }
+        if gauge.recovery_time() >= self.recovery_target {
+            return Some(Trigger::RecoveryTime);
+        }
+        if gauge.dirty_bytes >= self.dirty_bytes_max {
+            return Some(Trigger::DirtyBytes);
+        }
+        (since_start >= self.interval).then_some(Trigger::Interval)
+    }
+
+    fn urgency(&self, gauge: &Gauge) -> Urgency {
+        let hurries = gauge.is_space_low || self.age(gauge) >= LogAge::Old;
+        if hurries { Urgency::Immediate } else { Urgency::Lazy }
+    }
+
+    /// How full the log is.
+    pub(crate) fn age(&self, gauge: &Gauge) -> LogAge {
+        LogAge::of(gauge.log_bytes, self.log_bytes_max)
+    }
+}
+
+#[cfg(test)]
+mod tests;
