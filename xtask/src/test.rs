@@ -37,7 +37,7 @@ fn unit_and_integration(shell: &Shell, filters: &[OsString]) -> Result<()> {
     let nextest =
         cmd!(shell, "cargo nextest --version").quiet().ignore_stdout().ignore_stderr().run();
     if nextest.is_ok() {
-        cmd!(shell, "cargo nextest run --release --workspace {filters...}").run()?;
+        cmd!(shell, "cargo nextest run --release --workspace --no-fail-fast {filters...}").run()?;
     } else {
         println!("cargo-nextest is not installed: running cargo test instead");
         // Without doc tests, which come next, and without benches.

@@ -86,6 +86,8 @@ pub fn truncate_log(
     copies: Option<&Path>,
 ) -> Result<LossReport, Error> {
     let env = Env::real();
+    // A refusal changes no byte, and what locks the database for a change writes its name there.
+    plan_log_truncation(&dir, at)?;
     let directory = Directory::lock(&env, dir.as_ref(), Access::Open)?;
     plan(&env, &directory, at)?;
     let copies = copies.map_or_else(|| directory.truncated_path(), Path::to_owned);

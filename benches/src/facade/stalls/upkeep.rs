@@ -1,7 +1,7 @@
 //! What a database does in the background, as its directory shows it.
 
 use anyhow::{Context, Result, ensure};
-use nodedb_env::{Env, Files};
+use nodedb_env::{EntryKind, Env, Files};
 use std::{path::Path, thread, time::Duration};
 
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -25,6 +25,10 @@ impl Upkeep {
         let mut upkeep = Self::default();
         for vshard in names(&*files, &database.join("vshards"))? {
             let dir = database.join("vshards").join(vshard);
+            // The ballast is a file among them.
+            if files.entry(&dir)?.is_none_or(|entry| entry.kind != EntryKind::Directory) {
+                continue;
+            }
             let versions = names(&*files, &dir.join("documents/tables"))?.into_iter();
             upkeep.switches += versions.filter_map(|name| version(&name)).max().unwrap_or(0);
             let segments = names(&*files, &dir.join("vectors"))?.into_iter();
