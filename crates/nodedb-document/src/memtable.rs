@@ -1,5 +1,8 @@
 //! The sorted rows of a core that no table holds yet, with the versions that snapshots need.
 
+mod arena;
+
+use self::arena::Arena;
 use crate::{Direction, ReadAt, Stored, row_range::Bounds};
 use bytes::Bytes;
 use nodedb_types::{Lsn, Stamp};
@@ -9,7 +12,9 @@ use std::collections::{BTreeMap, btree_map};
 #[derive(Debug, Default)]
 pub(crate) struct Memtable {
     rows: BTreeMap<Bytes, Versions>,
-    bytes: usize,
+    arena: Arena,
+    /// What rows and versions take besides their bytes.
+    overhead: usize,
 }
 
 /// One version of a row; a value of `None` is a tombstone, which hides what the tables hold.
@@ -45,10 +50,6 @@ impl Version {
         let (stamp, expires) = (self.stamp, self.expires);
         self.value.clone().map(|value| Stored { stamp, expires, value })
     }
-
-    fn bytes(&self) -> usize {
-        VERSION_OVERHEAD + self.value.as_ref().map_or(0, Bytes::len)
-    }
 }
 
 impl Versions {
@@ -56,7 +57,7 @@ impl Versions {
         std::iter::once(&self.newest).chain(&self.older).find(|version| at.sees(version.stamp.lsn))
     }
 
-    /// Drops what lies below the newest version that the oldest reader sees. Answers the bytes freed.
+    /// Drops what lies below the newest version that the oldest reader sees. Answers how many versions.
     fn prune(&mut self, horizon: Option<Lsn>) -> usize {
         let Some(horizon) = horizon.map(ReadAt::Snapshot) else {
             return 0;
@@ -67,7 +68,7 @@ impl Versions {
             let seen = |version: &Version| horizon.sees(version.stamp.lsn);
             self.older.iter().position(seen).map_or(self.older.len(), |at| at + 1)
         };
-        self.older.drain(keep..).map(|version| version.bytes()).sum()
+        self.older.drain(keep..).count()
     }
 }
 
@@ -78,13 +79,15 @@ impl Memtable {
     pub(crate) fn write(
         &mut self,
         key: Bytes,
-        version: Version,
+        mut version: Version,
         horizon: impl FnOnce() -> Option<Lsn>,
     ) {
-        let added = version.bytes();
-        match self.rows.entry(key) {
+        version.value = version.value.map(|value| self.arena.keep(value));
+        // Kept before it is known whether the row is there: a copy of a short key is less than a second
+        // descent for each new row.
+        match self.rows.entry(self.arena.keep(key)) {
             btree_map::Entry::Vacant(entry) => {
-                self.bytes += ROW_OVERHEAD + entry.key().len() + added;
+                self.overhead += ROW_OVERHEAD + VERSION_OVERHEAD;
                 entry.insert(Versions { newest: version, older: Vec::new() });
             }
             btree_map::Entry::Occupied(mut entry) => {
@@ -95,13 +98,11 @@ impl Memtable {
                 );
                 let again = versions.newest.stamp.lsn == version.stamp.lsn;
                 let previous = std::mem::replace(&mut versions.newest, version);
-                let freed = if again {
-                    previous.bytes()
-                } else {
+                if !again {
                     versions.older.insert(0, previous);
-                    versions.prune(horizon())
-                };
-                self.bytes = self.bytes + added - freed;
+                    let freed = versions.prune(horizon());
+                    self.overhead = self.overhead + VERSION_OVERHEAD - freed * VERSION_OVERHEAD;
+                }
             }
         }
     }
@@ -127,9 +128,10 @@ impl Memtable {
         self.rows.iter().map(|(key, versions)| (key, &versions.newest))
     }
 
-    /// About how much memory it takes.
+    /// About how much memory it takes, with the bytes of versions that were overwritten: these go with
+    /// their chunk, at the latest when all of it is flushed.
     pub(crate) const fn bytes(&self) -> usize {
-        self.bytes
+        self.overhead + self.arena.bytes()
     }
 }
 
