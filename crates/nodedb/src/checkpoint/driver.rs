@@ -9,6 +9,7 @@ use super::{
     floor_board::{Behind, ProvenRedo},
     machine::Machine,
     round::RoundId,
+    steps::{Done, Steps},
     streaks::ROUNDS_MAX,
 };
 use crate::{Error, log};
@@ -20,7 +21,6 @@ use nodedb_types::{Lsn, TenantId, VshardId};
 use nodedb_wal::LogHealth;
 use std::{
     collections::{BTreeMap, VecDeque},
-    future::Future,
     sync::Arc,
     time::Duration,
 };
@@ -41,14 +41,6 @@ pub(super) enum Message {
     Drain { deadline: Duration, reply: Reply<Stop> },
 }
 
-/// How an action ended.
-#[derive(Debug)]
-enum Done {
-    Event(Event),
-    Declined { round: RoundId, vshard: VshardId, reason: String },
-    Failed { round: RoundId, stage: Stage, error: Error },
-}
-
 /// The task that owns the machine. It never waits for a disk itself.
 #[derive(Debug)]
 pub(crate) struct Driver {
@@ -57,7 +49,7 @@ pub(crate) struct Driver {
     inbox: mpsc::Receiver<Message>,
     /// Events that are due before anything else.
     events: VecDeque<Event>,
-    work: JoinSet<Done>,
+    steps: Steps,
     /// Reclaims and the answers that follow them.
     conclusions: JoinSet<()>,
     callers: BTreeMap<CallerId, Reply<(Trigger, CheckpointOutcome)>>,
@@ -82,7 +74,7 @@ impl Driver {
             shared,
             inbox,
             events: VecDeque::new(),
-            work: JoinSet::new(),
+            steps: Steps::default(),
             conclusions: JoinSet::new(),
             callers: BTreeMap::new(),
             drains: Vec::new(),
@@ -107,7 +99,7 @@ impl Driver {
                     self.events.push_back(Event::ShutDown { deadline });
                 }
                 Some(message) = self.inbox.recv() => self.take_message(message),
-                Some(done) = self.work.join_next() => self.take_done(done),
+                Some(done) = self.steps.next() => self.take_done(done),
                 Some(_ended) = self.conclusions.join_next() => {}
                 () = sleeping => {
                     self.look_at_floors();
@@ -159,19 +151,17 @@ impl Driver {
         }
     }
 
-    fn take_done(&mut self, done: Result<Done, tokio::task::JoinError>) {
+    fn take_done(&mut self, done: Done) {
         match done {
-            Ok(Done::Event(event)) => self.events.push_back(event),
-            Ok(Done::Declined { round, vshard, reason }) => self.decline(round, vshard, reason),
-            Ok(Done::Failed { round, stage, error }) => {
+            Done::Event(event) => self.events.push_back(event),
+            Done::Declined { round, vshard, reason } => self.decline(round, vshard, reason),
+            Done::Failed { round, stage, error } => {
                 tracing::error!(error = error.in_full(), stage = stage.name(), "checkpoint failed");
                 self.failure = Some(Arc::new(error));
                 let poisoned = self.is_poisoned();
                 let failed = Event::Failed { round, stage };
                 self.events.push_back(if poisoned { Event::Poisoned } else { failed });
             }
-            // A flush that panicked while it was waited for: its vshard stays silent.
-            Err(error) => tracing::error!(%error, "a step of a checkpoint ended early"),
         }
     }
 
@@ -234,7 +224,7 @@ impl Driver {
             }
             Ok(Event::Fenced { round, barrier })
         };
-        self.spawn(round, Stage::Fencing, synced);
+        self.steps.begin(round, Stage::Fencing, synced);
     }
 
     fn flush(
@@ -256,16 +246,13 @@ impl Driver {
         };
         let shared = Arc::clone(&self.shared);
         let left = deadline.saturating_sub(self.now());
-        self.work.spawn(async move {
-            let declined = |reason| Done::Declined { round, vshard, reason };
+        self.steps.begin_flush(round, vshard, async move {
             match time::timeout(left, ticket).await {
-                Ok(Ok(Ok(Answer::Flushed(known)))) => {
-                    Done::Event(Event::Reported(shared.report(&known)))
-                }
-                Ok(Ok(Ok(_))) => declined("answered something else".to_owned()),
-                Ok(Ok(Err(error))) => declined(error.to_string()),
-                Ok(Err(error)) => declined(error.to_string()),
-                Err(_elapsed) => declined(SILENT.to_owned()),
+                Ok(Ok(Ok(Answer::Flushed(known)))) => Ok(Event::Reported(shared.report(&known))),
+                Ok(Ok(Ok(_))) => Err("answered something else".to_owned()),
+                Ok(Ok(Err(error))) => Err(error.to_string()),
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(_elapsed) => Err(SILENT.to_owned()),
             }
         });
     }
@@ -283,7 +270,7 @@ impl Driver {
             });
             Ok(Event::Recorded { round, record: record.await? })
         };
-        self.spawn(round, Stage::Recording, recorded);
+        self.steps.begin(round, Stage::Recording, recorded);
     }
 
     fn switch(&mut self, round: RoundId, redo: ProvenRedo, record: Lsn) {
@@ -296,20 +283,7 @@ impl Driver {
             call.await?;
             Ok(Event::Switched { round })
         };
-        self.spawn(round, Stage::Switching, switched);
-    }
-
-    /// Does a step of a round; whatever happens to it, the machine hears of its end.
-    fn spawn(
-        &mut self,
-        round: RoundId,
-        stage: Stage,
-        step: impl Future<Output = Result<Event, Error>> + Send + 'static,
-    ) {
-        self.work.spawn(async move {
-            let failed = |error| Done::Failed { round, stage, error };
-            step.await.map_or_else(failed, Done::Event)
-        });
+        self.steps.begin(round, Stage::Switching, switched);
     }
 
     fn conclude(&mut self, trigger: Trigger, callers: &[CallerId], outcome: Outcome) {

@@ -28,6 +28,7 @@ mod replay;
 mod report;
 mod round;
 mod schedule;
+mod steps;
 mod streaks;
 mod trigger;
 mod view;
