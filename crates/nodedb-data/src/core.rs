@@ -7,7 +7,7 @@ use crate::{
     release::{Parked, ReleaseQueue, Until},
     shared::Shared,
     task::{self, Task, TaskEnvelope},
-    turn::{CountRun, Graphs, Merges, Refusals, Searching, Sweep},
+    turn::{CountRun, Failures, Graphs, Merges, Refusals, Searching, Sweep},
     vshard::Vshard,
 };
 use nodedb_bridge::{Inbox, Received, Reply};
@@ -48,6 +48,7 @@ pub(crate) struct Core {
     /// it stands in the way of writes that add vectors, and of no others.
     pub(crate) unsealed: usize,
     pub(crate) graphs: Graphs,
+    pub(crate) failures: Failures,
     pub(crate) refusals: Refusals,
     pub(crate) closing: bool,
     /// Whether the live documents were dropped that a poisoned log may lose.

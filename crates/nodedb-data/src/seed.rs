@@ -10,7 +10,7 @@ use crate::{
     release::ReleaseQueue,
     shared::Shared,
     task::Task,
-    turn::{Graphs, Merges, Refusals, Sweep},
+    turn::{Failures, Graphs, Merges, Refusals, Sweep},
     vshard::{LoadedVshards, Replay, Vshard, load_all},
 };
 use nodedb_bridge::Inbox;
@@ -130,6 +130,7 @@ impl CoreSeed {
             memory: 0,
             unsealed: 0,
             graphs: Graphs::default(),
+            failures: Failures::default(),
             refusals: Refusals::default(),
             closing: false,
             forgotten: false,

@@ -4,6 +4,7 @@ mod admit;
 mod build;
 mod burial;
 mod count;
+mod failures;
 mod flush;
 mod group;
 mod merge;
@@ -15,6 +16,7 @@ mod vectors;
 mod write;
 
 pub(crate) use count::{CountRun, CountWork};
+pub(crate) use failures::Failures;
 pub(crate) use merge::Merges;
 pub(crate) use search::Searching;
 pub(crate) use sweep::Sweep;

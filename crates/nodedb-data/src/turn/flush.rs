@@ -2,7 +2,7 @@
 
 use crate::{
     DataError, Outcome, core::Core, desk::Done, engines::FrozenEngine, flushes::Settled,
-    task::Caller, vshard::Vshard,
+    task::Caller, turn::failures::Work, vshard::Vshard,
 };
 use nodedb_document::TableSnapshot;
 use nodedb_engine::{EngineError, EngineKind, Floor};
@@ -94,8 +94,9 @@ impl Core {
     fn end_flush(&mut self, id: VshardId, kind: EngineKind, result: Result<(), EngineError>) {
         self.touched.insert(id);
         if let Err(error) = &result {
-            tracing::error!(vshard_id = %id, engine = kind.name(), %error, "a flush failed");
-            self.shared.board.set_failure(id, Some(describe(error)));
+            self.note_failure(id, Work::Flush, error);
+        } else {
+            self.failures.end(Work::Flush);
         }
         let Some(vshard) = self.vshards.get_mut(&id) else {
             return;
@@ -112,22 +113,20 @@ impl Core {
     }
 
     fn end_compaction(&mut self, id: VshardId, result: Result<Option<TableSnapshot>, EngineError>) {
+        if let Err(error) = &result {
+            self.note_failure(id, Work::Merge, error);
+        } else {
+            self.failures.end(Work::Merge);
+        }
         let Some(vshard) = self.vshards.get_mut(&id) else {
             return;
         };
         vshard.flushes.compacting = false;
-        match result {
-            Ok(None) => {}
-            Ok(Some(tables)) => {
-                vshard.engines.install_tables(tables);
-                // There may be more to merge; flushes that wait meanwhile go first.
-                vshard.flushes.compacting = true;
-                self.maintenance.compact(id, vshard.engines.table_maintenance());
-            }
-            Err(error) => {
-                tracing::error!(vshard_id = %id, %error, "merging tables failed");
-                self.shared.board.set_failure(id, Some(describe(&error)));
-            }
+        if let Ok(Some(tables)) = result {
+            vshard.engines.install_tables(tables);
+            // There may be more to merge; flushes that wait meanwhile go first.
+            vshard.flushes.compacting = true;
+            self.maintenance.compact(id, vshard.engines.table_maintenance());
         }
     }
 }
@@ -172,16 +171,4 @@ impl Vshard {
             dirty.is_some_and(|dirty| dirty.oldest <= barrier)
         })
     }
-}
-
-/// The failure and what it comes from.
-pub(super) fn describe(error: &EngineError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -1,6 +1,6 @@
 //! Sealing heads of vectors and building graphs: begun on the core, done by the maintenance thread.
 
-use crate::{DataError, core::Core, desk::FailedRebuild, turn::flush::describe, vshard::Vshard};
+use crate::{DataError, core::Core, desk::FailedRebuild, turn::failures::Work, vshard::Vshard};
 use nodedb_engine::EngineKind;
 use nodedb_types::VshardId;
 use nodedb_vector::Rebuilt;
@@ -132,11 +132,11 @@ impl Core {
         match result {
             Ok(rebuilt) => vshard.engines.vectors.end_rebuild(rebuilt),
             Err(FailedRebuild { number, error }) => {
-                tracing::error!(vshard_id = %id, %error, "rebuilding a vector segment failed");
                 vshard.engines.vectors.give_up_rebuild(number);
-                self.shared.board.set_failure(id, Some(describe(&error)));
+                return self.note_failure(id, Work::Rebuild, &error);
             }
         }
+        self.failures.end(Work::Rebuild);
     }
 }
 
