@@ -246,6 +246,9 @@ fn check_contents(files: &dyn Files, path: &Path, access: Access) -> Result<(), 
 
 fn locked(files: &dyn Files, path: &Path, error: io::Error) -> Error {
     let lock_path = path.join("LOCK");
+    if error.kind() == io::ErrorKind::ReadOnlyFilesystem {
+        return Error::ReadOnlyFileSystem { path: path.to_owned() };
+    }
     if error.kind() != io::ErrorKind::WouldBlock {
         return Error::io("locking", lock_path)(error);
     }
@@ -257,4 +260,21 @@ fn locked(files: &dyn Files, path: &Path, error: io::Error) -> Error {
         .filter(|text| !text.is_empty())
         .unwrap_or_else(|| "unknown".to_owned());
     Error::Locked { path: path.to_owned(), process }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It said only that a file could not be locked.
+    #[test]
+    fn a_read_only_file_system_is_named_with_what_still_works() {
+        let refused =
+            |kind: io::ErrorKind| locked(&*Env::real().files, Path::new("/absent/db"), kind.into());
+        let read_only = refused(io::ErrorKind::ReadOnlyFilesystem);
+        assert!(matches!(read_only, Error::ReadOnlyFileSystem { .. }), "{read_only}");
+        assert!(read_only.to_string().contains("`verify`"), "{read_only}");
+        assert!(matches!(refused(io::ErrorKind::WouldBlock), Error::Locked { .. }));
+        assert!(matches!(refused(io::ErrorKind::PermissionDenied), Error::Io { .. }));
+    }
 }

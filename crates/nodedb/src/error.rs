@@ -17,7 +17,7 @@ use std::{io, path::PathBuf, sync::Arc};
 #[non_exhaustive]
 pub enum Error {
     /// An option is outside its range.
-    #[error("option `{option}` is {value}: give {expected}")]
+    #[error("option `{option}` is `{value}`: give {expected}")]
     InvalidOption {
         /// Which.
         option: &'static str,
@@ -62,6 +62,16 @@ pub enum Error {
         path: PathBuf,
         /// Its process id, where known.
         process: String,
+    },
+    /// The database lies where nothing can be written, and an open writes. Looking works: `verify_database` and
+    /// the log tools that only look.
+    #[error(
+        "{path} is on a read-only file system, and opening a database writes: make it writable or copy the \
+         directory; `verify`, `wal verify`, `wal segments` and `wal dump` look at it as it is"
+    )]
+    ReadOnlyFileSystem {
+        /// The directory.
+        path: PathBuf,
     },
     /// A file of the database is damaged or missing. Nothing was changed.
     #[error("{path} is damaged: {message}; restore from the archive, or run `verify`")]
@@ -332,6 +342,7 @@ impl Error {
             Self::Locked { .. } => ErrorKind::Locked,
             Self::Corrupt { .. } | Self::Record(_) => ErrorKind::Corrupt,
             Self::Io { source, .. } => kind_of_io(source),
+            Self::ReadOnlyFileSystem { .. } => ErrorKind::Io,
             Self::WrongHistory { .. } => ErrorKind::WrongHistory,
             Self::ArchiveBehind { .. } | Self::Timeout => ErrorKind::Timeout,
             Self::IndexBuilding { .. } | Self::CheckpointBusy => ErrorKind::Busy,

@@ -24,7 +24,7 @@ pub(crate) struct PutArgs {
     #[arg(long, value_name = "absent|VERSION")]
     pub(crate) expect: Option<Expected>,
     /// Show and keep it for so long only. Default: for ever.
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub(crate) ttl: Option<u32>,
     /// A name of 1 to 64 bytes that makes it safe to send this again: it is done once. A UUID of version 7
     /// or MILLISECONDS:REST carries its issue time and stays safe for ever; any other name for a day.

@@ -243,6 +243,8 @@ fn a_document_expires() {
     assert_eq!(shell.ok("scan c")["rows"].as_array().expect("rows").len(), 1);
     assert!(shell.end().success());
     database.refused(&["put", "c", "k", "1", "--ttl", "0"], "InvalidInput", 1);
+    let message = database.refused(&["put", "c", "k", "1", "--ttl", "-5"], "InvalidInput", 64);
+    assert!(message.contains("'-5' for '--ttl"), "{message}");
 }
 
 #[test]

@@ -60,6 +60,9 @@ fn a_sound_log_is_dumped_and_verified() {
     let (from, to) = (puts[1].to_string(), puts[2].to_string());
     let some = database.lines(&["wal", "dump", "--from", &from, "--to", &to]);
     assert_eq!(records(&some, "put"), &puts[1..3]);
+    let message =
+        database.refused(&["wal", "dump", "--from", &to, "--to", &from], "InvalidInput", 1);
+    assert!(message.contains("--from") && message.contains(&from), "{message}");
     let text = database.text(&["wal", "dump", "--from", &to]);
     let line = format!("  {to}  put  tenant 1 vshard ");
     assert!(text.lines().any(|found| found.starts_with(&line)), "{text}");

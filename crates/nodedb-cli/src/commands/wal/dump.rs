@@ -57,6 +57,12 @@ enum Line {
 
 /// Damage ends the lines with the error of an open.
 pub(super) fn run(args: &DumpArgs, context: &Context) -> Result<Answer, Failure> {
+    if let (Some(from), Some(to)) = (args.from, args.to)
+        && from > to
+    {
+        let message = format!("{from} is behind --to {to}: give the first record, then the last");
+        return Err(Failure::input("--from", message));
+    }
     let range = DumpRange { from: args.from, to: args.to };
     let mut dump = nodedb::dump_log(context.dir()?, range)?;
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
