@@ -23,8 +23,9 @@ pub(crate) fn run(shell: &Shell) -> Result<()> {
     for document in documents {
         let exists = |path: &std::path::Path| shell.path_exists(path);
         violations.extend(links::violations(&document.path, &document.text, exists));
-        if document.path.ends_with("docs/durability.md") {
-            violations.extend(evidence::violations(&document.text, &functions));
+        if ["docs/durability.md", "docs/limits.md"].iter().any(|it| document.path.ends_with(it)) {
+            let path = document.path.to_string_lossy();
+            violations.extend(evidence::violations(&path, &document.text, &functions));
         }
     }
     violations.extend(decisions::violations(&decision_names(shell)?));

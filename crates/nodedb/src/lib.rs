@@ -84,7 +84,7 @@ pub use nodedb_crdt::loro;
 pub use nodedb_data::{Consistency, Effort};
 pub use nodedb_document::{Direction, KeyRange, plan::Explain};
 pub use nodedb_engine::{CollectionKind, EngineKind, IndexState, Metric, VectorStorage};
-pub use nodedb_types::{DatabaseId, Durability, ErrorKind, Lsn, Name, Version, VshardId};
+pub use nodedb_types::{DatabaseId, Durability, ErrorKind, Lsn, Name, Version, VshardId, limits};
 pub use nodedb_vector::SearchPlan;
 pub use nodedb_wal::{
     SegmentInfo,

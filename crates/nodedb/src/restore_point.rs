@@ -78,3 +78,26 @@ fn write_points(
     }
     FILE.write(files, path, &out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nodedb_types::ErrorKind;
+
+    /// Each point writes the file of all, so the test begins just below the limit.
+    #[test]
+    fn restore_points_up_to_the_limit_are_named_and_no_more() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let database = Database::open(dir.path().join("db")).expect("opened");
+        let name = |number: usize| Name::new(&format!("p{number}")).expect("a name");
+        let points: BTreeSet<_> = (1..POINTS_MAX).map(name).collect();
+        let path = database.inner.directory.points_path();
+        write_points(&*database.inner.env.files, &path, &points).expect("written");
+        database.restore_point("last").expect("at the limit");
+        let durable = database.status().expect("a status").durable_lsn;
+        let error = database.restore_point("one-more").expect_err("above the limit");
+        assert!(matches!(error, Error::TooManyRestorePoints { limit: POINTS_MAX }), "{error}");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert_eq!(database.status().expect("a status").durable_lsn, durable);
+    }
+}

@@ -1,9 +1,9 @@
-//! `docs/durability.md` names a test for every rule and fault; each of them must exist.
+//! `docs/durability.md` names a test for every rule and fault, `docs/limits.md` one for every limit; each of them must exist.
 
 use std::collections::BTreeSet;
 
 /// `functions` are the names of all functions of the workspace.
-pub(crate) fn violations(text: &str, functions: &BTreeSet<String>) -> Vec<String> {
+pub(crate) fn violations(path: &str, text: &str, functions: &BTreeSet<String>) -> Vec<String> {
     let mut found = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let Some(tests) = last_cell(line) else {
@@ -11,7 +11,7 @@ pub(crate) fn violations(text: &str, functions: &BTreeSet<String>) -> Vec<String
         };
         for name in tests.split('`').skip(1).step_by(2).filter(|name| is_function(name)) {
             if !functions.contains(name) {
-                found.push(format!("docs/durability.md:{}: there is no test `{name}`", index + 1));
+                found.push(format!("{path}:{}: there is no test `{name}`", index + 1));
             }
         }
     }
@@ -52,7 +52,7 @@ mod tests {
         assert_eq!(known.len(), 2);
         let text = "| rule | tests |\n|---|---|\n| `one_two_three` | `a_test_that_exists`, `Sync` |\n\
                     | x | `another_one_here`, `a_test_that_went` |\n";
-        let expected = ["docs/durability.md:4: there is no test `a_test_that_went`"];
-        assert_eq!(violations(text, &known), expected);
+        let expected = ["table.md:4: there is no test `a_test_that_went`"];
+        assert_eq!(violations("table.md", text, &known), expected);
     }
 }

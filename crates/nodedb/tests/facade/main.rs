@@ -10,6 +10,7 @@ mod documents;
 mod hostile;
 mod indexes;
 mod lifecycle;
+mod limits;
 mod log_tools;
 mod quotas;
 mod statistics;
