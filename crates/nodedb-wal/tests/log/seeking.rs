@@ -35,6 +35,10 @@ fn a_lookup_near_the_end_of_a_large_segment_reads_no_more_than_a_stride() {
     let deadline = files.env().clock.now() + Duration::from_mins(1);
     let mut last = Lsn::FIRST;
     while wal.log_offset() < 7 << 19 {
+        // On a loaded machine the next segment is not prepared yet, and the end of this one is kept for those
+        // who free.
+        let room = wal.wait_room(record(&payload).encoded_len(), AppendClass::User, deadline);
+        room.expect("prepared in time");
         let one = wal.append(&[record(&payload)], Durability::Sync, AppendClass::User);
         last = one.expect("taken").start();
         wal.wait_durable(last, deadline).expect("durable");
