@@ -175,6 +175,20 @@ pub enum Error {
         /// How it shows.
         message: String,
     },
+    /// An import ended early for a reason that is not in its lines, such as a full disk.
+    #[error(
+        "the import ended: its first {imported} rows are durable and later ones may be; once the cause is gone \
+         import again from line {next_line}, or from the start"
+    )]
+    ImportEnded {
+        /// Rows that were acknowledged before the first that was not.
+        imported: u64,
+        /// The first line whose row may be missing.
+        next_line: u64,
+        /// Why.
+        #[source]
+        source: Box<Error>,
+    },
     /// A line of an import is refused; the lines before it are imported.
     #[error("line {line} is refused after {imported} imported rows: {message}")]
     ImportLine {
@@ -343,6 +357,7 @@ impl Error {
             Self::Corrupt { .. } | Self::Record(_) => ErrorKind::Corrupt,
             Self::Io { source, .. } => kind_of_io(source),
             Self::ReadOnlyFileSystem { .. } => ErrorKind::Io,
+            Self::ImportEnded { source, .. } => source.kind(),
             Self::WrongHistory { .. } => ErrorKind::WrongHistory,
             Self::ArchiveBehind { .. } | Self::Timeout => ErrorKind::Timeout,
             Self::IndexBuilding { .. } | Self::CheckpointBusy => ErrorKind::Busy,

@@ -76,8 +76,9 @@ impl Collection {
     /// acknowledged rows plus perhaps some of the last batch, and may be run again from the start.
     ///
     /// # Errors
-    /// [`Error::ImportLine`] with [`OnError::Stop`], [`Error::InvalidOption`]; what a put answers for
-    /// reasons of its own, such as a full disk; [`Error::Io`] of the input.
+    /// [`Error::ImportLine`] with [`OnError::Stop`], [`Error::InvalidOption`]; [`Error::ImportEnded`] with
+    /// where to go on for what a put answers for reasons of its own, such as a full disk, and for
+    /// [`Error::Io`] of the input.
     pub fn import(
         &self,
         input: impl BufRead,
@@ -98,9 +99,26 @@ impl Collection {
                 message: "import JSON lines into a collection of documents",
             });
         }
+        if options.key_field.is_empty() {
+            return Err(Error::InvalidOption {
+                option: "key",
+                value: String::new(),
+                expected: "the member of every line that is its key".to_owned(),
+            });
+        }
         let (report, rows) = (ImportReport::default(), VecDeque::new());
-        let import = Import { collection: self, options, progress, rows, report, lines: 0 };
-        import.run(input)
+        let (lines, durable) = (0, 0);
+        let mut import =
+            Import { collection: self, options, progress, rows, report, lines, durable };
+        match import.run(input) {
+            Ok(()) => Ok(import.report),
+            Err(error @ Error::ImportLine { .. }) => Err(error),
+            Err(error) => Err(Error::ImportEnded {
+                imported: import.report.imported,
+                next_line: import.durable + 1,
+                source: Box::new(error),
+            }),
+        }
     }
 }
 
@@ -113,27 +131,31 @@ struct Import<'a> {
     rows: VecDeque<Row>,
     report: ImportReport,
     lines: u64,
+    /// The last line whose row is known to be durable, with the rows of all lines before it.
+    durable: u64,
 }
 
 /// A row that has been sent and not been acknowledged.
 struct Row {
+    line: u64,
     key: String,
     json: Vec<u8>,
     write: Pending<Written>,
 }
 
 impl Import<'_> {
-    fn run(mut self, mut input: impl BufRead) -> Result<ImportReport, Error> {
+    fn run(&mut self, mut input: impl BufRead) -> Result<(), Error> {
         let mut line = Vec::new();
         loop {
             line.clear();
             let read = (&mut input).take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
-            if read.map_err(Error::io("reading", "the input"))? == 0 {
+            if self.or_settle(read.map_err(Error::io("reading", "the input")))? == 0 {
                 break;
             }
             self.lines += 1;
             if !line.ends_with(b"\n") && line.len() as u64 == LINE_BYTES_MAX {
-                skip_line(&mut input).map_err(Error::io("reading", "the input"))?;
+                let skipped = skip_line(&mut input).map_err(Error::io("reading", "the input"));
+                self.or_settle(skipped)?;
                 let message = format!("the line has more than {LINE_BYTES_MAX} bytes");
                 self.refuse(&Error::NotJson { message })?;
                 continue;
@@ -144,15 +166,22 @@ impl Import<'_> {
             match self.send(&line) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::InvalidInput => self.refuse(&error)?,
-                Err(error) => return Err(error),
+                Err(error) => return self.or_settle(Err(error)),
             }
             if self.rows.len() == self.options.batch {
                 // The cores have the younger half to do meanwhile.
                 self.settle(self.options.batch / 2)?;
             }
         }
-        self.settle(0)?;
-        Ok(self.report)
+        self.settle(0)
+    }
+
+    /// Before an error that is not that of a row under way, what becomes of those is waited for.
+    fn or_settle<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
+        if result.is_err() {
+            self.settle(0)?;
+        }
+        result
     }
 
     fn send(&mut self, line: &[u8]) -> Result<(), Error> {
@@ -166,7 +195,7 @@ impl Import<'_> {
             }
             result => result?,
         };
-        self.rows.push_back(Row { key, json: line.to_vec(), write });
+        self.rows.push_back(Row { line: self.lines, key, json: line.to_vec(), write });
         Ok(())
     }
 
@@ -218,6 +247,8 @@ impl Import<'_> {
                 }
             }
             self.report.imported += 1;
+            assert!(row.line > self.durable, "rows are acknowledged in the order of their lines");
+            self.durable = row.line;
         }
         (self.progress)(ImportProgress { lines: self.lines, imported: self.report.imported });
         Ok(())

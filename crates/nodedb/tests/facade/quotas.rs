@@ -292,3 +292,38 @@ fn a_tenant_that_takes_long_to_count_is_counted_beside_writes() -> Result<(), Er
 fn put_small(collection: &Collection) -> Result<(), Error> {
     collection.put_raw("00000007", b"1", WriteOptions::default()).map(|_written| ())
 }
+
+/// It said only why it had ended, not how far it had come, and nobody knew where to go on.
+#[test]
+fn an_import_that_ends_early_says_where_to_go_on() -> Result<(), Error> {
+    let world = World::new();
+    let database = Database::open_with(world.dir(), options(true))?;
+    let documents = collection(&database.tenant(None)?)?;
+    let text = "x".repeat(900);
+    let rows = 100_usize;
+    // Lines without a row count as lines all the same.
+    let lines: Vec<String> = (0..rows)
+        .flat_map(|id| [String::new(), format!(r#"{{"id":{id},"text":"{text}"}}"#)])
+        .collect();
+    let import = |from: usize| {
+        let rest = lines[from..].join("\n");
+        let options = ImportOptions { batch: 4, ..ImportOptions::keyed_by("id") };
+        documents.import(rest.as_bytes(), &options, &mut |_| ())
+    };
+    let error = import(0).expect_err("full");
+    assert_eq!(error.kind(), ErrorKind::NoSpace);
+    let Error::ImportEnded { imported, next_line, .. } = error else { panic!("{error}") };
+    assert!((1..11).contains(&imported), "{imported} of a kilobyte in {LIMIT} bytes");
+    assert_eq!(next_line, 2 * imported + 1, "behind the last row that is known to be durable");
+    for id in 0..imported {
+        assert!(documents.get(id.to_string())?.is_some(), "row {id} was said to be durable");
+    }
+    let next = usize::try_from(next_line).expect("small") - 1;
+    let error = import(next).expect_err("still full");
+    assert!(matches!(error, Error::ImportEnded { next_line: 1 | 3, .. }), "{error}");
+    let error = documents
+        .import(&b"{}\n"[..], &ImportOptions::keyed_by(""), &mut |_| ())
+        .expect_err("no member has this name");
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    Ok(())
+}
