@@ -1,4 +1,4 @@
-//! Groups of cases beside their limits, in the same run: `cargo xtask bench bridge|document|vector|crdt|facade`.
+//! Groups of cases beside their limits, in the same run: `cargo xtask bench bridge|document|vector|crdt|facade|checkpoint`.
 //! docs/benchmarks.md says what the cases are and how to read the figures.
 
 use anyhow::Result;

@@ -14,6 +14,15 @@ use crate::{Case, wal};
 
 pub(crate) use memory::is_child;
 
+/// The cases of the group `checkpoint`.
+///
+/// - `writes`: durable puts by 64 async callers, with as many that get, in a database that takes one checkpoint
+///   after the other, beside `off`, which takes none, and beside a log with the same puts: the 99th and the
+///   99.9th percentile of puts, and puts a second.
+pub fn checkpoint_cases<'a>() -> Vec<Case<'a>> {
+    vec![Case::new("writes", stalls::checkpoints)]
+}
+
 /// The cases of this group.
 ///
 /// - `put-N`: N async callers, each puts one document of 256 bytes with its key and awaits that it is

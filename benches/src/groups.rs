@@ -4,7 +4,7 @@ use crate::{Arguments, Case, bridge, crdt, document, facade, run_cases, vector, 
 use anyhow::{Result, bail};
 
 /// The groups, in the order in which they run if none is named.
-pub const GROUPS: [&str; 5] = ["bridge", "document", "vector", "crdt", "facade"];
+pub const GROUPS: [&str; 6] = ["bridge", "document", "vector", "crdt", "facade", "checkpoint"];
 
 /// Runs the group that the first word names, or all of them without words. Peers take part where they have
 /// something to set beside.
@@ -34,6 +34,7 @@ fn cases_of<'a>(group: &str, peers: &'a [&'a dyn wal::Subject]) -> Vec<Case<'a>>
         "vector" => vector::cases(),
         "crdt" => crdt::cases(),
         "facade" => facade::cases(peers),
+        "checkpoint" => facade::checkpoint_cases(),
         _ => vec![],
     }
 }
@@ -48,6 +49,7 @@ mod tests {
         assert_eq!(ids("bridge"), ["round-trip", "throughput"]);
         assert_eq!(ids("document"), ["scan-filter"]);
         assert_eq!(ids("crdt"), ["crdt-trace"]);
+        assert_eq!(ids("checkpoint"), ["writes"]);
         assert_eq!(
             ids("facade"),
             [

@@ -10,7 +10,7 @@ const LOG: &str = "wal";
 /// The bench of the cores, likewise.
 const CORES: &str = "cores";
 /// Groups that one target runs: its first word names one.
-const GROUPS: [&str; 5] = ["bridge", "document", "vector", "crdt", "facade"];
+const GROUPS: [&str; 6] = ["bridge", "document", "vector", "crdt", "facade", "checkpoint"];
 const GROUPS_TARGET: &str = "groups";
 
 /// Those that peers have something to set beside.

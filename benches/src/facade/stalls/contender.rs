@@ -18,7 +18,13 @@ use crate::{
 };
 use anyhow::{Context, Result, ensure};
 use nodedb::{CheckpointRequest, OpenOptions};
-use std::{hint::black_box, path::Path, time::Duration};
+use std::{
+    hint::black_box,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
 /// Far from each other in time.
 const STRIDE: u64 = 7_919;
@@ -51,7 +57,7 @@ impl<M: Mixed> Contender for Stalled<M> {
         let called = &self.application.called;
         called.settle()?;
         let before = called.upkeep()?;
-        let latencies = self.application.run(self.load, time)?;
+        let latencies = called.beside(|| self.application.run(self.load, time))?;
         let after = called.upkeep()?;
         let calls = latencies.puts.len() as u64;
         let mut notes = latencies.notes();
@@ -109,6 +115,8 @@ impl Mixed for Log {
 pub(super) enum Background {
     /// Flushes, merges and checkpoints, all the time.
     Busy,
+    /// One checkpoint after the other while it is called, and nothing else.
+    Checkpoints,
     /// Nothing.
     Calm,
 }
@@ -169,10 +177,30 @@ impl Mixed for Stored {
     }
 
     fn settle(&self) -> Result<()> {
-        if self.background == Background::Calm {
+        if self.background != Background::Busy {
             self.world.database.checkpoint(CheckpointRequest::default())?;
         }
         upkeep::settle()
+    }
+
+    fn beside<T>(&self, calls: impl FnOnce() -> Result<T>) -> Result<T> {
+        if self.background != Background::Checkpoints {
+            return calls();
+        }
+        let ended = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let asking = scope.spawn(|| -> Result<()> {
+                while !ended.load(Ordering::Relaxed) {
+                    self.world.database.checkpoint(CheckpointRequest::default())?;
+                }
+                Ok(())
+            });
+            let done = calls();
+            ended.store(true, Ordering::Relaxed);
+            let asked = asking.join();
+            asked.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            done
+        })
     }
 
     fn upkeep(&self) -> Result<Option<Upkeep>> {
@@ -182,6 +210,9 @@ impl Mixed for Stored {
     /// Nothing that was answered is missing, and the busy one was busy.
     fn verify(self, puts: u64) -> Result<()> {
         let upkeep = Upkeep::of(self.world.dir())?.since(self.created);
+        if self.background == Background::Checkpoints {
+            ensure!(upkeep.switches > 0, "no checkpoint flushed anything");
+        }
         if self.background == Background::Busy {
             ensure!(upkeep.switches > 0, "nothing went on in the background");
             let sealed = upkeep.segments > 0 || !self.rows.have_vectors();
@@ -222,6 +253,12 @@ mod tests {
         let options = OpenOptions { memtable_bytes: 1 << 10, ..OpenOptions::default() };
         let busy = Stored::create(&dir("busy"), &rows, Background::Busy, options).expect("created");
         let notes = check("nodedb", busy);
+        let flushes = notes.iter().find(|note| note.0 == "flushes and merges");
+        assert!(flushes.is_some_and(|note| note.1 > 0.0), "{notes:?}");
+
+        let asked = Background::Checkpoints;
+        let asked = Stored::create(&dir("asked"), &rows, asked, OpenOptions::default());
+        let notes = check("asked", asked.expect("created"));
         let flushes = notes.iter().find(|note| note.0 == "flushes and merges");
         assert!(flushes.is_some_and(|note| note.1 > 0.0), "{notes:?}");
 

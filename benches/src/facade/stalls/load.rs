@@ -31,6 +31,11 @@ pub(super) trait Mixed: Send + Sync + 'static {
     /// Returns when nothing of what was done so far still goes on.
     fn settle(&self) -> Result<()>;
 
+    /// Has the calls of a turn done, and whatever else goes on while they are.
+    fn beside<T>(&self, calls: impl FnOnce() -> Result<T>) -> Result<T> {
+        calls()
+    }
+
     /// What was done in the background so far, if that can be seen.
     fn upkeep(&self) -> Result<Option<Upkeep>>;
 
