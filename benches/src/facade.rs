@@ -17,10 +17,14 @@ pub(crate) use memory::is_child;
 /// The cases of the group `checkpoint`.
 ///
 /// - `writes`: durable puts by 64 async callers, with as many that get, in a database that takes one checkpoint
-///   after the other, beside `off`, which takes none, and beside a log with the same puts: the 99th and the
-///   99.9th percentile of puts, and puts a second.
+///   after the other, beside `hurried`, whose checkpoints do not take their time, `off`, which takes none, and
+///   a log with the same puts: the 99th and the 99.9th percentile of puts, and puts a second.
+/// - `paced`: the percentiles at 4,000 puts and 4,000 gets a second.
 pub fn checkpoint_cases<'a>() -> Vec<Case<'a>> {
-    vec![Case::new("writes", stalls::checkpoints)]
+    vec![
+        Case::new("writes", stalls::checkpoints::writes),
+        Case::new("paced", stalls::checkpoints::paced),
+    ]
 }
 
 /// The cases of this group.

@@ -1,6 +1,6 @@
 //! What a database does in the background, as those who wait for a put or a get feel it.
 
-mod checkpoints;
+pub(super) mod checkpoints;
 mod contender;
 mod latencies;
 mod load;
@@ -9,7 +9,7 @@ mod upkeep;
 
 use crate::{Contender, LIMIT, Outcome, Series, Site, in_turns};
 use anyhow::Result;
-pub(super) use checkpoints::measure as checkpoints;
+
 use contender::{Background, Log, Stalled, Stored};
 use latencies::Kind;
 use load::Load;

@@ -11,6 +11,7 @@ use crate::{
     vshard::Vshard,
 };
 use nodedb_bridge::{Inbox, Received, Reply};
+use nodedb_engine::Pressure;
 use nodedb_types::{CoreId, Lsn, VshardId};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -47,6 +48,8 @@ pub(crate) struct Core {
     /// Memory of the vectors of all vshards that are not sealed, as of the same turns. Beside `memory`:
     /// it stands in the way of writes that add vectors, and of no others.
     pub(crate) unsealed: usize,
+    /// While half of the memory is taken.
+    pub(crate) pressure: Option<Pressure>,
     pub(crate) graphs: Graphs,
     pub(crate) failures: Failures,
     pub(crate) refusals: Refusals,

@@ -25,8 +25,8 @@ pub(crate) const IMAGES_MAX: usize = 64;
 /// the memory of as many flushes here, so the queue is bounded by what a core can hand out.
 #[derive(Debug)]
 pub(crate) enum Job {
-    /// Until it is begun, a merge before it does not wait for the budget.
-    Persist(VshardId, FrozenEngine, Hurry),
+    /// In a hurry, a merge before it does not wait for the budget until it is begun.
+    Persist(VshardId, FrozenEngine, Option<Hurry>),
     Compact(VshardId, TableMaintenance),
     /// A vector segment in the making. It is done step by step; what else waits goes in between. While
     /// memory waits for it, nobody waits for the budget.

@@ -25,8 +25,8 @@ pub(crate) struct Flushes {
 struct Waiter {
     barrier: Lsn,
     reply: Reply<Answer>,
-    /// Nothing waits for the budget of I/O while somebody waits for a flush.
-    hurry: Hurry,
+    /// Nothing waits for the budget of I/O while somebody waits in a hurry for a flush.
+    hurry: Option<Hurry>,
 }
 
 /// Somebody whose wait is over.
@@ -45,7 +45,7 @@ impl Flushes {
         &mut self,
         barrier: Lsn,
         reply: Reply<Answer>,
-        hurry: Hurry,
+        hurry: Option<Hurry>,
     ) -> Result<(), Reply<Answer>> {
         if self.waiters.len() >= WAITERS_MAX {
             return Err(reply);
@@ -63,6 +63,11 @@ impl Flushes {
     /// The highest barrier that somebody asks for.
     pub(crate) fn barrier(&self) -> Option<Lsn> {
         self.waiters.iter().map(|waiter| waiter.barrier).max()
+    }
+
+    /// Whether anybody waits in a hurry.
+    pub(crate) fn hurries(&self) -> bool {
+        self.waiters.iter().any(|waiter| waiter.hurry.is_some())
     }
 
     /// Whether a flush of the engine may begin: none runs, none has failed.

@@ -142,6 +142,13 @@ impl DataHandle {
         self.shared.board.all()
     }
 
+    /// Sets the pace of flushes and merges in bytes per second, at least 1; `None` for as fast as they may.
+    /// It is ignored for what somebody waits for in a hurry, and where writes fill the memory faster than
+    /// it empties it.
+    pub fn pace(&self, bytes_per_second: Option<u64>) {
+        self.shared.budget.pace(bytes_per_second);
+    }
+
     /// The registry of scan snapshots.
     pub fn snapshots(&self) -> &Arc<Snapshots> {
         &self.shared.snapshots

@@ -14,7 +14,7 @@ use crate::{
 };
 use nodedb_bridge::{Bridge, Reply};
 use nodedb_document::TableMaintenance;
-use nodedb_engine::{DurableLog, EngineError, EngineKind, Hurry, IoBudget};
+use nodedb_engine::{DurableLog, EngineError, EngineKind, Hurry, IoBudget, Pressure};
 use nodedb_env::{Clock, Env, Files, Thread};
 use nodedb_types::{CoreId, ErrorKind, VshardId};
 use nodedb_vector::{Rebuild, RebuildStep, VectorGarbage};
@@ -108,9 +108,15 @@ impl Maintenance {
         self.budget.hurry()
     }
 
-    /// Hands a frozen engine over.
-    pub(crate) fn persist(&self, vshard: VshardId, frozen: FrozenEngine) {
-        self.push(Job::Persist(vshard, frozen, self.budget.hurry()));
+    /// Lets flushes and merges go on without the pace until the answer is dropped.
+    pub(crate) fn press(&self) -> Pressure {
+        self.budget.press()
+    }
+
+    /// Hands a frozen engine over. Whether it hurries says how long it waits behind a merge.
+    pub(crate) fn persist(&self, vshard: VshardId, frozen: FrozenEngine, hurries: bool) {
+        let hurry = hurries.then(|| self.budget.hurry());
+        self.push(Job::Persist(vshard, frozen, hurry));
     }
 
     /// Hands tables over that may be worth merging.

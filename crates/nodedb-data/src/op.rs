@@ -96,6 +96,10 @@ pub enum Op {
     Flush {
         /// The barrier, which the caller has seen durable.
         barrier: Lsn,
+        /// Whether it is done as fast as it can be; else at the pace that [`DataHandle::pace`] says.
+        ///
+        /// [`DataHandle::pace`]: crate::DataHandle::pace
+        hurries: bool,
     },
     /// Links the immutable files of the vshard into a new directory.
     Image {

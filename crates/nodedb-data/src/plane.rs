@@ -154,6 +154,7 @@ impl DataPlane {
             bytes_max: options.parked_bytes_max,
         };
         let queues = listen(&wal, &bridge, (cores, limits));
+        let budget = IoBudget::new(Arc::clone(&env.clock), options.io_bytes_per_second);
         let shared = Arc::new(Shared {
             env: env.clone(),
             wal,
@@ -165,8 +166,8 @@ impl DataPlane {
             catalog: Arc::new(PublishedCatalog::default()),
             weak: (0..cores).map(|_| Mutex::default()).collect(),
             expiry_halt: Mutex::default(),
+            budget: Arc::clone(&budget),
         });
-        let budget = IoBudget::new(Arc::clone(&env.clock), options.io_bytes_per_second);
         let ports = Ports { budget, ..site.ports(snapshots, log) };
         let ballast = Arc::new(Ballast::open(env, dir, options.ballast_bytes));
         let (recovery, options) = (Arc::new(recovery), Arc::new(options));

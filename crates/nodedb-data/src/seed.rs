@@ -129,6 +129,7 @@ impl CoreSeed {
             sweep,
             memory: 0,
             unsealed: 0,
+            pressure: None,
             graphs: Graphs::default(),
             failures: Failures::default(),
             refusals: Refusals::default(),

@@ -5,7 +5,7 @@ use crate::{
     weak::WeakWrites,
 };
 use nodedb_bridge::Bridge;
-use nodedb_engine::Snapshots;
+use nodedb_engine::{IoBudget, Snapshots};
 use nodedb_env::Env;
 use nodedb_types::{CoreId, Lsn};
 use nodedb_wal::{DurabilityListener, PoisonCause, Wal};
@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) weak: Box<[Mutex<WeakWrites>]>,
     /// Why the sweeper has halted, if it has.
     pub(crate) expiry_halt: Mutex<Option<String>>,
+    /// How fast maintenance may read and write.
+    pub(crate) budget: Arc<IoBudget>,
 }
 
 impl Shared {

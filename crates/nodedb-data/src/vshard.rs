@@ -25,7 +25,7 @@ use crate::{
 };
 use nodedb_crdt::{CrdtCache, CrdtKey, CrdtLimits, Quarantine};
 use nodedb_document::{ExpiryPlace, Place};
-use nodedb_engine::{CatalogChange, Collection, EngineKind, Redo};
+use nodedb_engine::{CatalogChange, Collection, EngineKind, Pressure, Redo};
 use nodedb_types::{CollectionId, IndexId, Lsn, Stamp, TenantId, VshardId};
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -49,6 +49,8 @@ pub(crate) struct Vshard {
     /// The group that it waits for.
     pub(crate) pause: Option<Pause>,
     pub(crate) flushes: Flushes,
+    /// While so much waits to be flushed that writers will soon wait for it.
+    pub(crate) pressure: Option<Pressure>,
     /// What it took when its core last looked.
     pub(crate) memory: usize,
     /// What its live CRDT documents took of it.
@@ -83,6 +85,7 @@ impl Vshard {
             weak: WeakWrites::default(),
             pause: None,
             flushes: Flushes::default(),
+            pressure: None,
             memory: 0,
             crdt_bytes: 0,
             unsealed: 0,

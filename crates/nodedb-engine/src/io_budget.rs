@@ -4,7 +4,8 @@ use nodedb_env::Clock;
 use parking_lot::{Condvar, Mutex};
 use std::{sync::Arc, time::Duration};
 
-/// Bytes per second that the maintenance threads of a database share: flushes, merges, images.
+/// Bytes per second that the maintenance threads of a database share: flushes, merges, images. The lower
+/// of a limit that is fixed and of a pace that is set as the work goes.
 ///
 /// A token bucket that may be overdrawn: whoever spends is let through first and then waits until the
 /// debt is paid, so that a step of any size passes and the rate holds over time. While somebody is in a
@@ -25,11 +26,21 @@ struct Account {
     paid_at: Duration,
     /// How many are in a hurry.
     hurries: usize,
+    /// Bytes per second; `None` for no pace.
+    pace: Option<u64>,
+    /// How many press.
+    presses: usize,
 }
 
 /// Somebody waits for maintenance to get on. While it lives, nobody waits for the budget.
 #[derive(Debug)]
 pub struct Hurry {
+    budget: Arc<IoBudget>,
+}
+
+/// Memory fills faster than the pace empties it. While it lives, there is the limit only.
+#[derive(Debug)]
+pub struct Pressure {
     budget: Arc<IoBudget>,
 }
 
@@ -42,7 +53,7 @@ const LOOK: Duration = Duration::from_millis(10);
 impl IoBudget {
     /// A budget of so many bytes per second, at least 1; `None` for no limit.
     pub fn new(clock: Arc<dyn Clock>, bytes_per_second: Option<u64>) -> Arc<Self> {
-        let account = Account { paid_at: clock.now(), hurries: 0 };
+        let account = Account { paid_at: clock.now(), hurries: 0, pace: None, presses: 0 };
         Arc::new(Self {
             clock,
             rate: bytes_per_second.map(|rate| rate.max(1)),
@@ -54,19 +65,39 @@ impl IoBudget {
     /// Spends bytes that were read or written, and waits until they are paid for, unless somebody is in
     /// a hurry. Waits a little more than a second at most.
     pub fn spend(&self, bytes: u64) {
-        let Some(rate) = self.rate else {
+        let mut account = self.account.lock();
+        let Some(rate) = self.rate_of(&account) else {
             return;
         };
         let price = price(bytes, rate);
-        let mut account = self.account.lock();
         let now = self.clock.now();
         let debt = account.paid_at.max(now.saturating_sub(BURST)).saturating_add(price);
         account.paid_at = debt.min(now.saturating_add(DEBT_MAX));
         let until = account.paid_at;
-        while account.hurries == 0 && self.clock.now() < until {
+        // Whoever pays at a pace that is lifted meanwhile has paid.
+        while account.hurries == 0 && self.rate_of(&account).is_some() && self.clock.now() < until {
             let left = until.saturating_sub(self.clock.now());
             self.hurried.wait_for(&mut account, left.min(LOOK));
         }
+    }
+
+    /// What is spent costs at least so much now.
+    fn rate_of(&self, account: &Account) -> Option<u64> {
+        let pace = account.pace.filter(|_| account.presses == 0);
+        self.rate.into_iter().chain(pace).min()
+    }
+
+    /// Sets the pace in bytes per second, at least 1; `None` for none.
+    pub fn pace(&self, bytes_per_second: Option<u64>) {
+        self.account.lock().pace = bytes_per_second.map(|rate| rate.max(1));
+        self.hurried.notify_all();
+    }
+
+    /// Lifts the pace until the answer is dropped.
+    pub fn press(self: &Arc<Self>) -> Pressure {
+        self.account.lock().presses += 1;
+        self.hurried.notify_all();
+        Pressure { budget: Arc::clone(self) }
     }
 
     /// Lets everybody through until the answer is dropped.
@@ -108,6 +139,12 @@ fn price(bytes: u64, rate: u64) -> Duration {
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
+impl Drop for Pressure {
+    fn drop(&mut self) {
+        self.budget.account.lock().presses -= 1;
+    }
+}
+
 impl Drop for Hurry {
     fn drop(&mut self) {
         self.budget.account.lock().hurries -= 1;
@@ -141,6 +178,28 @@ mod tests {
         let clock = Arc::new(Ticking::default());
         let budget = IoBudget::new(Arc::<Ticking>::clone(&clock), rate);
         (clock, budget)
+    }
+
+    #[test]
+    fn the_pace_holds_below_the_limit_until_somebody_presses() {
+        let (clock, budget) = ticking(Some(10_000_000));
+        let spend = || {
+            let before = elapsed(&clock);
+            (0..10).for_each(|_| budget.spend(100_000));
+            elapsed(&clock) - before
+        };
+        let ms = spend();
+        assert!((10..200).contains(&ms), "by the limit: {ms} ms");
+        budget.pace(Some(1_000_000));
+        let ms = spend();
+        assert!((900..1300).contains(&ms), "by the pace: {ms} ms");
+        let pressure = budget.press();
+        let ms = spend();
+        assert!((90..200).contains(&ms), "the limit holds all the same: {ms} ms");
+        drop(pressure);
+        budget.pace(Some(u64::MAX));
+        let ms = spend();
+        assert!((90..200).contains(&ms), "a pace above the limit: {ms} ms");
     }
 
     #[test]

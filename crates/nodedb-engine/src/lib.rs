@@ -56,7 +56,7 @@ pub use engine::{Dirty, DurableLog, Engine, Frozen, NotDurable, Persisted};
 pub use error::EngineError;
 pub use floors::Floor;
 pub use index::{FieldIndex, Index, IndexState, Metric, VectorIndex, VectorStorage};
-pub use io_budget::{Hurry, IoBudget, IoMeter};
+pub use io_budget::{Hurry, IoBudget, IoMeter, Pressure};
 pub use kind::{EngineKind, RecordKind};
 pub use manifest::{FileRef, Manifest};
 pub use manifest_dir::{Flushed, ManifestDir};

@@ -105,7 +105,8 @@ pub struct OpenOptions {
     pub cores: Option<u16>,
     /// Longest time between the starts of two checkpoints, 1 ms to 365 days. Default 300 s.
     pub checkpoint_interval: Duration,
-    /// Longest time that one checkpoint waits for the vshards, 1 ms to 365 days. Default 30 s.
+    /// Longest time that one checkpoint waits for the vshards, beside the time over which a lazy one spreads
+    /// its flushes, 1 ms to 365 days. Default 30 s.
     pub checkpoint_deadline: Duration,
     /// Longest time that recovery should take after a crash, 100 ms to 365 days: a checkpoint begins when
     /// replaying the log would take as long, by the rate that the last replay went at. Default 10 s.

@@ -9,42 +9,64 @@ use super::{
 };
 use crate::{Contender, Effort, LIMIT, Outcome, Sample, Series, Site, in_turns};
 use anyhow::{Context, Result};
-use nodedb::OpenOptions;
+use nodedb::{OpenOptions, Urgency};
+use std::time::Duration;
 
 /// The one that takes no checkpoint in its turns.
 const OFF: &str = "off";
+/// The one whose checkpoints do not take their time.
+const HURRIED: &str = "hurried";
+/// So that a checkpoint takes nine tenths of it, and a turn sees two.
+const INTERVAL: Duration = Duration::from_secs(5);
 /// Callers of each kind.
 const CALLERS: usize = 64;
+/// Time between two puts, and two gets, which leaves the processors room.
+const PERIOD: Duration = Duration::from_micros(250);
+
 /// Puts and gets of documents by 64 callers of each kind, as fast as they go.
-pub(in crate::facade) fn measure(site: &Site) -> Result<Vec<Outcome>> {
-    let rows = Rows::documents();
-    let log = Log::create(&site.fresh("log")?, &rows)?;
-    let on = Stored::create(&site.fresh("nodedb")?, &rows, Background::Checkpoints, quiet())?;
-    let off = Stored::create(&site.fresh(OFF)?, &rows, Background::Calm, quiet())?;
-    let load = Load::Callers(CALLERS);
-    let contenders: Vec<Box<dyn Contender>> = vec![
-        Box::new(Stalled::prepare(LIMIT, log, load)?),
-        Box::new(Stalled::prepare("nodedb", on, load)?),
-        Box::new(Stalled::prepare(OFF, off, load)?),
-    ];
-    let effort = Effort { time: site.effort.time * LONGER, ..site.effort };
-    let series = in_turns(contenders, effort)?;
+pub(in crate::facade) fn writes(site: &Site) -> Result<Vec<Outcome>> {
+    let (effort, series) = measure(site, Load::Callers(CALLERS))?;
     let seconds = effort.time.as_secs_f64();
-    let tails = [("p99", "put p99"), ("p99.9", "put p99.9")];
-    let mut outcomes = Vec::new();
-    for (about, note) in tails {
-        outcomes.push(outcome(site, (about, "us"), &series, |sample| find(sample, note))?);
-    }
+    let mut outcomes = tails(site, &series)?;
     let rate = |sample: &Sample| Some(find(sample, "calls")? / seconds);
     outcomes.push(outcome(site, ("throughput", "puts/s"), &series, rate)?);
     Ok(outcomes)
 }
 
-/// Nothing is flushed but by a checkpoint, and none begins by itself.
-fn quiet() -> OpenOptions {
+/// 4,000 puts and 4,000 gets of documents a second.
+pub(in crate::facade) fn paced(site: &Site) -> Result<Vec<Outcome>> {
+    tails(site, &measure(site, Load::Paced(PERIOD))?.1)
+}
+
+fn measure(site: &Site, load: Load) -> Result<(Effort, Vec<Series>)> {
+    let rows = Rows::documents();
+    let log = Log::create(&site.fresh("log")?, &rows)?;
+    let stored = |who, background, interval| {
+        let stored = Stored::create(&site.fresh(who)?, &rows, background, quiet(interval))?;
+        Stalled::prepare(who, stored, load)
+    };
+    let contenders: Vec<Box<dyn Contender>> = vec![
+        Box::new(Stalled::prepare(LIMIT, log, load)?),
+        Box::new(stored("nodedb", Background::Checkpoints(Urgency::Lazy), INTERVAL)?),
+        Box::new(stored(HURRIED, Background::Checkpoints(Urgency::Immediate), NEVER)?),
+        Box::new(stored(OFF, Background::Calm, NEVER)?),
+    ];
+    let effort = Effort { time: site.effort.time * LONGER, ..site.effort };
+    Ok((effort, in_turns(contenders, effort)?))
+}
+
+fn tails(site: &Site, series: &[Series]) -> Result<Vec<Outcome>> {
+    let tails = [("p99", "put p99"), ("p99.9", "put p99.9")];
+    let tail =
+        |(about, note)| outcome(site, (about, "us"), series, |sample: &Sample| find(sample, note));
+    tails.into_iter().map(tail).collect()
+}
+
+/// Nothing is flushed but by a checkpoint, and none begins by itself within a turn that asks for them.
+fn quiet(checkpoint_interval: Duration) -> OpenOptions {
     OpenOptions {
         memtable_bytes: LARGE_MEMTABLE_BYTES,
-        checkpoint_interval: NEVER,
+        checkpoint_interval,
         recovery_target: NEVER,
         log_bytes_max: 1 << 40,
         ..OpenOptions::default()
@@ -91,7 +113,6 @@ mod tests {
 
     #[test]
     fn no_checkpoint_begins_by_itself() {
-        quiet().validate().expect("in range");
-        assert_eq!(quiet().checkpoint_interval, NEVER);
+        quiet(INTERVAL).validate().expect("in range");
     }
 }

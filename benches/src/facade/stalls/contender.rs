@@ -17,7 +17,7 @@ use crate::{
     wal::record,
 };
 use anyhow::{Context, Result, ensure};
-use nodedb::{CheckpointRequest, OpenOptions};
+use nodedb::{CheckpointRequest, OpenOptions, Urgency};
 use std::{
     hint::black_box,
     path::Path,
@@ -116,7 +116,7 @@ pub(super) enum Background {
     /// Flushes, merges and checkpoints, all the time.
     Busy,
     /// One checkpoint after the other while it is called, and nothing else.
-    Checkpoints,
+    Checkpoints(Urgency),
     /// Nothing.
     Calm,
 }
@@ -184,19 +184,22 @@ impl Mixed for Stored {
     }
 
     fn beside<T>(&self, calls: impl FnOnce() -> Result<T>) -> Result<T> {
-        if self.background != Background::Checkpoints {
+        let Background::Checkpoints(urgency) = self.background else {
             return calls();
-        }
+        };
+        let request = CheckpointRequest { urgency, ..CheckpointRequest::default() };
         let ended = AtomicBool::new(false);
         thread::scope(|scope| {
             let asking = scope.spawn(|| -> Result<()> {
                 while !ended.load(Ordering::Relaxed) {
-                    self.world.database.checkpoint(CheckpointRequest::default())?;
+                    self.world.database.checkpoint(request)?;
                 }
                 Ok(())
             });
             let done = calls();
             ended.store(true, Ordering::Relaxed);
+            // The one under way need not take its time any more.
+            self.world.database.checkpoint(CheckpointRequest::default())?;
             let asked = asking.join();
             asked.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
             done
@@ -210,7 +213,7 @@ impl Mixed for Stored {
     /// Nothing that was answered is missing, and the busy one was busy.
     fn verify(self, puts: u64) -> Result<()> {
         let upkeep = Upkeep::of(self.world.dir())?.since(self.created);
-        if self.background == Background::Checkpoints {
+        if matches!(self.background, Background::Checkpoints(_)) {
             ensure!(upkeep.switches > 0, "no checkpoint flushed anything");
         }
         if self.background == Background::Busy {
@@ -256,7 +259,7 @@ mod tests {
         let flushes = notes.iter().find(|note| note.0 == "flushes and merges");
         assert!(flushes.is_some_and(|note| note.1 > 0.0), "{notes:?}");
 
-        let asked = Background::Checkpoints;
+        let asked = Background::Checkpoints(Urgency::Immediate);
         let asked = Stored::create(&dir("asked"), &rows, asked, OpenOptions::default());
         let notes = check("asked", asked.expect("created"));
         let flushes = notes.iter().find(|note| note.0 == "flushes and merges");

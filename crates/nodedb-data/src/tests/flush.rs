@@ -36,7 +36,10 @@ fn a_silent_core_is_counted_at_its_last_proof() {
     let proof = world.flush(1).expect("flushed");
     world.put(1, "b", "1");
     let held = world.hold(1);
-    let asked = world.send(vshard(1), Op::Flush { barrier: world.wal.durable().expect("durable") });
+    let asked = world.send(
+        vshard(1),
+        Op::Flush { barrier: world.wal.durable().expect("durable"), hurries: true },
+    );
     world.put(0, "a", "1");
     world.flush(0).expect("flushed");
     let board = world.data.floors();
@@ -233,7 +236,7 @@ fn replay_flushes_one_engine_that_lags_behind_another() {
 fn the_barrier_of_a_flush_must_be_durable() {
     let world = World::new(1, options(1));
     let barrier = world.wal.durable().expect("durable").next();
-    let answer = world.ask(vshard(0), Op::Flush { barrier });
+    let answer = world.ask(vshard(0), Op::Flush { barrier, hurries: true });
     assert!(matches!(answer, Err(DataError::InvalidRequest { .. })));
 }
 
@@ -294,7 +297,7 @@ fn a_flush_above_what_is_durable_waits_and_fails_with_the_log() {
     world.faults.hold_syncs("/wal/");
     world.put_weak(0, "b", "1");
     let barrier = world.wal.durable().expect("durable");
-    let flush = world.send(vshard(0), Op::Flush { barrier });
+    let flush = world.send(vshard(0), Op::Flush { barrier, hurries: true });
     world.faults.fail_syncs(Some("/wal/"));
     world.faults.release_syncs();
     let error = flush.wait().expect("an answer").expect_err("not durable");
@@ -347,7 +350,7 @@ fn a_vshard_whose_disk_hangs_holds_up_no_other() {
     // Two of them, so that the thread that takes over is caught as well.
     world.faults.hold_syncs("/vshards/000");
     let barrier = world.wal.durable().expect("durable");
-    let hung = [0, 1].map(|id| world.send(vshard(id), Op::Flush { barrier }));
+    let hung = [0, 1].map(|id| world.send(vshard(id), Op::Flush { barrier, hurries: true }));
     // Reads and writes go on meanwhile, also of the vshards that hang.
     for id in 0..4 {
         world.put(id, "a", "2");

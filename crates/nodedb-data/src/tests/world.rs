@@ -227,7 +227,7 @@ impl<R> World<R> {
 
     pub(super) fn flush(&self, id: u16) -> Result<VshardFloors, DataError> {
         let barrier = self.wal.durable().expect("something is durable");
-        match self.ask(vshard(id), Op::Flush { barrier })? {
+        match self.ask(vshard(id), Op::Flush { barrier, hurries: true })? {
             Outcome::Flushed(floors) => Ok(floors),
             other => panic!("{other:?}"),
         }

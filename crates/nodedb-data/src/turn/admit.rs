@@ -44,6 +44,11 @@ impl Core {
         let documents = vshard.crdt.estimated_bytes();
         let memory = vshard.dirty_bytes().saturating_add(documents);
         let unsealed = vshard.unsealed_bytes();
+        // Half of what makes writers wait.
+        let presses = vshard.dirty_bytes() >= self.options.memtable_bytes_max / 2;
+        if presses != vshard.pressure.is_some() {
+            vshard.pressure = presses.then(|| self.maintenance.press());
+        }
         recount(&mut self.crdt_bytes, &mut vshard.crdt_bytes, documents);
         recount(&mut self.memory, &mut vshard.memory, memory);
         recount(&mut self.unsealed, &mut vshard.unsealed, unsealed);
@@ -72,8 +77,11 @@ impl Core {
     pub(crate) fn relieve_memory(&mut self) {
         let half = self.options.memory_bytes_max / 2;
         if self.memory.saturating_add(self.unsealed) < half {
+            self.pressure = None;
             return;
         }
+        let maintenance = &self.maintenance;
+        self.pressure.get_or_insert_with(|| maintenance.press());
         self.seal_largest(half / 4);
         let idle = |vshard: &&mut Vshard| vshard.pause.is_none() && !vshard.flushes.is_running();
         let mut waiting: Vec<_> = self.vshards.values_mut().filter(idle).collect();
@@ -84,7 +92,7 @@ impl Core {
         waiting.sort_by_key(|vshard| std::cmp::Reverse(vshard.memory));
         for vshard in waiting {
             if let Some(frozen) = vshard.freeze_largest() {
-                self.maintenance.persist(vshard.id, frozen);
+                self.maintenance.persist(vshard.id, frozen, true);
                 return;
             }
         }

@@ -10,7 +10,7 @@ use nodedb_types::{Lsn, VshardId};
 
 impl Core {
     /// Asks for the flush of everything up to a durable barrier.
-    pub(crate) fn flush(&mut self, caller: Caller, barrier: Lsn) {
+    pub(crate) fn flush(&mut self, caller: Caller, barrier: Lsn, hurries: bool) {
         if self.shared.wal.durable() < Some(barrier) {
             let reason = "the barrier of a flush is a durable record";
             return caller.reply.send(Err(DataError::InvalidRequest { reason }));
@@ -20,7 +20,8 @@ impl Core {
         };
         self.touched.insert(caller.vshard);
         vshard.engines.vectors.retry_rebuilds();
-        if let Err(reply) = vshard.flushes.ask(barrier, caller.reply, self.maintenance.hurry()) {
+        let hurry = hurries.then(|| self.maintenance.hurry());
+        if let Err(reply) = vshard.flushes.ask(barrier, caller.reply, hurry) {
             reply.send(Err(DataError::InboxFull { core: self.id }));
         }
     }
@@ -32,8 +33,8 @@ impl Core {
             return;
         };
         if vshard.pause.is_none() {
-            for frozen in vshard.freeze_due(self.options.memtable_bytes) {
-                self.maintenance.persist(id, frozen);
+            for (frozen, hurries) in vshard.freeze_due(self.options.memtable_bytes) {
+                self.maintenance.persist(id, frozen, hurries);
             }
         }
         self.seal_due(id);
@@ -133,18 +134,20 @@ impl Core {
 
 impl Vshard {
     /// Freezes the engines whose flush is due: somebody waits for it, the engine is full, or a rebuilt
-    /// segment is to be taken in.
-    fn freeze_due(&mut self, memtable_bytes: usize) -> Vec<FrozenEngine> {
+    /// segment is to be taken in. Each with whether it hurries, which one that only a checkpoint without haste
+    /// waits for does not.
+    fn freeze_due(&mut self, memtable_bytes: usize) -> Vec<(FrozenEngine, bool)> {
         let barrier = self.flushes.barrier();
         let mut frozen = Vec::new();
         for kind in EngineKind::ALL {
             let dirty = self.engines.dirty_of(kind);
             // By its own bytes: the flush of one engine does nothing for the memory of another.
-            let full = |bytes| bytes >= memtable_bytes;
-            let due = dirty.is_some_and(|dirty| full(dirty.bytes) || Some(dirty.oldest) <= barrier);
-            let due = due || self.engines.wants_flush(kind);
-            if due {
-                frozen.extend(self.freeze(kind));
+            let full = dirty.is_some_and(|dirty| dirty.bytes >= memtable_bytes);
+            let due = dirty.is_some_and(|dirty| Some(dirty.oldest) <= barrier);
+            let by_itself = full || self.engines.wants_flush(kind);
+            if due || by_itself {
+                let hurries = by_itself || self.flushes.hurries();
+                frozen.extend(self.freeze(kind).map(|frozen| (frozen, hurries)));
             }
         }
         frozen

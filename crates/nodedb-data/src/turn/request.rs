@@ -71,7 +71,7 @@ impl Core {
                 self.begin_count(caller, CountWork::Rows(count));
             }
             Op::BuildIndex(slice) => self.build(caller, &slice),
-            Op::Flush { barrier } => self.flush(caller, barrier),
+            Op::Flush { barrier, hurries } => self.flush(caller, barrier, hurries),
             Op::Image { into } => self.image(caller, into),
             Op::Status => {
                 let floors = self.shared.board.of(caller.vshard);

@@ -124,6 +124,7 @@ impl Driver {
                 self.carry_out(action);
             }
         }
+        self.shared.parts.data.pace(self.machine.rate(self.now()));
         let reasons = self.degraded();
         let mut view = self.shared.view.lock();
         view.phase = self.machine.phase();
@@ -153,7 +154,13 @@ impl Driver {
 
     fn take_done(&mut self, done: Done) {
         match done {
-            Done::Event(event) => self.events.push_back(event),
+            Done::Event(event) => {
+                if matches!(event, Event::Fenced { .. }) {
+                    // Who has nothing to flush is told apart by what is known now.
+                    self.look_at_floors();
+                }
+                self.events.push_back(event);
+            }
             Done::Declined { round, vshard, reason } => self.decline(round, vshard, reason),
             Done::Failed { round, stage, error } => {
                 tracing::error!(error = error.in_full(), stage = stage.name(), "checkpoint failed");
@@ -234,11 +241,11 @@ impl Driver {
         deadline: Duration,
         urgency: Urgency,
     ) {
-        let priority = match urgency {
-            Urgency::Lazy => Priority::Background,
-            Urgency::Immediate => Priority::Foreground,
+        let (priority, hurries) = match urgency {
+            Urgency::Lazy => (Priority::Background, false),
+            Urgency::Immediate => (Priority::Foreground, true),
         };
-        let op = Op::Flush { barrier };
+        let op = Op::Flush { barrier, hurries };
         let sent = self.shared.parts.data.send(TenantId::SYSTEM, vshard, op, deadline, priority);
         let ticket = match sent {
             Ok(ticket) => ticket,

@@ -174,13 +174,16 @@ impl FloorBoard {
         })
     }
 
-    /// The vshards, the one that pins the log first.
-    pub(crate) fn by_floor(&self) -> Vec<VshardId> {
+    /// The vshards that lack nothing up to a barrier, whose flush costs nothing, and the others; of each the
+    /// one that pins the log first.
+    pub(crate) fn by_floor(&self, barrier: Lsn) -> (Vec<VshardId>, Vec<VshardId>) {
         let lowest = |known: &Report| known.floors.each().map(|(_, floor)| floor.effective()).min();
-        let mut vshards: Vec<_> =
-            self.known.iter().map(|known| (lowest(known), known.vshard)).collect();
-        vshards.sort_unstable();
-        vshards.into_iter().map(|(_, vshard)| vshard).collect()
+        let mut vshards: Vec<_> = self.known.iter().collect();
+        vshards.sort_by_key(|known| (lowest(known), known.vshard));
+        let is_idle = |known: &&Report| known.dirty.is_none_or(|dirty| dirty > barrier);
+        let (idle, dirty): (Vec<_>, Vec<_>) = vshards.into_iter().partition(is_idle);
+        let names = |of: Vec<&Report>| of.into_iter().map(|known| known.vshard).collect();
+        (names(idle), names(dirty))
     }
 
     /// The record that states the floors as they are.

@@ -12,10 +12,11 @@ use super::{
     caller::{CALLERS_MAX, Caller, CallerId},
     drain::{Drain, Stop},
     floor_board::{FloorBoard, ProvenRedo},
+    pace::Pace,
     round::{Round, RoundId, Step},
     streaks::Streaks,
 };
-use nodedb_types::{Lsn, VshardId};
+use nodedb_types::Lsn;
 use std::time::Duration;
 
 /// The coordinator of checkpoints. At most one round is under way.
@@ -39,6 +40,8 @@ pub(crate) struct Machine {
     /// Rounds in a row that failed.
     failures: u32,
     drain: Option<Drain>,
+    /// How log and vshards were when they were last looked at.
+    gauge: Gauge,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -77,6 +80,7 @@ impl Machine {
             streaks: Streaks::default(),
             failures: 0,
             drain: None,
+            gauge: Gauge::default(),
         }
     }
 
@@ -92,7 +96,7 @@ impl Machine {
         }
         match event {
             Event::Tick => {}
-            Event::Observed(gauge) => self.observed(&gauge, now, &mut actions),
+            Event::Observed(gauge) => self.observed(gauge, now, &mut actions),
             Event::Requested(caller) => self.requested(caller, now, &mut actions),
             Event::Left(caller) => self.left(caller),
             Event::Fenced { round, barrier } => self.fenced(round, barrier, now, &mut actions),
@@ -116,7 +120,9 @@ impl Machine {
         let own = match &self.phase {
             Phase::Stopped(_) => return None,
             Phase::Backoff { until } => Some(*until),
-            Phase::Running(Round { step: Step::Flushing { .. }, deadline, .. }) => Some(*deadline),
+            Phase::Running(round) if matches!(round.step, Step::Flushing(_)) => {
+                Some(round.next_flush().map_or(round.deadline, |due| due.min(round.deadline)))
+            }
             Phase::Idle | Phase::Running(_) => None,
         };
         let drain = self.drain.map(|drain| drain.deadline);
@@ -132,7 +138,7 @@ impl Machine {
             Phase::Backoff { .. } => "backoff",
             Phase::Running(round) => match round.step {
                 Step::Fencing => "fencing",
-                Step::Flushing { .. } => "flushing",
+                Step::Flushing(_) => "flushing",
                 Step::Recording { .. } => "recording",
                 Step::Switching { .. } => "switching",
             },
@@ -148,13 +154,20 @@ impl Machine {
         self.failures
     }
 
-    fn observed(&mut self, gauge: &Gauge, now: Duration, actions: &mut Vec<Action>) {
+    fn observed(&mut self, gauge: Gauge, now: Duration, actions: &mut Vec<Action>) {
+        self.gauge = gauge;
+        if matches!(self.phase, Phase::Running(_)) {
+            if self.schedule.urgency(&gauge) == Urgency::Immediate {
+                self.hurry(now, actions);
+            }
+            return;
+        }
         if self.phase != Phase::Idle || self.drain.is_some() {
             return;
         }
         let changed = self.board.is_changed(self.redo, None);
         let since_start = now.saturating_sub(self.last_start);
-        if let Some((trigger, urgency)) = self.schedule.due(gauge, changed, since_start) {
+        if let Some((trigger, urgency)) = self.schedule.due(&gauge, changed, since_start) {
             self.start(trigger, urgency, now, actions);
         }
     }
@@ -166,9 +179,12 @@ impl Machine {
         if self.waiting() >= CALLERS_MAX {
             return refuse(caller, Refusal::Busy, actions);
         }
+        // Also for one who waits for the next round: it begins when this one ends.
+        if caller.urgency == Urgency::Immediate {
+            self.hurry(now, actions);
+        }
         match &mut self.phase {
             Phase::Running(round) if round.covers(caller.wants) => {
-                round.urgency = round.urgency.max(caller.urgency);
                 round.callers.push(caller);
                 return;
             }
@@ -215,119 +231,14 @@ impl Machine {
         let id = self.next_round;
         self.next_round = id.next();
         self.last_start = now;
-        let deadline = now + self.limit;
-        let deadline = self.drain.map_or(deadline, |drain| drain.flushes_until(now).min(deadline));
+        let pace = Pace::new(&self.schedule, self.gauge, now);
+        let limit = now + self.limit;
+        let limit = self.drain.map_or(limit, |drain| drain.flushes_until(now).min(limit));
+        let spread = if urgency == Urgency::Lazy { pace.span() } else { Duration::ZERO };
+        let (deadline, step) = (limit + spread, Step::Fencing);
         let callers = std::mem::take(&mut self.queue);
-        let step = Step::Fencing;
-        self.phase = Phase::Running(Round { id, trigger, urgency, deadline, callers, step });
-        actions.push(Action::Fence { round: id, deadline });
-    }
-
-    fn fenced(
-        &mut self,
-        id: RoundId,
-        barrier: Option<Lsn>,
-        now: Duration,
-        actions: &mut Vec<Action>,
-    ) {
-        let Some(round) = self.round_in(id, Stage::Fencing) else {
-            return;
-        };
-        let uncovered = round.uncovered(barrier);
-        let (urgency, deadline) = (round.urgency, round.deadline);
-        self.queue.extend(uncovered);
-        let Some(barrier) = barrier.filter(|barrier| !self.is_settled(*barrier)) else {
-            return self.conclude(Outcome::Unchanged, now, actions);
-        };
-        let vshards = self.board.by_floor();
-        let waiting = vshards.iter().copied().collect();
-        #[cfg(test)]
-        self.board.note_asked();
-        if let Some(round) = self.round_in(id, Stage::Fencing) {
-            round.step = Step::Flushing { barrier, waiting };
-        }
-        let flush = |vshard| Action::Flush { round: id, vshard, barrier, deadline, urgency };
-        actions.extend(vshards.into_iter().map(flush));
-    }
-
-    /// Whether the barrier is the last record itself and everything below it is flushed: the log has
-    /// nothing else, so nobody need be asked.
-    fn is_settled(&self, barrier: Lsn) -> bool {
-        self.recorded == Some(barrier) && self.redo == barrier
-    }
-
-    fn declined(
-        &mut self,
-        id: RoundId,
-        vshard: VshardId,
-        now: Duration,
-        actions: &mut Vec<Action>,
-    ) {
-        #[cfg(test)]
-        self.board.note_declined(vshard);
-        if let Some(Round { step: Step::Flushing { waiting, .. }, .. }) =
-            self.round_in(id, Stage::Flushing)
-        {
-            waiting.remove(&vshard);
-            self.decide_if_complete(now, actions);
-        }
-    }
-
-    /// A report may be what the round waits for.
-    fn settle(&mut self, vshard: VshardId, now: Duration, actions: &mut Vec<Action>) {
-        let Phase::Running(Round { step: Step::Flushing { barrier, waiting }, .. }) =
-            &mut self.phase
-        else {
-            return;
-        };
-        if self.board.reaches(vshard, *barrier) {
-            #[cfg(test)]
-            self.board.note_answered(vshard);
-            waiting.remove(&vshard);
-            self.decide_if_complete(now, actions);
-        }
-    }
-
-    fn decide_if_complete(&mut self, now: Duration, actions: &mut Vec<Action>) {
-        if let Phase::Running(Round { step: Step::Flushing { waiting, .. }, .. }) = &self.phase
-            && waiting.is_empty()
-        {
-            self.decide(now, actions);
-        }
-    }
-
-    /// The end of the flushes: all have answered, or the deadline is here. Who has not counts at its
-    /// last proof.
-    fn decide(&mut self, now: Duration, actions: &mut Vec<Action>) {
-        let Phase::Running(round) = &mut self.phase else {
-            return;
-        };
-        let Step::Flushing { barrier, .. } = round.step else {
-            return;
-        };
-        let redo = self.board.proven_redo(barrier);
-        let changed = self.board.is_changed(self.redo, Some(barrier));
-        // Nothing is recorded that would not move recovery's start: a round that repeats for a stuck
-        // engine must not fill the log.
-        if changed && redo.lsn() > self.redo {
-            let record = self.board.record(barrier, redo);
-            round.step = Step::Recording { barrier, redo };
-            actions.push(Action::Record { round: round.id, record });
-            return;
-        }
-        let outcome = self.judge(barrier, Outcome::Unchanged, now);
-        self.conclude(outcome, now, actions);
-    }
-
-    /// The outcome for a barrier: blocked if anybody is behind it, else as given.
-    fn judge(&mut self, barrier: Lsn, otherwise: Outcome, now: Duration) -> Outcome {
-        let behind = self.board.behind(barrier);
-        self.streaks.note(&behind, now);
-        let Some(by) = behind.first().copied() else {
-            return otherwise;
-        };
-        let since = self.streaks.since(by).unwrap_or(now);
-        Outcome::Blocked { by, since, behind }
+        self.phase = Phase::Running(Round { id, trigger, urgency, pace, deadline, callers, step });
+        actions.push(Action::Fence { round: id, deadline: limit });
     }
 
     fn recorded(&mut self, id: RoundId, record: Lsn, actions: &mut Vec<Action>) {
@@ -430,10 +341,12 @@ impl Machine {
 
     fn pass_time(&mut self, now: Duration, actions: &mut Vec<Action>) {
         match &self.phase {
-            Phase::Running(Round { step: Step::Flushing { .. }, deadline, .. })
-                if now >= *deadline =>
-            {
-                self.decide(now, actions);
+            Phase::Running(round) if matches!(round.step, Step::Flushing(_)) => {
+                if now >= round.deadline {
+                    self.decide(now, actions);
+                } else {
+                    self.ask_due(now, actions);
+                }
             }
             Phase::Backoff { until } if now >= *until => {
                 self.phase = Phase::Idle;
@@ -473,5 +386,6 @@ fn refuse(caller: Caller, reason: Refusal, actions: &mut Vec<Action>) {
     actions.push(Action::Refuse { caller: caller.id, reason });
 }
 
+mod flushes;
 #[cfg(test)]
 mod tests;

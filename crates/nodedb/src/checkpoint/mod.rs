@@ -2,7 +2,7 @@
 //!
 //! [`machine`] decides and is pure: events in, actions out. [`driver`] carries the actions out on the
 //! runtime, and WAL calls on threads that may block. [`schedule`] says when one begins by itself,
-//! [`floor_board`] what is proven, [`gates`] and [`reclaimer`] what may be deleted. The loops of
+//! [`pace`] how it is spread, [`floor_board`] what is proven, [`gates`] and [`reclaimer`] what may be deleted. The loops of
 //! checkpointer, archiver and reclaimer share positions and nothing else.
 
 mod action;
@@ -16,12 +16,14 @@ mod event;
 #[cfg(test)]
 mod explorer;
 mod floor_board;
+mod flushing;
 mod gates;
 mod life;
 mod machine;
 #[cfg(test)]
 mod mutation;
 mod outcome;
+mod pace;
 mod reclaimer;
 mod record;
 mod replay;

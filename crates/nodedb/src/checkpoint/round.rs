@@ -1,8 +1,10 @@
 //! One round of a checkpoint: from its fence to its answer.
 
-use super::{Trigger, Urgency, caller::Caller, floor_board::ProvenRedo};
-use nodedb_types::{Lsn, VshardId};
-use std::{collections::BTreeSet, time::Duration};
+use super::{
+    Trigger, Urgency, caller::Caller, floor_board::ProvenRedo, flushing::Flushing, pace::Pace,
+};
+use nodedb_types::Lsn;
+use std::time::Duration;
 
 /// Which round: an answer to an earlier one is no answer to this one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -22,6 +24,8 @@ pub(crate) struct Round {
     pub(crate) id: RoundId,
     pub(crate) trigger: Trigger,
     pub(crate) urgency: Urgency,
+    /// How its flushes are spread while it is lazy.
+    pub(crate) pace: Pace,
     /// When fence and flushes must have ended: one absolute time for all vshards together.
     pub(crate) deadline: Duration,
     /// Who waits for it.
@@ -35,11 +39,7 @@ pub(crate) enum Step {
     /// The log is being made durable; what is durable then is the barrier.
     Fencing,
     /// The vshards flush up to the barrier.
-    Flushing {
-        barrier: Lsn,
-        /// Who has neither proved the barrier nor declined.
-        waiting: BTreeSet<VshardId>,
-    },
+    Flushing(Flushing),
     /// The record is being logged and synced.
     Recording { barrier: Lsn, redo: ProvenRedo },
     /// Both slots of CONTROL are being written.
@@ -51,7 +51,7 @@ impl Step {
     pub(crate) const fn stage(&self) -> Stage {
         match self {
             Self::Fencing => Stage::Fencing,
-            Self::Flushing { .. } => Stage::Flushing,
+            Self::Flushing(_) => Stage::Flushing,
             Self::Recording { .. } => Stage::Recording,
             Self::Switching { .. } => Stage::Switching,
         }
@@ -64,9 +64,22 @@ impl Round {
     pub(crate) fn covers(&self, wants: Option<Lsn>) -> bool {
         match &self.step {
             Step::Fencing => true,
-            Step::Flushing { barrier, .. }
-            | Step::Recording { barrier, .. }
-            | Step::Switching { barrier, .. } => wants <= Some(*barrier),
+            Step::Flushing(flushing) => wants <= Some(flushing.barrier()),
+            Step::Recording { barrier, .. } | Step::Switching { barrier, .. } => {
+                wants <= Some(*barrier)
+            }
+        }
+    }
+
+    /// When the clock makes the next flush of a lazy round due.
+    pub(crate) fn next_flush(&self) -> Option<Duration> {
+        match &self.step {
+            Step::Flushing(flushing) if self.urgency == Urgency::Lazy && flushing.has_unasked() => {
+                Some(self.pace.due_at(flushing.begun(), flushing.of()))
+            }
+            Step::Fencing | Step::Flushing(_) | Step::Recording { .. } | Step::Switching { .. } => {
+                None
+            }
         }
     }
 

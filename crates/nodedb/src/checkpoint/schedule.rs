@@ -17,7 +17,7 @@ pub(crate) struct Schedule {
 }
 
 /// How the log and the vshards are.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub(crate) struct Gauge {
     /// Bytes of log from the redo position on.
     pub(crate) log_bytes: u64,
@@ -57,12 +57,29 @@ impl Schedule {
         Some((trigger, self.urgency(gauge)))
     }
 
+    /// Bytes of log at which a checkpoint begins. While it runs, the log grows on by nine tenths of as much:
+    /// begun at this share, it ends at the limit.
+    const fn log_bytes_trigger(&self) -> u64 {
+        self.log_bytes_max / 19 * 10
+    }
+
+    /// Bytes of log until the next checkpoint begins, counted from the barrier of one that begins now.
+    pub(crate) fn next_trigger(&self, gauge: &Gauge) -> u64 {
+        let rate = u128::from(gauge.replay_bytes_per_second);
+        let by_recovery = rate * self.recovery_target.as_millis() / 1000;
+        // What is dirty now came with the log since the redo position.
+        let dirty = u128::from(gauge.dirty_bytes.max(1));
+        let by_dirty = u128::from(self.dirty_bytes_max) * u128::from(gauge.log_bytes) / dirty;
+        let by_dirty = if by_dirty == 0 { u128::MAX } else { by_dirty };
+        let least = u128::from(self.log_bytes_trigger()).min(by_recovery).min(by_dirty);
+        u64::try_from(least).unwrap_or(u64::MAX)
+    }
+
     fn trigger(&self, gauge: &Gauge, since_start: Duration) -> Option<Trigger> {
         if gauge.is_space_low {
             return Some(Trigger::SpareShortage);
         }
-        // While a checkpoint runs, the log grows on: begun at this share, it ends about at the limit.
-        if gauge.log_bytes >= self.log_bytes_max / 19 * 10 {
+        if gauge.log_bytes >= self.log_bytes_trigger() {
             return Some(Trigger::LogBytes);
         }
         if gauge.recovery_time() >= self.recovery_target {
@@ -74,7 +91,8 @@ impl Schedule {
         (since_start >= self.interval).then_some(Trigger::Interval)
     }
 
-    fn urgency(&self, gauge: &Gauge) -> Urgency {
+    /// How much a checkpoint must hurry for the log's sake.
+    pub(crate) fn urgency(&self, gauge: &Gauge) -> Urgency {
         let hurries = gauge.is_space_low || self.age(gauge) >= LogAge::Old;
         if hurries { Urgency::Immediate } else { Urgency::Lazy }
     }

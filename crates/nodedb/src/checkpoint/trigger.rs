@@ -38,10 +38,11 @@ impl Trigger {
 /// How much a checkpoint hurries.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub enum Urgency {
-    /// It waits out the pause after a failure, its flushes wait for what users ask of the vshards, and
-    /// a close does not wait for it.
+    /// It waits out the pause after a failure, and a close does not wait for it. The vshards flush one after
+    /// the other, spread over nine tenths of `checkpoint_interval`, or of the log until the next checkpoint
+    /// is due if that is sooner; so long may it take.
     Lazy,
-    /// It begins at once and flushes as users are served.
+    /// It begins at once, and all vshards flush as fast as they can. One that is under way hurries.
     #[default]
     Immediate,
 }

@@ -117,10 +117,20 @@ fn a_report_of_an_earlier_life_is_ignored() {
     assert_eq!(redo(&board), 51);
 }
 
-/// The pinning vshard is asked first.
+/// The pinning vshard is asked first; one with nothing up to the barrier costs nothing.
 #[test]
-fn the_lowest_floor_comes_first() {
-    let start = [report(0, 1, 50), report(1, 1, 20), report(2, 1, 30)];
-    let board = FloorBoard::new(3, &start).expect("all");
-    assert_eq!(board.by_floor(), [1, 2, 0].map(VshardId::new));
+fn the_lowest_floor_comes_first_and_idle_ones_apart() {
+    let dirty = |at, report| Report { dirty: Lsn::from_u64(at), ..report };
+    let start = [
+        dirty(51, report(0, 1, 50)),
+        dirty(40, report(1, 1, 20)),
+        report(2, 1, 30),
+        dirty(61, report(3, 1, 25)),
+    ];
+    let board = FloorBoard::new(4, &start).expect("all");
+    let (idle, dirty) = board.by_floor(Lsn::from_u64(60).expect("not zero"));
+    assert_eq!(
+        (idle, dirty),
+        ([3, 2].map(VshardId::new).to_vec(), [1, 0].map(VshardId::new).to_vec())
+    );
 }

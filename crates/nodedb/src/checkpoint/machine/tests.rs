@@ -4,6 +4,7 @@ use crate::checkpoint::{
     floor_board::{EngineFloors, Report},
 };
 use nodedb_engine::{EngineKind, Floor};
+use nodedb_types::VshardId;
 
 const LIMIT: Duration = Duration::from_secs(30);
 const MOMENT: Duration = Duration::from_millis(1);
@@ -404,3 +405,5 @@ fn triggers_start_rounds_only_where_something_changed() {
     world.failed(Stage::Fencing);
     assert_eq!(world.step(Event::Observed(gauge)), [], "in a pause");
 }
+
+mod lazy;
