@@ -17,7 +17,7 @@ use std::{
 pub(crate) const FILE: &str = "nodedb.toml";
 
 /// Every key, for the answer to a misspelt one.
-const KEYS: [&str; 23] = [
+const KEYS: [&str; 24] = [
     "json",
     "log",
     "tenant",
@@ -31,6 +31,7 @@ const KEYS: [&str; 23] = [
     "checkpoint-deadline-ms",
     "recovery-target-ms",
     "log-bytes-max",
+    "log-disk-max",
     "request-deadline-ms",
     "object-bytes",
     "object-age-ms",
@@ -60,6 +61,7 @@ pub(crate) struct Settings {
     checkpoint_deadline_ms: Option<u64>,
     recovery_target_ms: Option<u64>,
     log_bytes_max: Option<u64>,
+    log_disk_max: Option<u64>,
     request_deadline_ms: Option<u64>,
     object_bytes: Option<u64>,
     object_age_ms: Option<u64>,
@@ -142,6 +144,7 @@ impl Settings {
             *option = ms.map_or(*option, Duration::from_millis);
         }
         options.log_bytes_max = self.log_bytes_max.unwrap_or(options.log_bytes_max);
+        options.log_disk_max = self.log_disk_max.or(options.log_disk_max);
         options.object_bytes = self.object_bytes.unwrap_or(options.object_bytes);
         options.memtable_bytes = self.memtable_bytes.unwrap_or(options.memtable_bytes);
         let memory = self.memory_bytes_per_core;

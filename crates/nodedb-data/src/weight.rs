@@ -1,6 +1,6 @@
 //! How much memory a request takes while it waits.
 
-use crate::{Change, Op, Part, Search, Write};
+use crate::{Change, Group, Op, Part, Search, Write};
 
 /// As a request says it. Limits are far below the most that it can say.
 pub(crate) fn weight(bytes: usize) -> u32 {
@@ -30,6 +30,38 @@ impl Op {
             | Self::Image { .. }
             | Self::Status => 0,
         }
+    }
+}
+
+impl Op {
+    /// About how many bytes of users it adds to the log; `None` of what logs nothing, or what housekeeping
+    /// asks for.
+    pub fn logged_bytes(&self) -> Option<usize> {
+        match self {
+            Self::Write(write) => Some(write.bytes()),
+            Self::CrdtMerge { update, .. } => Some(update.len()),
+            Self::Get { .. }
+            | Self::CrdtExport { .. }
+            | Self::Search(_)
+            | Self::ExplainSearch(_)
+            | Self::Scan(_)
+            | Self::Statistics { .. }
+            | Self::Tally(_)
+            | Self::IndexStatistics { .. }
+            | Self::Explain { .. }
+            | Self::Count { .. }
+            | Self::BuildIndex(_)
+            | Self::Flush { .. }
+            | Self::Image { .. }
+            | Self::Status => None,
+        }
+    }
+}
+
+impl Group {
+    /// About how many bytes its writes hold.
+    pub fn bytes(&self) -> usize {
+        self.parts.iter().map(Part::bytes).sum()
     }
 }
 

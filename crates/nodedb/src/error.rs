@@ -265,6 +265,32 @@ pub enum Error {
     /// Too many callers wait for a checkpoint; try again when one has ended.
     #[error("too many callers wait for a checkpoint: try again when one has ended")]
     CheckpointBusy,
+    /// Checkpoints do not keep up, and recovery would need more log than twice `log_bytes_max`. Nothing was
+    /// done; try again. If it stays, [`Database::status`](crate::Database::status) names the vshard.
+    #[error(
+        "recovery needs {bytes} bytes of log, the limit is {limit}: try again when a checkpoint has caught up; \
+         `status` names the vshard that holds it back"
+    )]
+    CheckpointBehind {
+        /// Bytes of log from the redo position on.
+        bytes: u64,
+        /// Twice `log_bytes_max`.
+        limit: u64,
+    },
+    /// The local log is as large as it may be. Nothing was done. Let go what keeps it, or raise
+    /// `log_disk_max`.
+    #[error(
+        "the log takes {bytes} bytes, the limit is {limit}, and {holder} keeps it: see to that, or raise \
+         `log-disk-max`"
+    )]
+    LogHeld {
+        /// Bytes of the local log.
+        bytes: u64,
+        /// `log_disk_max`.
+        limit: u64,
+        /// What keeps its oldest part.
+        holder: String,
+    },
     /// The deadline passed. Of a write the outcome is unknown.
     #[error("no answer within the deadline: of a write the outcome is unknown, read to find out")]
     Timeout,
@@ -360,7 +386,10 @@ impl Error {
             Self::ImportEnded { source, .. } => source.kind(),
             Self::WrongHistory { .. } => ErrorKind::WrongHistory,
             Self::ArchiveBehind { .. } | Self::Timeout => ErrorKind::Timeout,
-            Self::IndexBuilding { .. } | Self::CheckpointBusy => ErrorKind::Busy,
+            Self::IndexBuilding { .. } | Self::CheckpointBusy | Self::CheckpointBehind { .. } => {
+                ErrorKind::Busy
+            }
+            Self::LogHeld { .. } => ErrorKind::NoSpace,
             Self::Closed | Self::IndexCancelled { .. } => ErrorKind::Closed,
             Self::Internal { .. } => ErrorKind::Internal,
             Self::SnapshotExpired(_) => ErrorKind::SnapshotExpired,

@@ -37,6 +37,7 @@ mod status;
 mod tenant;
 mod tenant_count;
 mod tenant_counter;
+mod throttle;
 mod verify;
 
 #[cfg(test)]

@@ -16,13 +16,14 @@ use crate::{
     schema::Schema,
     sender::Sender,
     tenant_counter::TenantCounter,
+    throttle::{LogLimits, Throttle},
 };
 use nodedb_bridge::BridgeOptions;
 use nodedb_cold::{Archive, NewArchive, Nonce, Session, open_store};
 use nodedb_control::{Admission, Routing, Tasks, TenantBytes};
 use nodedb_data::{DataOptions, DataPlane, Recovery};
 use nodedb_engine::RecordKind;
-use nodedb_env::Env;
+use nodedb_env::{Clock, Env};
 use nodedb_types::{DatabaseId, Incarnation, LogEpoch, Lsn};
 use nodedb_wal::{LogOptions, ReadLimit, Wal};
 use parking_lot::Mutex;
@@ -224,7 +225,9 @@ impl Parts<'_> {
             .filter(|state| state.policy == ArchivePolicy::Required)
             .map(|state| attach((env, &directory), &identity, &options, &log, state));
         let required = archive.as_ref().map(|archive| Arc::clone(&archive.position));
+        let throttle = throttle(env, &log, &options);
         let checkpointer = CheckpointerParts {
+            throttle: Arc::clone(&throttle),
             log: log.clone(),
             data: data.clone(),
             clock: Arc::clone(&env.clock),
@@ -248,6 +251,7 @@ impl Parts<'_> {
             clock: Arc::clone(&env.clock),
             deadline: options.request_deadline,
             runtime: runtime.handle().clone(),
+            throttle,
         };
         let schema = Arc::new(Schema::new(sender.clone(), routing));
         if !schema.building().is_empty() {
@@ -255,14 +259,7 @@ impl Parts<'_> {
             tasks.spawn("index-builder", |shutdown| index_build::go_on(schema, shutdown));
         }
         let tenant_bytes = TenantBytes::new(options.tenant_limits.bytes);
-        if tenant_bytes.is_limited() {
-            let counter = TenantCounter {
-                bytes: Arc::clone(&tenant_bytes),
-                schema: Arc::clone(&schema),
-                clock: Arc::clone(&env.clock),
-            };
-            tasks.spawn("tenant-counter", |shutdown| counter.run(shutdown));
-        }
+        spawn_counter(&tasks, &tenant_bytes, &schema, &env.clock);
         let inner = Inner {
             env: env.clone(),
             tenant_bytes,
@@ -287,13 +284,37 @@ impl Parts<'_> {
     }
 }
 
+fn spawn_counter(
+    tasks: &Tasks,
+    bytes: &Arc<TenantBytes>,
+    schema: &Arc<Schema>,
+    clock: &Arc<dyn Clock>,
+) {
+    if bytes.is_limited() {
+        let (bytes, schema, clock) = (Arc::clone(bytes), Arc::clone(schema), Arc::clone(clock));
+        let counter = TenantCounter { bytes, schema, clock };
+        tasks.spawn("tenant-counter", |shutdown| counter.run(shutdown));
+    }
+}
+
+fn throttle(env: &Env, log: &LogHandle, options: &OpenOptions) -> Arc<Throttle> {
+    let limits = LogLimits { recovery: log_bytes_max(options), disk: options.log_disk_max };
+    Arc::new(Throttle::new(log.wal().clone(), Arc::clone(&env.clock), limits))
+}
+
+/// Recovery's part of the log: at twice as much writes are refused, which the limit of the whole log must not
+/// come before, or nothing would begin a checkpoint that makes it shorter.
+fn log_bytes_max(options: &OpenOptions) -> u64 {
+    options.log_disk_max.map_or(options.log_bytes_max, |disk| options.log_bytes_max.min(disk / 2))
+}
+
 /// When checkpoints begin by themselves. Half of the memory is what cores flush early at, too.
 fn schedule(options: &OpenOptions, cores: u16) -> Schedule {
     let memory = u64::try_from(options.memory_bytes_per_core).unwrap_or(u64::MAX);
     Schedule {
         interval: options.checkpoint_interval,
         recovery_target: options.recovery_target,
-        log_bytes_max: options.log_bytes_max,
+        log_bytes_max: log_bytes_max(options),
         dirty_bytes_max: (memory / 2).saturating_mul(u64::from(cores)),
     }
 }

@@ -112,8 +112,13 @@ pub struct OpenOptions {
     /// replaying the log would take as long, by the rate that the last replay went at. Default 10 s.
     pub recovery_target: Duration,
     /// Bytes of log that recovery needs which should not be exceeded, 64 KiB to 1 TiB. A checkpoint begins
-    /// at about half of it and hurries from nine tenths on. Default 1 GiB.
+    /// at about half of it and hurries from nine tenths on. Above it the answers to writes are held back, the
+    /// longer the more it is; at twice as much they are refused as `Busy`. Default 1 GiB.
     pub log_bytes_max: u64,
+    /// Bytes of log on disk, whoever keeps them, such as an archive that does not answer, at which writes are
+    /// refused as `NoSpace`: 64 KiB to 1 PiB. At most half of it counts as `log_bytes_max`. Default: as much as
+    /// the disk has.
+    pub log_disk_max: Option<u64>,
     /// Longest time that one request waits, 1 ms to 365 days. Default 30 s.
     pub request_deadline: Duration,
     /// Bytes of log after which an archive object is cut. Default 16 MiB.
@@ -148,6 +153,7 @@ impl Default for OpenOptions {
             checkpoint_deadline: Duration::from_secs(30),
             recovery_target: Duration::from_secs(10),
             log_bytes_max: 1 << 30,
+            log_disk_max: None,
             request_deadline: Duration::from_secs(30),
             object_bytes: 16 << 20,
             object_age: Duration::from_secs(10),
@@ -192,6 +198,9 @@ impl OpenOptions {
             check("tenant-bytes", bytes, 1, 1 << 60)?;
         }
         check("log-bytes-max", self.log_bytes_max, 64 << 10, 1 << 40)?;
+        if let Some(bytes) = self.log_disk_max {
+            check("log-disk-max", bytes, 64 << 10, 1 << 50)?;
+        }
         check("recovery-target-ms", ms(self.recovery_target), 100, ms(YEAR))?;
         check_wait("checkpoint-interval-ms", self.checkpoint_interval)?;
         check_wait("checkpoint-deadline-ms", self.checkpoint_deadline)?;

@@ -7,7 +7,8 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    sync::mpsc,
+    task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::{
@@ -28,6 +29,10 @@ pub struct Pending<T> {
     runtime: Handle,
     timeout: Duration,
     timer: Option<Pin<Box<Sleep>>>,
+    /// For how long the answer is held back once it is there.
+    delay: Option<Duration>,
+    /// The answer that is held back.
+    answer: Option<Result<Answer, TicketError>>,
 }
 
 impl<T> Pending<T> {
@@ -37,7 +42,14 @@ impl<T> Pending<T> {
         timeout: Duration,
         conclude: impl FnOnce(Outcome) -> Result<T, Error> + Send + 'static,
     ) -> Self {
-        Self { ticket, conclude: Some(Box::new(conclude)), runtime, timeout, timer: None }
+        let conclude: Option<Conclude<T>> = Some(Box::new(conclude));
+        Self { ticket, conclude, runtime, timeout, timer: None, delay: None, answer: None }
+    }
+
+    /// The same, whose answer comes so much later: the caller writes no faster than the log may grow. What
+    /// was answered is done all the same.
+    pub(crate) fn held_back(self, delay: Option<Duration>) -> Self {
+        Self { delay, ..self }
     }
 
     /// Blocks until it is answered, at most for the request deadline of the database.
@@ -45,7 +57,17 @@ impl<T> Pending<T> {
     /// # Errors
     /// What the operation says; [`Error::Timeout`], of a write the outcome is then unknown.
     pub fn wait(self) -> Result<T, Error> {
-        conclude(self.conclude, self.ticket.wait())
+        let answer = self.ticket.wait();
+        if let Some(delay) = self.delay {
+            let (held, released) = mpsc::sync_channel::<()>(0);
+            self.runtime.spawn(async move {
+                sleep(delay).await;
+                drop(held);
+            });
+            // Ends when the timer has, or its runtime.
+            released.recv().unwrap_or_default();
+        }
+        conclude(self.conclude, answer)
     }
 }
 
@@ -68,8 +90,16 @@ impl<T> Future for Pending<T> {
     /// # Cancel safety
     /// Dropping it cancels only what has not begun.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Poll::Ready(answer) = Pin::new(&mut self.ticket).poll(context) {
-            return Poll::Ready(conclude(self.conclude.take(), answer));
+        if self.answer.is_none()
+            && let Poll::Ready(answer) = Pin::new(&mut self.ticket).poll(context)
+        {
+            let Some(delay) = self.delay.take() else {
+                return Poll::Ready(conclude(self.conclude.take(), answer));
+            };
+            // From now on the timer is that of the answer.
+            let _inside = self.runtime.enter();
+            let timer = Box::pin(sleep(delay));
+            (self.answer, self.timer) = (Some(answer), Some(timer));
         }
         // The timer runs on the database's own runtime, so that any executor may poll this.
         let (runtime, timeout) = (self.runtime.clone(), self.timeout);
@@ -77,7 +107,11 @@ impl<T> Future for Pending<T> {
             let _inside = runtime.enter();
             Box::pin(sleep(timeout))
         });
-        timer.as_mut().poll(context).map(|()| Err(Error::Timeout))
+        ready!(timer.as_mut().poll(context));
+        Poll::Ready(match self.answer.take() {
+            Some(answer) => conclude(self.conclude.take(), answer),
+            None => Err(Error::Timeout),
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Sending requests to the cores and waiting for what they say.
 
-use crate::{Error, Pending};
+use crate::{Error, Pending, throttle::Throttle};
 use nodedb_bridge::Priority;
 use nodedb_data::{DataHandle, Group, Op, Outcome};
 use nodedb_env::Clock;
@@ -23,6 +23,7 @@ pub(crate) struct Sender {
     /// Longest time that one request waits.
     pub(crate) deadline: Duration,
     pub(crate) runtime: Handle,
+    pub(crate) throttle: Arc<Throttle>,
 }
 
 /// Whose request goes where, and how urgently.
@@ -47,8 +48,10 @@ impl Sender {
         conclude: impl FnOnce(Outcome) -> Result<T, Error> + Send + 'static,
     ) -> Result<Pending<T>, Error> {
         let Destination { tenant, vshard, priority } = to;
+        let delay =
+            op.logged_bytes().map(|bytes| self.throttle.admit(bytes)).transpose()?.flatten();
         let ticket = self.data.send(tenant, vshard, op, self.due(), priority)?;
-        Ok(Pending::new(ticket, self.runtime.clone(), self.deadline, conclude))
+        Ok(Pending::new(ticket, self.runtime.clone(), self.deadline, conclude).held_back(delay))
     }
 
     /// Sends an atomic batch.
@@ -58,8 +61,9 @@ impl Sender {
         group: Group,
         conclude: impl FnOnce(Outcome) -> Result<T, Error> + Send + 'static,
     ) -> Result<Pending<T>, Error> {
+        let delay = self.throttle.admit(group.bytes())?;
         let ticket = self.data.send_group(tenant, group, self.due())?;
-        Ok(Pending::new(ticket, self.runtime.clone(), self.deadline, conclude))
+        Ok(Pending::new(ticket, self.runtime.clone(), self.deadline, conclude).held_back(delay))
     }
 
     /// Repeats a call that was turned away by a full queue or a log that waits for the disk, until the

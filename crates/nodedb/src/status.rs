@@ -16,6 +16,11 @@ pub enum Health {
         /// At what.
         reasons: Vec<String>,
     },
+    /// It answers reads, and refuses writes until there is room for more log.
+    ReadOnly {
+        /// Why.
+        reasons: Vec<String>,
+    },
     /// A write or sync of the log failed: it answers reads only, until it is opened again.
     Poisoned {
         /// Why.
@@ -29,6 +34,7 @@ impl Health {
         match self {
             Self::Ok => "Ok",
             Self::Degraded { .. } => "Degraded",
+            Self::ReadOnly { .. } => "ReadOnly",
             Self::Poisoned { .. } => "Poisoned",
         }
     }
@@ -37,7 +43,9 @@ impl Health {
     pub fn reasons(&self) -> &[String] {
         match self {
             Self::Ok => &[],
-            Self::Degraded { reasons } | Self::Poisoned { reasons } => reasons,
+            Self::Degraded { reasons }
+            | Self::ReadOnly { reasons }
+            | Self::Poisoned { reasons } => reasons,
         }
     }
 }
@@ -197,6 +205,9 @@ impl Inner {
         if log == LogHealth::SpaceLow {
             reasons.push("the disk has no room for more log".to_owned());
         }
+        let throttled = self.sender.throttle.state();
+        let is_read_only = throttled.as_ref().is_some_and(|(_, refuses)| *refuses);
+        reasons.extend(throttled.map(|(reason, _)| reason));
         for vshard in self.sender.data.floors() {
             if let Some(failure) = vshard.failure {
                 reasons.push(format!("vshard {} cannot be flushed: {failure}", vshard.vshard));
@@ -216,7 +227,11 @@ impl Inner {
         reasons.extend(self.sender.data.expiry_halted());
         reasons.extend(self.schema.build_failures());
         reasons.extend(self.tasks.failed().iter().map(ToString::to_string));
-        if reasons.is_empty() { Health::Ok } else { Health::Degraded { reasons } }
+        match (is_read_only, reasons.is_empty()) {
+            (true, _) => Health::ReadOnly { reasons },
+            (false, true) => Health::Ok,
+            (false, false) => Health::Degraded { reasons },
+        }
     }
 
     fn archive_status(&self) -> Option<ArchiveStatus> {

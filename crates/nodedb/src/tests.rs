@@ -231,3 +231,5 @@ fn a_checkpoint_begins_by_itself_when_the_log_grows() {
         assert!(waited < Duration::from_mins(1), "{status:?}");
     }
 }
+
+mod throttle;

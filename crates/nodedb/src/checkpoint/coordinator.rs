@@ -12,7 +12,11 @@ use super::{
     schedule::Gauge,
     view::View,
 };
-use crate::{Error, log::LogHandle};
+use crate::{
+    Error,
+    log::LogHandle,
+    throttle::{LogBounds, Throttle},
+};
 use nodedb_data::{DataHandle, VshardFloors};
 use nodedb_engine::{EngineKind, Floor};
 use nodedb_env::Clock;
@@ -42,6 +46,8 @@ pub(crate) struct CheckpointerParts {
     pub(crate) deadline: Duration,
     pub(crate) schedule: Schedule,
     pub(crate) replay: Replay,
+    /// What is told how large the log is.
+    pub(crate) throttle: Arc<Throttle>,
 }
 
 /// A handle of the checkpointer of a database, whose driver runs as a task.
@@ -185,6 +191,29 @@ impl Shared {
             dirty_bytes: dirty.map(|dirty| dirty.bytes as u64).sum(),
             is_space_low: wal.health() == LogHealth::SpaceLow,
         }
+    }
+
+    /// Tells writers where the log begins.
+    pub(super) fn tell_throttle(&self, gauge: &Gauge) {
+        let wal = self.parts.log.wal();
+        let end = wal.log_offset();
+        let archived = self.reclaimer.archive().archived();
+        let redo = wal.control().redo;
+        let gate = match self.reclaimer.archive() {
+            ArchiveGate::Open => None,
+            ArchiveGate::Required(_) => Some(("archive".to_owned(), Lsn::after(archived))),
+        };
+        let pins = wal.holds().into_iter().map(|hold| (hold.name, hold.lsn));
+        let holds = [("redo".to_owned(), redo)].into_iter().chain(gate).chain(pins);
+        let holds: Vec<_> = holds.collect();
+        let lowest = holds.iter().map(|(_, lsn)| *lsn).min();
+        let lowest = holds.iter().filter(|(_, lsn)| Some(*lsn) == lowest);
+        let names: Vec<_> = lowest.map(|(name, _)| name.as_str()).collect();
+        self.parts.throttle.note(LogBounds {
+            redo: end.saturating_sub(gauge.log_bytes),
+            oldest: end.saturating_sub(wal.wal_bytes()),
+            holder: names.join(" and "),
+        });
     }
 
     /// What the data plane's board says of a vshard.

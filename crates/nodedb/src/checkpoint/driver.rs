@@ -58,10 +58,14 @@ pub(crate) struct Driver {
     reasons: BTreeMap<VshardId, String>,
     failure: Option<Arc<Error>>,
     stopped: Option<Stop>,
+    /// When the last round ended that the amount of log or of memory asked for.
+    by_volume: Option<Duration>,
 }
 
 /// How often log and vshards are looked at. Reads memory only.
 const SAMPLE: Duration = Duration::from_millis(500);
+/// Rounds that the log asks for and that follow each other faster are warned of.
+const HASTE: Duration = Duration::from_secs(30);
 
 impl Driver {
     pub(super) fn new(
@@ -81,6 +85,7 @@ impl Driver {
             reasons: BTreeMap::new(),
             failure: None,
             stopped: None,
+            by_volume: None,
         }
     }
 
@@ -89,6 +94,7 @@ impl Driver {
         let period = SAMPLE.min(self.shared.parts.schedule.interval);
         let mut samples = time::interval(period);
         samples.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+        let throttle = Arc::clone(&self.shared.parts.throttle);
         let mut ends = false;
         while !(ends && self.stopped.is_some()) {
             let sleeping = sleep_until(self.machine.wake_at(), self.now());
@@ -106,6 +112,7 @@ impl Driver {
                     self.events.push_back(Event::Tick);
                 }
                 _ = samples.tick(), if self.stopped.is_none() => self.observe(),
+                () = throttle.pressed.notified(), if self.stopped.is_none() => self.observe(),
             }
             self.process();
         }
@@ -186,8 +193,9 @@ impl Driver {
 
     fn observe(&mut self) {
         self.look_at_floors();
-        let event =
-            if self.is_poisoned() { Event::Poisoned } else { Event::Observed(self.shared.gauge()) };
+        let gauge = self.shared.gauge();
+        self.shared.tell_throttle(&gauge);
+        let event = if self.is_poisoned() { Event::Poisoned } else { Event::Observed(gauge) };
         self.events.push_back(event);
     }
 
@@ -293,7 +301,22 @@ impl Driver {
         self.steps.begin(round, Stage::Switching, switched);
     }
 
+    /// Rounds that the log asks for again and again cost more than they are worth.
+    fn warn_of_haste(&mut self, trigger: Trigger) {
+        if !matches!(trigger, Trigger::LogBytes | Trigger::RecoveryTime | Trigger::DirtyBytes) {
+            return;
+        }
+        let now = self.now();
+        let last = self.by_volume.replace(now);
+        if let Some(pause) = last.map(|last| now.saturating_sub(last)).filter(|one| *one < HASTE) {
+            let seconds = pause.as_secs();
+            let trigger = trigger.name();
+            tracing::warn!(seconds, trigger, "checkpoints follow each other fast: raise the limit");
+        }
+    }
+
     fn conclude(&mut self, trigger: Trigger, callers: &[CallerId], outcome: Outcome) {
+        self.warn_of_haste(trigger);
         let outcome = self.public(outcome);
         let unix_ms = self.shared.parts.clock.unix_ms();
         let in_words = outcome.as_ref().map_err(|error| error.in_full()).cloned();
