@@ -14,6 +14,7 @@ mod editors;
 mod error;
 mod explain;
 mod export;
+mod hold_status;
 mod idempotency;
 mod identity;
 mod import;
@@ -53,6 +54,7 @@ pub use database::Database;
 pub use delete_where::Deleted;
 pub use document::{Document, Expect, Hit, Merged, Written};
 pub use error::Error;
+pub use hold_status::HoldStatus;
 pub use idempotency::IdempotencyId;
 pub use import::{ImportOptions, ImportProgress, ImportReport, LineError, OnError};
 pub use index::{IndexInfo, IndexKind};
@@ -73,9 +75,7 @@ pub use restore_point::RestorePoint;
 pub use scan::Scan;
 pub use search::SearchExplain;
 pub use statistics::{CollectionStatistics, IndexStatistics};
-pub use status::{
-    ArchiveStatus, EngineStatus, Health, HoldStatus, QuarantinedUpdate, Status, VshardStatus,
-};
+pub use status::{ArchiveStatus, EngineStatus, Health, QuarantinedUpdate, Status, VshardStatus};
 pub use tenant::{CollectionInfo, Tenant};
 pub use verify::{Checked, Problem, VerifyReport, verify_archive, verify_database};
 

@@ -1,6 +1,6 @@
 //! What a database says about itself.
 
-use crate::{CheckpointStatus, Database, Error, database::Inner};
+use crate::{CheckpointStatus, Database, Error, HoldStatus, database::Inner};
 use nodedb_engine::EngineKind;
 use nodedb_types::{CollectionId, Lsn, VshardId};
 use nodedb_wal::LogHealth;
@@ -91,21 +91,6 @@ pub struct ArchiveStatus {
     pub lag_records: u64,
     /// The last failure, until something succeeds.
     pub last_error: Option<String>,
-}
-
-/// Something that keeps log from being deleted.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct HoldStatus {
-    /// Who.
-    pub name: String,
-    /// The first record that it keeps.
-    pub lsn: Lsn,
-    /// Bytes of log from there on, by whole segments.
-    pub bytes: u64,
-    /// Age of the oldest segment that it keeps, in milliseconds.
-    pub since_ms: u64,
-    /// Why.
-    pub reason: String,
 }
 
 /// The state of a vshard.
@@ -247,35 +232,6 @@ impl Inner {
         })
     }
 
-    fn hold_status(&self) -> Vec<HoldStatus> {
-        let wal = self.log.wal();
-        let redo = wal.control().redo;
-        let mut holds = vec![(
-            "redo".to_owned(),
-            redo,
-            "recovery replays the log from here, see the floors of the vshards".to_owned(),
-        )];
-        if let Some(archive) = &self.archive {
-            let lsn = Lsn::after(archive.position.persisted());
-            let reason = match archive.position.fault() {
-                Some(fault) => format!("not archived: {}", fault.message),
-                None => "not archived yet".to_owned(),
-            };
-            holds.push(("archive".to_owned(), lsn, reason));
-        }
-        let pins = wal.holds().into_iter();
-        holds.extend(pins.map(|hold| (hold.name, hold.lsn, "pinned".to_owned())));
-        holds.sort_by_key(|(_, lsn, _)| *lsn);
-        let status = |(name, lsn, reason)| HoldStatus {
-            bytes: self.bytes_from(lsn),
-            since_ms: self.age_ms(lsn),
-            name,
-            lsn,
-            reason,
-        };
-        holds.into_iter().map(status).collect()
-    }
-
     fn vshard_status(&self) -> Vec<VshardStatus> {
         let held = self.sender.data.quarantine();
         let status = |known: nodedb_data::VshardFloors| VshardStatus {
@@ -298,19 +254,5 @@ impl Inner {
                 .collect(),
         };
         self.sender.data.floors().into_iter().map(status).collect()
-    }
-
-    /// Bytes of the segments that hold records from `lsn` on.
-    fn bytes_from(&self, lsn: Lsn) -> u64 {
-        let segments = self.log.wal().segments();
-        let kept = segments.iter().filter(|segment| segment.last_lsn >= Some(lsn));
-        kept.map(|segment| segment.bytes).sum()
-    }
-
-    fn age_ms(&self, lsn: Lsn) -> u64 {
-        let segments = self.log.wal().segments();
-        let oldest = segments.iter().find(|segment| segment.last_lsn >= Some(lsn));
-        let now = self.env.clock.unix_ms();
-        oldest.map_or(0, |segment| now.saturating_sub(segment.created_unix_ms))
     }
 }

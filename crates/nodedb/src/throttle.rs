@@ -81,6 +81,10 @@ impl Throttle {
         Self { wal, clock, limits, free_until, state, pressed: Notify::new() }
     }
 
+    pub(crate) const fn limits(&self) -> LogLimits {
+        self.limits
+    }
+
     /// Takes note of where the log begins now.
     pub(crate) fn note(&self, bounds: LogBounds) {
         let by_recovery = bounds.redo.saturating_add(self.limits.recovery);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{ArchiveOptions, ArchivePolicy, WriteOptions};
+use nodedb_wal::{PinPolicy, PinState};
 
 const LIMIT: u64 = 256 << 10;
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -47,6 +48,9 @@ fn a_log_that_no_checkpoint_gets_shorter_is_bounded_and_named() {
     assert_eq!(status.health.name(), "ReadOnly");
     let named = status.health.reasons().iter().any(|reason| reason.contains("vshard 2"));
     assert!(named, "{status:?}");
+    let redo = &status.holds[0];
+    let least = "documents of vshard 2 has proved the least";
+    assert!(redo.name == "redo" && redo.reason.contains(least), "{redo:?}");
     // By whole segments.
     assert!(status.wal_bytes < 3 * LIMIT, "{status:?}");
     let notes = database.collection("notes").expect("found");
@@ -108,6 +112,34 @@ fn a_log_that_a_dead_archive_keeps_is_bounded_and_named() {
     while let Err(error) = again() {
         assert!(world.env.clock.now() < begun + PATIENCE, "{error}");
     }
+}
+
+/// A follower that never came back kept the log for ever.
+#[test]
+fn a_log_that_a_stuck_pin_keeps_is_given_up_at_its_limit_and_named() {
+    let world = World::new();
+    let database = world.filled();
+    let wal = database.inner.log.wal();
+    let limit = 4 * (64 << 10);
+    let policy = PinPolicy { max_bytes: Some(limit) };
+    let pin = wal.pin_persistent("follower", wal.oldest(), policy).expect("pinned");
+    let hold = |database: &Database| {
+        let holds = database.status().expect("status").holds;
+        holds.into_iter().find(|hold| hold.name == "follower")
+    };
+    let reason = hold(&database).expect("shown").reason;
+    assert_eq!(reason, format!("pinned; given up above {limit} bytes"));
+    for from in (1..20).map(|round| round * 300) {
+        fill(&database, from..from + 300);
+        checkpoint(&database).expect("checkpoint");
+        let Some(now) = hold(&database) else {
+            assert!(matches!(pin.state(), PinState::Invalidated { bytes, .. } if bytes > limit));
+            return;
+        };
+        assert_eq!(now.lsn, pin.lsn());
+        assert!(now.bytes <= limit + 3 * (64 << 10), "{now:?}");
+    }
+    panic!("the pin holds for ever");
 }
 
 /// Above the soft limit an answer takes as long as the log may take for its bytes.
