@@ -34,6 +34,10 @@ impl Collection {
         catalog.get(self.definition.id).unwrap_or(&self.definition)
     }
 
+    pub(crate) const fn definition(&self) -> &Definition {
+        &self.definition
+    }
+
     pub(crate) fn inner(&self) -> &Arc<Inner> {
         &self.database.inner
     }

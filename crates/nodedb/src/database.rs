@@ -12,6 +12,7 @@ use crate::{
     pending::Pending,
     schema::Schema,
     sender::{Destination, Sender},
+    watch::WatchPlaces,
 };
 use nodedb_bridge::Priority;
 use nodedb_control::{Admission, Routing, Tasks, TenantBytes, TenantRoom};
@@ -56,6 +57,7 @@ pub(crate) struct Inner {
     pub(crate) tasks: Arc<Tasks>,
     pub(crate) schema: Arc<Schema>,
     pub(crate) editors: Editors,
+    pub(crate) watches: WatchPlaces,
     pub(crate) points: Mutex<()>,
     pub(crate) runtime: Mutex<Option<Runtime>>,
     pub(crate) plane: Mutex<Option<DataPlane>>,

@@ -9,7 +9,7 @@ use nodedb_document::DocumentError;
 use nodedb_engine::{CatalogError, EngineError, SnapshotExpired};
 use nodedb_types::{DecodeError, ErrorKind, Lsn, NameError, VersionError};
 use nodedb_vector::VectorError;
-use nodedb_wal::{AppendError, ReadError, WaitError, WalError};
+use nodedb_wal::{AppendError, PinError, ReadError, WaitError, WalError};
 use std::{io, path::PathBuf, sync::Arc};
 
 /// Failure of a call. [`Error::kind`] says how to react; the text says what, where and what to do.
@@ -291,6 +291,22 @@ pub enum Error {
         /// What keeps its oldest part.
         holder: String,
     },
+    /// The log no longer has the changes that a watch wants next. Read the collection anew, and watch on from
+    /// before that read.
+    #[error(
+        "the log begins at record {oldest}, and the changes before it are reclaimed: read the collection anew \
+         and watch from now on"
+    )]
+    WatchBehind {
+        /// The oldest record there is.
+        oldest: Lsn,
+    },
+    /// As many watches are open as may be; try again when one is dropped.
+    #[error("{limit} watches are open, as many as may be: drop one first")]
+    TooManyWatches {
+        /// How many.
+        limit: usize,
+    },
     /// The deadline passed. Of a write the outcome is unknown.
     #[error("no answer within the deadline: of a write the outcome is unknown, read to find out")]
     Timeout,
@@ -306,6 +322,9 @@ pub enum Error {
     /// Refused by the limits.
     #[error(transparent)]
     Admission(#[from] AdmissionError),
+    /// Refused as a hold of the log.
+    #[error(transparent)]
+    Pin(#[from] PinError),
     /// Refused by the catalog.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
@@ -386,15 +405,18 @@ impl Error {
             Self::ImportEnded { source, .. } => source.kind(),
             Self::WrongHistory { .. } => ErrorKind::WrongHistory,
             Self::ArchiveBehind { .. } | Self::Timeout => ErrorKind::Timeout,
-            Self::IndexBuilding { .. } | Self::CheckpointBusy | Self::CheckpointBehind { .. } => {
-                ErrorKind::Busy
-            }
+            Self::IndexBuilding { .. }
+            | Self::CheckpointBusy
+            | Self::CheckpointBehind { .. }
+            | Self::TooManyWatches { .. } => ErrorKind::Busy,
+            Self::WatchBehind { .. } => ErrorKind::Gap,
             Self::LogHeld { .. } => ErrorKind::NoSpace,
             Self::Closed | Self::IndexCancelled { .. } => ErrorKind::Closed,
             Self::Internal { .. } => ErrorKind::Internal,
             Self::SnapshotExpired(_) => ErrorKind::SnapshotExpired,
             Self::Checkpoint { source, .. } => source.kind(),
             Self::Admission(error) => error.kind(),
+            Self::Pin(error) => error.kind(),
             Self::Catalog(error) => kind_of_catalog(error),
             Self::Document(error) => error.kind(),
             Self::Crdt(error) => error.kind(),

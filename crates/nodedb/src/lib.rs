@@ -21,6 +21,7 @@ mod import;
 mod index;
 mod index_build;
 mod log;
+mod log_hold;
 mod log_tools;
 mod open;
 mod options;
@@ -40,6 +41,7 @@ mod tenant_count;
 mod tenant_counter;
 mod throttle;
 mod verify;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -59,6 +61,7 @@ pub use idempotency::IdempotencyId;
 pub use import::{ImportOptions, ImportProgress, ImportReport, LineError, OnError};
 pub use index::{IndexInfo, IndexKind};
 pub use index_build::IndexProgress;
+pub use log_hold::LogHold;
 pub use log_tools::{
     dump_log, log_segments, plan_log_truncation, record_name, truncate_log, verify_log,
 };
@@ -78,6 +81,7 @@ pub use statistics::{CollectionStatistics, IndexStatistics};
 pub use status::{ArchiveStatus, EngineStatus, Health, QuarantinedUpdate, Status, VshardStatus};
 pub use tenant::{CollectionInfo, Tenant};
 pub use verify::{Checked, Problem, VerifyReport, verify_archive, verify_database};
+pub use watch::{Change, ChangeGroup, ChangeOp, Watch, WatchFrom};
 
 pub use nodedb_cold::VerifyLevel;
 pub use nodedb_control::TenantLimits;

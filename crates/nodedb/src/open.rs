@@ -17,6 +17,7 @@ use crate::{
     sender::Sender,
     tenant_counter::TenantCounter,
     throttle::{LogLimits, Throttle},
+    watch::WatchPlaces,
 };
 use nodedb_bridge::BridgeOptions;
 use nodedb_cold::{Archive, NewArchive, Nonce, Session, open_store};
@@ -272,6 +273,7 @@ impl Parts<'_> {
             tasks,
             schema,
             editors: Editors::default(),
+            watches: WatchPlaces::default(),
             points: Mutex::new(()),
             runtime: Mutex::new(Some(runtime)),
             plane: Mutex::new(Some(plane)),

@@ -2,10 +2,10 @@
 
 use super::{
     Expected,
-    values::{parse_consistency, parse_idempotency},
+    values::{parse_consistency, parse_idempotency, parse_watch_from},
 };
 use clap::{Args, Subcommand};
-use nodedb::{Consistency, IdempotencyId};
+use nodedb::{Consistency, IdempotencyId, WatchFrom};
 use std::path::PathBuf;
 
 /// Words of `put`.
@@ -117,6 +117,17 @@ pub(crate) struct ScanArgs {
     /// Say how the filter is answered instead: by which index, or by looking at every document.
     #[arg(long, requires = "filter")]
     pub(crate) explain: bool,
+}
+
+/// Words of `watch`.
+#[derive(Args, Debug)]
+pub(crate) struct WatchArgs {
+    /// The collection. Default: all of the tenant.
+    #[arg(value_name = "COLL")]
+    pub(crate) collection: Option<String>,
+    /// After a change: its token. Or from a position of the log on. Default: all that the log has.
+    #[arg(long, value_name = "TOKEN|LSN", value_parser = parse_watch_from)]
+    pub(crate) from: Option<WatchFrom>,
 }
 
 /// Words of `search`.

@@ -14,7 +14,7 @@ pub(crate) use catalog::{
 };
 pub(crate) use documents::{
     BatchArgs, CrdtCommand, CrdtExportArgs, CrdtMergeArgs, DeleteArgs, GetArgs, PutArgs, ScanArgs,
-    SearchArgs,
+    SearchArgs, WatchArgs,
 };
 pub(crate) use durable::{CheckpointArgs, RestoreArgs, RestorePointArgs, VerifyArgs, VerifyDepth};
 pub(crate) use globals::{Globals, LineGlobals, log_filter};
@@ -94,6 +94,10 @@ pub(crate) enum Command {
                             nodedb --dir ./db scan words --from m --to n --reverse\n         \
                             nodedb --dir ./db scan words --filter \"pos = 'noun'\" --explain")]
     Scan(ScanArgs),
+    /// Print what was written, in the order of the log, as far as the log has it.
+    #[command(after_help = "Examples:\n  nodedb --dir ./db watch words\n  \
+                            nodedb --dir ./db watch words --from TOKEN")]
+    Watch(WatchArgs),
     /// Find the documents nearest to a vector or to another document.
     #[command(after_help = "Examples:\n  nodedb --dir ./db search words --field embedding --like \
         wn-00000 -k 5\n  nodedb --dir ./db search words --field embedding --vector @query.json")]

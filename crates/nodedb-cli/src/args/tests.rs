@@ -86,7 +86,7 @@ fn what_contradicts_itself_is_refused() {
 fn what_is_not_built_is_absent() {
     for words in [
         &["serve"][..],
-        &["watch"],
+        &["watch", "--follow"],
         &["follow", "--archive", "file:///a"],
         &["promote"],
         &["bench"],

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use nodedb::{
     Consistency, Durability, Expect, FieldPath, IdempotencyId, Lsn, Metric, Name, RestoreTarget,
-    VectorField, VectorStorage, Version,
+    VectorField, VectorStorage, Version, WatchFrom,
 };
 use std::{str::FromStr, time::Duration};
 
@@ -115,6 +115,16 @@ pub(crate) fn parse_consistency(text: &str) -> Result<Consistency, String> {
         },
         _ => Err(format!("`{text}` is no consistency: give strong, bounded:MS or eventual")),
     }
+}
+
+/// Where a watch begins: after a token, or at a position of the log.
+pub(crate) fn parse_watch_from(text: &str) -> Result<WatchFrom, String> {
+    if let Ok(lsn) = text.parse() {
+        let lsn = Lsn::from_u64(lsn).ok_or("positions of the log begin at 1")?;
+        return Ok(WatchFrom::At(lsn));
+    }
+    let token = Version::parse(text).map_err(|error| error.to_string())?;
+    Ok(WatchFrom::After(token))
 }
 
 /// A name of a write that is safe to send again.

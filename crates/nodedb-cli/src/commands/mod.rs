@@ -20,6 +20,7 @@ mod search;
 mod status;
 mod verify;
 mod wal;
+mod watch;
 
 use crate::{
     answer::Answer,
@@ -53,6 +54,7 @@ pub(crate) fn run(command: &Command, context: &mut Context) -> Result<Answer, Fa
         Command::Import(args) => import::run(args, context),
         Command::Export(args) => export::run(args, context),
         Command::Scan(args) => scan::run(args, context),
+        Command::Watch(args) => watch::run(args, context),
         Command::Search(args) => search::run(args, context),
         Command::Crdt(command) => crdt::run(command, context),
         Command::Checkpoint(args) => checkpoint::run(args, context),

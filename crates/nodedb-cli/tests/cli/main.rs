@@ -17,3 +17,4 @@ mod settings;
 mod shell;
 mod usage;
 mod wal;
+mod watch;

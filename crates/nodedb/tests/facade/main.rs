@@ -15,4 +15,5 @@ mod log_tools;
 mod quotas;
 mod statistics;
 mod tenants;
+mod watch;
 mod world;
