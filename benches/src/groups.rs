@@ -49,7 +49,7 @@ mod tests {
         assert_eq!(ids("bridge"), ["round-trip", "throughput"]);
         assert_eq!(ids("document"), ["scan-filter"]);
         assert_eq!(ids("crdt"), ["crdt-trace"]);
-        assert_eq!(ids("checkpoint"), ["writes"]);
+        assert_eq!(ids("checkpoint"), ["writes", "paced", "recovery"]);
         assert_eq!(
             ids("facade"),
             [

@@ -1,5 +1,5 @@
 use crate::world::{World, contents, copy};
-use nodedb::{CheckpointRequest, Database, ErrorKind, NewCollection, WriteOptions};
+use nodedb::{CheckpointRequest, CreateOptions, Database, ErrorKind, NewCollection, WriteOptions};
 use std::fs;
 
 fn filled(world: &World) -> Database {
@@ -50,6 +50,29 @@ fn idle_vshards_do_not_pin_the_log() {
     let report = checkpoint(&database);
     assert!(report.reclaimed_segments > 0, "{report:?}");
     assert_eq!(report.redo_lsn, report.checkpoint_lsn.expect("recorded"));
+}
+
+/// D-6: with 63 of 64 vshards idle for ever, the log is no longer than what is written between two
+/// checkpoints, and two segments.
+#[test]
+fn sixty_three_idle_vshards_leave_the_log_short() {
+    let world = World::new();
+    let segment_bytes = 64 << 10;
+    let database = world.open(CreateOptions { vshards: 64, segment_bytes, ..World::small() });
+    let new = NewCollection::named("notes").with_partitions(1);
+    database.create_collection(new).expect("created");
+    for round in 0..10 {
+        fill(&database, round * 300..(round + 1) * 300);
+        let report = checkpoint(&database);
+        assert_eq!(report.outcome.name(), "advanced", "{report:?}");
+        let status = database.status().expect("status");
+        assert!(status.wal_bytes <= 2 * segment_bytes, "round {round}: {status:?}");
+    }
+    let before = database.status().expect("status").durable_lsn;
+    for _ in 0..3 {
+        assert_eq!(checkpoint(&database).outcome.name(), "unchanged");
+    }
+    assert_eq!(database.status().expect("status").durable_lsn, before, "idle, it logs nothing");
 }
 
 #[test]
