@@ -18,6 +18,8 @@ pub struct Arguments {
     pub recover: Option<PathBuf>,
     /// Only fill or open the database in this directory and tell the memory: likewise.
     pub resident: Option<PathBuf>,
+    /// Only write to a database in this directory until killed: likewise.
+    pub killed: Option<PathBuf>,
 }
 
 impl Arguments {
@@ -36,6 +38,7 @@ impl Arguments {
                 Arg::Long("quick") => arguments.quick = true,
                 Arg::Long("json") => arguments.json = true,
                 Arg::Long("recover") => arguments.recover = Some(parser.value()?.into()),
+                Arg::Long("killed") => arguments.killed = Some(parser.value()?.into()),
                 Arg::Long("resident") => arguments.resident = Some(parser.value()?.into()),
                 // Cargo says so to every bench.
                 Arg::Long("bench") => {}

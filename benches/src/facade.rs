@@ -7,6 +7,7 @@ mod get;
 mod import;
 mod memory;
 mod put;
+mod recovery;
 mod stalls;
 mod world;
 
@@ -20,10 +21,13 @@ pub(crate) use memory::is_child;
 ///   after the other, beside `hurried`, whose checkpoints do not take their time, `off`, which takes none, and
 ///   a log with the same puts: the 99th and the 99.9th percentile of puts, and puts a second.
 /// - `paced`: the percentiles at 4,000 puts and 4,000 gets a second.
+/// - `recovery`: how long the open takes of a database that was killed under load, at three sizes of log, beside
+///   what it said it would take. The limit reads the files of the log.
 pub fn checkpoint_cases<'a>() -> Vec<Case<'a>> {
     vec![
         Case::new("writes", stalls::checkpoints::writes),
         Case::new("paced", stalls::checkpoints::paced),
+        Case::new("recovery", recovery::measure),
     ]
 }
 

@@ -8,7 +8,7 @@ use nodedb_env::{Clock, Env};
 use std::{sync::Arc, time::Duration};
 use tokio::runtime::{Builder, Runtime};
 
-const FLIGHTS: &str = "flights-200k.jsonl.zst";
+pub(super) const FLIGHTS: &str = "flights-200k.jsonl.zst";
 /// Rows of a quick run.
 const FEW: usize = 20_000;
 

@@ -1,6 +1,6 @@
 //! How much memory a database takes that has imported documents with vectors.
 
-use super::stalls::settle;
+use super::{recovery::load_until_killed, stalls::settle};
 use crate::{
     Arguments, LIMIT, Outcome, Sample, Series, Site, real, resident_memory_kib, shared_data,
 };
@@ -115,8 +115,10 @@ fn tell() -> Result<()> {
 /// # Errors
 /// As [`tell_resident`].
 pub(crate) fn is_child(arguments: &Arguments) -> Result<bool> {
-    let dir = arguments.resident.as_deref();
-    dir.map(tell_resident).transpose().map(|told| told.is_some())
+    let Arguments { resident, killed, .. } = arguments;
+    let told = resident.as_deref().map(tell_resident).transpose()?;
+    let loaded = killed.as_deref().map(load_until_killed).transpose()?;
+    Ok(told.or(loaded).is_some())
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ use crate::{
     ArchiveOptions, ArchivePolicy, CreateOptions, Database, Error, OpenOptions,
     archive::{ArchivePosition, ArchiveState, Archiver, ArchiverParts, CutRule},
     checkpoint::{
-        ArchiveGate, CheckpointRecord, Checkpointer, CheckpointerParts, Life, Replay, Schedule,
+        ArchiveGate, CheckpointRecord, Checkpointer, CheckpointerParts, Life, Replay, ReplayWork,
+        Schedule, records,
     },
     database::{AttachedArchive, Inner},
     directory::{Access, Directory, Found},
@@ -127,6 +128,7 @@ fn start(env: &Env, directory: Directory, options: OpenOptions) -> Result<Databa
     let identity = Identity::read(files, &identity_path)?
         .ok_or_else(|| Error::corrupt(&identity_path, "missing"))?;
     let archive_state = ArchiveState::read(files, &directory.archive_path())?;
+    let begun = env.clock.now();
     let (wal, report) = Wal::open(env, &directory.log_path(), LogOptions::default())?;
     check_archive_state(&directory, archive_state.as_ref(), &wal)?;
     let checkpoint = report.checkpoint_record.map(|lsn| last_checkpoint(&wal, lsn)).transpose()?;
@@ -149,13 +151,20 @@ fn start(env: &Env, directory: Directory, options: OpenOptions) -> Result<Databa
         ..DataOptions::default()
     };
     let vshards_path = directory.vshards_path();
-    let begun = env.clock.now();
     let (plane, replayed) =
         DataPlane::start(env, &vshards_path, wal.clone(), recovery, data_options)?;
     let kept = wal.segments().into_iter().filter(|segment| segment.last_lsn >= Some(report.redo));
-    // An open that found everything flushed has measured no replay.
-    let bytes = if replayed.records == 0 { 0 } else { kept.map(|segment| segment.bytes).sum() };
-    let replay = Replay::measured(bytes, env.clock.now().saturating_sub(begun));
+    let work = ReplayWork {
+        bytes: kept.map(|segment| segment.bytes).sum(),
+        records: records(report.redo, wal.durable()),
+        applied: 0,
+        cores,
+    };
+    let dirty = plane.handle().floors().into_iter().filter_map(|known| known.dirty);
+    let dirty_bytes = dirty.map(|dirty| dirty.bytes as u64).sum();
+    // Not what was replayed: that counts records which one engine of several lacked.
+    let work = ReplayWork { applied: work.dirty_records(dirty_bytes), ..work };
+    let replay = Replay::measured(work, env.clock.now().saturating_sub(begun));
     tracing::info!(
         records = replayed.records,
         redo_lsn = report.redo.get(),
@@ -233,6 +242,7 @@ impl Parts<'_> {
             data: data.clone(),
             clock: Arc::clone(&env.clock),
             vshards: identity.vshards,
+            cores,
             life: Life::new(log.wal().epoch().get()),
             archive: required.map_or(ArchiveGate::Open, ArchiveGate::Required),
             deadline: options.checkpoint_deadline,

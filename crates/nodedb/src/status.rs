@@ -65,8 +65,9 @@ pub struct Status {
     pub oldest_lsn: Lsn,
     /// Bytes of the local log that are in use.
     pub wal_bytes: u64,
-    /// How long an open after a crash would replay, in milliseconds, at the rate of the last replay that was
-    /// long enough to measure, else at 50 MiB/s.
+    /// How long an open after a crash would take, in milliseconds: by the bytes and records since the redo
+    /// position and what the vshards have flushed of them, at the speed of this machine if the last replay was
+    /// long enough to measure it, else of a usual one.
     pub estimated_recovery_ms: u64,
     /// The checkpoints.
     pub checkpoint: CheckpointStatus,

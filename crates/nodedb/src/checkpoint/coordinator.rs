@@ -1,8 +1,8 @@
 //! The checkpointer as the rest of the database sees it.
 
 use super::{
-    ArchiveGate, CheckpointOutcome, CheckpointReport, CheckpointStatus, Life, Replay, Schedule,
-    Trigger, Urgency,
+    ArchiveGate, CheckpointOutcome, CheckpointReport, CheckpointStatus, Life, Replay, ReplayWork,
+    Schedule, Trigger, Urgency,
     caller::{Caller, CallerId},
     drain::Stop,
     driver::{Driver, Message},
@@ -39,6 +39,7 @@ pub(crate) struct CheckpointerParts {
     pub(crate) data: DataHandle,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) vshards: u16,
+    pub(crate) cores: u16,
     /// This open: reports of an earlier one count for nothing.
     pub(crate) life: Life,
     pub(crate) archive: ArchiveGate,
@@ -166,7 +167,7 @@ impl Checkpointer {
 
     /// How long recovery would take now.
     pub(crate) fn recovery_time(&self) -> Duration {
-        self.shared.gauge().recovery_time()
+        self.shared.gauge().recovery
     }
 
     /// Why the health is degraded, if checkpoints are a reason.
@@ -183,12 +184,24 @@ impl Shared {
         let segments = wal.segments();
         let kept = segments.iter().filter(|segment| segment.last_lsn >= Some(redo));
         let by_segments = kept.map(|segment| segment.bytes).sum();
-        let dirty = self.parts.data.floors().into_iter().filter_map(|known| known.dirty);
+        let floors = self.parts.data.floors();
+        let dirty = || floors.iter().filter_map(|known| known.dirty);
+        let all = records(redo, wal.durable());
+        // At most its share of all that came since its oldest dirty record, and as many as fit in memory: the
+        // catalog's engine alone may have lacked a record for long.
+        let lacking: u64 =
+            dirty().map(|dirty| records(dirty.oldest.max(redo), wal.durable())).sum();
         let replay = self.replay.lock();
+        let log_bytes = replay.bytes(redo, wal.log_offset(), by_segments);
+        let dirty_bytes: u64 = dirty().map(|dirty| dirty.bytes as u64).sum();
+        let lacking = lacking / (floors.len() as u64).max(1);
+        let all =
+            ReplayWork { bytes: log_bytes, records: all, applied: 0, cores: self.parts.cores };
+        let work = ReplayWork { applied: all.dirty_records(dirty_bytes).min(lacking), ..all };
         Gauge {
-            log_bytes: replay.bytes(redo, wal.log_offset(), by_segments),
-            replay_bytes_per_second: replay.bytes_per_second(),
-            dirty_bytes: dirty.map(|dirty| dirty.bytes as u64).sum(),
+            log_bytes,
+            recovery: replay.estimate(work),
+            dirty_bytes,
             is_space_low: wal.health() == LogHealth::SpaceLow,
         }
     }
@@ -220,6 +233,11 @@ impl Shared {
     pub(super) fn report(&self, known: &VshardFloors) -> Report {
         report(known, self.parts.life)
     }
+}
+
+/// Records from one to another, both counted.
+pub(crate) fn records(from: Lsn, to: Option<Lsn>) -> u64 {
+    Lsn::encode(to).saturating_add(1).saturating_sub(from.get())
 }
 
 fn report(known: &VshardFloors, life: Life) -> Report {

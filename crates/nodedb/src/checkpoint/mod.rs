@@ -37,7 +37,7 @@ mod view;
 
 use action::Action;
 pub use age::LogAge;
-pub(crate) use coordinator::{Checkpointer, CheckpointerParts};
+pub(crate) use coordinator::{Checkpointer, CheckpointerParts, records};
 use event::Event;
 pub(crate) use gates::ArchiveGate;
 pub(crate) use life::Life;
@@ -45,7 +45,7 @@ pub(crate) use life::Life;
 use mutation::Mutation;
 use outcome::Outcome;
 pub(crate) use record::CheckpointRecord;
-pub(crate) use replay::Replay;
+pub(crate) use replay::{Replay, ReplayWork};
 pub use report::{CheckpointOutcome, CheckpointReport, CheckpointRequest, Laggard};
 use round::Stage;
 use schedule::Gauge;

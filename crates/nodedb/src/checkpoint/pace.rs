@@ -20,8 +20,9 @@ const ABOVE_WRITES: u128 = 4;
 pub(crate) struct Pace {
     began: Duration,
     span: Duration,
-    /// How the log and the vshards were.
-    gauge: Gauge,
+    /// Bytes of log, and bytes in memory only, at the beginning.
+    log_bytes: u64,
+    dirty_bytes: u64,
     /// Bytes by which the log may grow meanwhile.
     growth: u64,
     /// Above so many bytes of log a round falls behind by the log alone, and hurries from `old` on.
@@ -37,7 +38,8 @@ impl Pace {
         Self {
             began: now,
             span: schedule.interval / of * share,
-            gauge,
+            log_bytes: gauge.log_bytes,
+            dirty_bytes: gauge.dirty_bytes,
             growth: growth.max(1),
             middle: schedule.log_bytes_max / 2,
             old: schedule.log_bytes_max / 10 * 9,
@@ -82,7 +84,7 @@ impl Pace {
         let by_clock = self.span.as_millis().saturating_sub(elapsed);
         let by_log = u128::from(self.growth).saturating_sub(grown) * elapsed / grown.max(1);
         let time_left = by_clock.min(by_log).max(1);
-        let bytes = u128::from(self.gauge.dirty_bytes) * left as u128 / (of as u128).max(1);
+        let bytes = u128::from(self.dirty_bytes) * left as u128 / (of as u128).max(1);
         let in_time = bytes * 1000 * AHEAD / time_left;
         let with_writes = grown * 1000 * ABOVE_WRITES / elapsed;
         let rate = u64::try_from(in_time.max(with_writes)).unwrap_or(u64::MAX);
@@ -91,7 +93,7 @@ impl Pace {
 
     /// Bytes that the log has grown by since the beginning. The redo position stays meanwhile.
     fn grown(&self, gauge: &Gauge) -> u64 {
-        gauge.log_bytes.saturating_sub(self.gauge.log_bytes)
+        gauge.log_bytes.saturating_sub(self.log_bytes)
     }
 }
 

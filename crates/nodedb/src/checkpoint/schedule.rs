@@ -21,8 +21,8 @@ pub(crate) struct Schedule {
 pub(crate) struct Gauge {
     /// Bytes of log from the redo position on.
     pub(crate) log_bytes: u64,
-    /// Bytes of log that a replay gets through in a second.
-    pub(crate) replay_bytes_per_second: u64,
+    /// How long recovery would take.
+    pub(crate) recovery: Duration,
     /// Bytes that are in memory only.
     pub(crate) dirty_bytes: u64,
     /// Whether the disk has no room for more log.
@@ -31,15 +31,6 @@ pub(crate) struct Gauge {
 
 /// Shortest time between the starts of two checkpoints that nobody asked for.
 pub(crate) const GAP_MIN: Duration = Duration::from_secs(1);
-
-impl Gauge {
-    /// How long recovery would take now.
-    pub(crate) fn recovery_time(&self) -> Duration {
-        let rate = u128::from(self.replay_bytes_per_second.max(1));
-        let ms = u128::from(self.log_bytes) * 1000 / rate;
-        Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX))
-    }
-}
 
 impl Schedule {
     /// Why a checkpoint should begin now, if one should. `changed` counts user and catalog records only:
@@ -65,12 +56,13 @@ impl Schedule {
 
     /// Bytes of log until the next checkpoint begins, counted from the barrier of one that begins now.
     pub(crate) fn next_trigger(&self, gauge: &Gauge) -> u64 {
-        let rate = u128::from(gauge.replay_bytes_per_second);
-        let by_recovery = rate * self.recovery_target.as_millis() / 1000;
-        // What is dirty now came with the log since the redo position.
-        let dirty = u128::from(gauge.dirty_bytes.max(1));
-        let by_dirty = u128::from(self.dirty_bytes_max) * u128::from(gauge.log_bytes) / dirty;
-        let by_dirty = if by_dirty == 0 { u128::MAX } else { by_dirty };
+        // What is dirty now, and what recovery takes now, came with the log since the redo position.
+        let share = |limit: u128, taken: u128| {
+            let bytes = u128::from(gauge.log_bytes).saturating_mul(limit) / taken.max(1);
+            if gauge.log_bytes == 0 || taken == 0 { u128::MAX } else { bytes }
+        };
+        let by_recovery = share(self.recovery_target.as_millis(), gauge.recovery.as_millis());
+        let by_dirty = share(self.dirty_bytes_max.into(), gauge.dirty_bytes.into());
         let least = u128::from(self.log_bytes_trigger()).min(by_recovery).min(by_dirty);
         u64::try_from(least).unwrap_or(u64::MAX)
     }
@@ -82,7 +74,7 @@ impl Schedule {
         if gauge.log_bytes >= self.log_bytes_trigger() {
             return Some(Trigger::LogBytes);
         }
-        if gauge.recovery_time() >= self.recovery_target {
+        if gauge.recovery >= self.recovery_target {
             return Some(Trigger::RecoveryTime);
         }
         if gauge.dirty_bytes >= self.dirty_bytes_max {

@@ -394,7 +394,7 @@ fn triggers_start_rounds_only_where_something_changed() {
     let mut world = World::new();
     let gauge = Gauge {
         log_bytes: 1 << 40,
-        replay_bytes_per_second: 1,
+        recovery: Duration::from_hours(1),
         dirty_bytes: 0,
         is_space_low: false,
     };

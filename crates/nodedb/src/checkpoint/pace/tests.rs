@@ -8,7 +8,7 @@ const SCHEDULE: Schedule = Schedule {
     dirty_bytes_max: 1 << 30,
 };
 const START: Gauge =
-    Gauge { log_bytes: 100, replay_bytes_per_second: 1000, dirty_bytes: 100, is_space_low: false };
+    Gauge { log_bytes: 100, recovery: Duration::ZERO, dirty_bytes: 100, is_space_low: false };
 const NOW: Duration = Duration::from_secs(1000);
 
 fn log(log_bytes: u64) -> Gauge {
@@ -47,6 +47,19 @@ fn an_older_log_makes_proportionally_more_due() {
     for (bytes, begun) in [(950, 1), (1329, 4), (1330, 5), (1709, 8), (1710, 8)] {
         assert_eq!(half.due(&log(bytes), NOW, 8), begun, "{bytes} bytes");
     }
+}
+
+/// Recovery takes as long as it may, or memory is full, long before the limit of the log.
+#[test]
+fn whatever_triggers_next_sets_the_pace() {
+    let seconds = Duration::from_secs;
+    let slow = Gauge { recovery: seconds(5), ..log(100) };
+    // 200 bytes of log take ten seconds, so this one may last for 180.
+    assert_eq!(Pace::new(&SCHEDULE, slow, NOW).due(&log(190), NOW, 2), 2);
+    assert_eq!(Pace::new(&SCHEDULE, slow, NOW).due(&log(189), NOW, 2), 1);
+    let dirty = Gauge { dirty_bytes: SCHEDULE.dirty_bytes_max / 2, ..log(100) };
+    assert_eq!(Pace::new(&SCHEDULE, dirty, NOW).due(&log(190), NOW, 2), 2);
+    assert_eq!(Pace::new(&SCHEDULE, dirty, NOW).due(&log(189), NOW, 2), 1);
 }
 
 #[test]
@@ -96,8 +109,9 @@ proptest! {
         after in any::<u32>(),
         left in 0_usize..2000,
     ) {
-        let [log_bytes, replay_bytes_per_second, dirty_bytes] = gauge;
-        let start = Gauge { log_bytes, replay_bytes_per_second, dirty_bytes, is_space_low: false };
+        let [log_bytes, recovery_ms, dirty_bytes] = gauge;
+        let recovery = Duration::from_millis(recovery_ms);
+        let start = Gauge { log_bytes, recovery, dirty_bytes, is_space_low: false };
         let pace = Pace::new(&SCHEDULE, start, NOW);
         let now = NOW + Duration::from_millis(u64::from(after));
         let gauge = Gauge { log_bytes: then, ..start };

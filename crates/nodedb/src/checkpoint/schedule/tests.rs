@@ -8,7 +8,7 @@ const SCHEDULE: Schedule = Schedule {
 };
 
 const IDLE: Gauge =
-    Gauge { log_bytes: 0, replay_bytes_per_second: 1000, dirty_bytes: 0, is_space_low: false };
+    Gauge { log_bytes: 0, recovery: Duration::ZERO, dirty_bytes: 0, is_space_low: false };
 
 fn due(gauge: Gauge, seconds: u64) -> Option<(Trigger, Urgency)> {
     SCHEDULE.due(&gauge, true, Duration::from_secs(seconds))
@@ -16,14 +16,14 @@ fn due(gauge: Gauge, seconds: u64) -> Option<(Trigger, Urgency)> {
 
 #[test]
 fn each_limit_is_a_reason_from_its_very_value_on() {
-    let slow = Gauge { replay_bytes_per_second: 10, ..IDLE };
+    let recovery = |ms| Gauge { recovery: Duration::from_millis(ms), ..IDLE };
     for (gauge, seconds, reason) in [
         (IDLE, 299, None),
         (IDLE, 300, Some(Trigger::Interval)),
         (Gauge { log_bytes: 999, ..IDLE }, 2, None),
         (Gauge { log_bytes: 1000, ..IDLE }, 2, Some(Trigger::LogBytes)),
-        (Gauge { log_bytes: 99, ..slow }, 2, None),
-        (Gauge { log_bytes: 100, ..slow }, 2, Some(Trigger::RecoveryTime)),
+        (recovery(9_999), 2, None),
+        (recovery(10_000), 2, Some(Trigger::RecoveryTime)),
         (Gauge { dirty_bytes: 499, ..IDLE }, 2, None),
         (Gauge { dirty_bytes: 500, ..IDLE }, 2, Some(Trigger::DirtyBytes)),
         (Gauge { is_space_low: true, ..IDLE }, 2, Some(Trigger::SpareShortage)),
@@ -39,7 +39,7 @@ fn each_limit_is_a_reason_from_its_very_value_on() {
 fn without_a_change_nothing_is_a_reason() {
     let worst = Gauge {
         log_bytes: u64::MAX,
-        replay_bytes_per_second: 0,
+        recovery: Duration::MAX,
         dirty_bytes: u64::MAX,
         is_space_low: true,
     };

@@ -5,7 +5,6 @@ use super::*;
 /// A lazy round of both vshards, one of which is asked at its fence.
 fn lazy() -> World {
     let mut world = World::new();
-    world.step(Event::Observed(Gauge { replay_bytes_per_second: 1 << 30, ..Gauge::default() }));
     for vshard in [0, 1] {
         let dirty = Some(lsn(3 - u64::from(vshard)));
         world.step(Event::Reported(Report { dirty, ..report(vshard, 0, 0) }));
@@ -88,7 +87,7 @@ fn whoever_cannot_wait_hurries_a_lazy_round() {
     // By the log: more of it makes more due, nine tenths of the limit everything.
     let gauge = |log_bytes| Gauge {
         log_bytes,
-        replay_bytes_per_second: 1 << 30,
+        recovery: Duration::ZERO,
         dirty_bytes: 1,
         is_space_low: false,
     };
