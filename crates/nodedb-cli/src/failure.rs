@@ -1,6 +1,7 @@
 //! Why a command failed: one line, a stable kind, an exit code.
 
 use nodedb::ErrorKind;
+use nodedb_server::{ServeError, answer::AnswerError};
 use serde::Serialize;
 use std::{error::Error, fmt, io, path::PathBuf};
 
@@ -20,6 +21,12 @@ pub(crate) enum Failure {
     /// The database refused or failed.
     #[error(transparent)]
     Database(#[from] nodedb::Error),
+    /// A value cannot be shown, or read, as JSON.
+    #[error(transparent)]
+    Json(#[from] AnswerError),
+    /// The server cannot start.
+    #[error(transparent)]
+    Server(#[from] ServeError),
     /// No document under the key.
     #[error("collection `{collection}` has no key `{key}`: `scan` shows those that are there")]
     NoDocument {
@@ -59,6 +66,9 @@ pub(crate) enum Failure {
         #[source]
         source: io::Error,
     },
+    /// The system does not tell of signals.
+    #[error("listening for the signals that end the server failed")]
+    Signals(#[source] io::Error),
     /// Standard output is gone.
     #[error("writing standard output failed")]
     Output(#[source] io::Error),
@@ -103,8 +113,12 @@ impl Failure {
             | Self::DataLoss { .. }
             | Self::NotInShell { .. } => ErrorKind::InvalidInput,
             Self::Database(error) => error.kind(),
+            Self::Json(error) => error.kind(),
+            Self::Server(error) => error.kind(),
             Self::NoDocument { .. } => ErrorKind::NotFound,
-            Self::File { source, .. } | Self::Output(source) => kind_of_io(source),
+            Self::File { source, .. } | Self::Signals(source) | Self::Output(source) => {
+                kind_of_io(source)
+            }
             Self::Interrupted { .. } => ErrorKind::Closed,
             Self::Step { .. } | Self::Internal { .. } => ErrorKind::Internal,
         }

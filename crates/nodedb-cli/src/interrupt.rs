@@ -1,6 +1,11 @@
 //! Ctrl-C: the first asks a long command to end at the next whole step, the second ends the process.
 
-use signal_hook::{consts::SIGINT, flag};
+use crate::failure::Failure;
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    flag,
+    iterator::Signals,
+};
 use std::{
     io::{self, BufRead, Read, Write},
     sync::{
@@ -35,6 +40,36 @@ impl Interrupt {
 
     pub(crate) fn pressed(&self) -> bool {
         self.pressed.load(Ordering::Relaxed)
+    }
+}
+
+/// A signal that asks for the end: Ctrl-C, or SIGTERM.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    signals: Signals,
+}
+
+impl Ending {
+    /// Begins to listen. The second signal ends the process at once, which loses nothing that was
+    /// acknowledged.
+    ///
+    /// # Errors
+    /// [`Failure::Signals`]: a server that cannot be ended in order is not begun.
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        let asked = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            // First, so that it sees the flag as it was before this signal.
+            flag::register_conditional_shutdown(signal, KILLED, Arc::clone(&asked))
+                .and_then(|_| flag::register(signal, Arc::clone(&asked)))
+                .map_err(Failure::Signals)?;
+        }
+        Ok(Self { signals: Signals::new([SIGINT, SIGTERM]).map_err(Failure::Signals)? })
+    }
+
+    /// Blocks until a signal came since this was made.
+    pub(crate) fn wait(&mut self) {
+        let signal = self.signals.forever().next();
+        tracing::info!(signal, "ending");
     }
 }
 

@@ -20,7 +20,6 @@ mod rows;
 mod settings;
 mod shell;
 mod user_file;
-mod value_text;
 
 use answer::Answer;
 use args::Cli;

@@ -1,30 +1,9 @@
 //! Rows of a stream: lines on standard output, or members of a shell's answer.
 
-use crate::{context::Output, failure::Failure, value_text};
+use crate::{context::Output, failure::Failure};
 use nodedb::{CollectionKind, Document};
-use serde::Serialize;
-use serde_json::value::RawValue;
+use nodedb_server::answer::{Row, value_text};
 use std::io::{self, BufWriter, StdoutLock, Write};
-
-/// A document as answers show it.
-#[derive(Serialize, Debug)]
-pub(crate) struct Row {
-    pub(crate) key: Box<RawValue>,
-    pub(crate) version: String,
-    pub(crate) value: Box<RawValue>,
-}
-
-impl Row {
-    /// # Errors
-    /// [`Failure::Input`] for a stored document that is not JSON.
-    pub(crate) fn of(kind: CollectionKind, document: &Document) -> Result<Self, Failure> {
-        Ok(Self {
-            key: value_text::key_json(&document.key)?,
-            version: document.version.to_string(),
-            value: value_text::value_json(kind, &document.value)?,
-        })
-    }
-}
 
 /// Where rows go.
 pub(crate) enum Rows {

@@ -17,7 +17,8 @@ const SIDEWAYS: [(&str, &str); 4] = [
 const BENCH: &str = "nodedb-bench";
 
 /// Libraries that one crate, or two, hide from all others.
-const HIDDEN: [(&str, &str); 8] = [
+const HIDDEN: [(&str, &str); 9] = [
+    ("axum", "nodedb-server"),
     ("flume", "nodedb-bridge"),
     ("opendal", "nodedb-cold"),
     ("lsm-tree", "nodedb-document"),

@@ -6,6 +6,7 @@ mod documents;
 mod durable;
 mod globals;
 mod log;
+mod serve;
 mod values;
 
 pub(crate) use bulk::{ExportArgs, ImportArgs, OnError};
@@ -19,6 +20,7 @@ pub(crate) use documents::{
 pub(crate) use durable::{CheckpointArgs, RestoreArgs, RestorePointArgs, VerifyArgs, VerifyDepth};
 pub(crate) use globals::{Globals, LineGlobals, log_filter};
 pub(crate) use log::{DumpArgs, TruncateArgs, WalCommand};
+pub(crate) use serve::ServeArgs;
 pub(crate) use values::{Expected, Target, parse_durability};
 
 use clap::{Args, Parser, Subcommand};
@@ -114,6 +116,10 @@ pub(crate) enum Command {
     /// Positions, sizes, what holds the log, health.
     #[command(after_help = "Example: nodedb --dir ./db status --json")]
     Status,
+    /// Keep the database open and answer over HTTP: JSON API, status page, /healthz, /metrics.
+    #[command(after_help = "Ends in order on Ctrl-C or SIGTERM; a second one ends it at once.\n\
+        Examples:\n  nodedb --dir ./db serve\n  nodedb --dir ./db serve --listen 127.0.0.1:0 --json")]
+    Serve(ServeArgs),
     /// Run commands from standard input, one per line, one JSON line out per command.
     #[command(after_help = "A line is split as a POSIX shell splits words; one that begins with \
         `[` is a JSON array of the words.\nExample: echo 'get notes a' | nodedb --dir ./db shell")]

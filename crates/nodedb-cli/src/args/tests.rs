@@ -85,7 +85,7 @@ fn what_contradicts_itself_is_refused() {
 #[test]
 fn what_is_not_built_is_absent() {
     for words in [
-        &["serve"][..],
+        &["serve", "--socket", "s"][..],
         &["watch", "--follow"],
         &["follow", "--archive", "file:///a"],
         &["promote"],

@@ -5,6 +5,7 @@ use nodedb::{
     Consistency, Durability, Expect, FieldPath, IdempotencyId, Lsn, Metric, Name, RestoreTarget,
     VectorField, VectorStorage, Version, WatchFrom,
 };
+use nodedb_server::answer::parse_expect;
 use std::{str::FromStr, time::Duration};
 
 /// `absent`, or the version of an earlier answer.
@@ -15,11 +16,7 @@ impl FromStr for Expected {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text == "absent" {
-            return Ok(Self(Expect::Absent));
-        }
-        let version = Version::parse(text).map_err(|error| error.to_string())?;
-        Ok(Self(Expect::Version(version)))
+        parse_expect(text).map(Self).map_err(|error| error.to_string())
     }
 }
 

@@ -1,18 +1,8 @@
 //! `checkpoint`.
 
 use crate::{answer::Answer, args::CheckpointArgs, context::Context, failure::Failure};
-use nodedb::{CheckpointRequest, Lsn};
-use serde::Serialize;
-
-#[derive(Serialize)]
-struct Checkpointed {
-    outcome: &'static str,
-    checkpoint_lsn: Option<u64>,
-    redo_lsn: u64,
-    archived_lsn: Option<u64>,
-    reclaimed_segments: u64,
-    held_by: Vec<String>,
-}
+use nodedb::CheckpointRequest;
+use nodedb_server::answer::CheckpointAnswer;
 
 pub(super) fn run(args: &CheckpointArgs, context: &mut Context) -> Result<Answer, Failure> {
     let request = CheckpointRequest {
@@ -20,15 +10,7 @@ pub(super) fn run(args: &CheckpointArgs, context: &mut Context) -> Result<Answer
         base: args.base,
         ..CheckpointRequest::default()
     };
-    let report = context.database()?.checkpoint(request)?;
-    let answer = Checkpointed {
-        outcome: report.outcome.name(),
-        checkpoint_lsn: report.checkpoint_lsn.map(Lsn::get),
-        redo_lsn: report.redo_lsn.get(),
-        archived_lsn: report.archived_lsn.map(Lsn::get),
-        reclaimed_segments: report.reclaimed_segments,
-        held_by: report.held_by,
-    };
+    let answer = CheckpointAnswer::from(context.database()?.checkpoint(request)?);
     let shown = |lsn: Option<u64>| lsn.map_or_else(|| "none".to_owned(), |lsn| lsn.to_string());
     let mut text = format!(
         "{}: recovery begins at {}, archived up to {}, {} segments reclaimed",

@@ -1,30 +1,20 @@
 //! `collection create`, `collection list`, `collection info`, `collection drop`.
 
-use super::index::{Counted, Index, describe_all};
+use super::index::Counted;
 use crate::{
     answer::Answer,
     args::{CollectionCommand, CreateArgs},
     context::Context,
     failure::Failure,
 };
-use nodedb::{CollectionInfo, CollectionStatistics, NewCollection, NewIndex};
+use nodedb::{CollectionStatistics, NewCollection, NewIndex};
+use nodedb_server::answer::{CollectionAnswer, IndexAnswer};
 use serde::Serialize;
 use std::fmt::Write;
 
 #[derive(Serialize)]
 struct Collections {
-    collections: Vec<Described>,
-}
-
-#[derive(Serialize)]
-struct Described {
-    name: String,
-    kind: &'static str,
-    partitions: u16,
-    documents: u64,
-    key_bytes: u64,
-    value_bytes: u64,
-    indexes: Vec<Index>,
+    collections: Vec<CollectionAnswer>,
 }
 
 #[derive(Serialize)]
@@ -47,7 +37,7 @@ pub(super) fn run(command: &CollectionCommand, context: &mut Context) -> Result<
         CollectionCommand::Create(args) => create(args, context),
         CollectionCommand::List => {
             let collections = context.tenant()?.collections()?;
-            answer(collections.into_iter().map(describe).collect())
+            answer(collections.into_iter().map(CollectionAnswer::from).collect())
         }
         CollectionCommand::Info(args) => info(&args.name, context),
         CollectionCommand::Drop(args) => {
@@ -64,24 +54,12 @@ fn create(args: &CreateArgs, context: &mut Context) -> Result<Answer, Failure> {
         partitions: args.partitions,
         indexes: indexes(args),
     })?;
-    answer(vec![describe(created)])
+    answer(vec![CollectionAnswer::from(created)])
 }
 
 fn indexes(args: &CreateArgs) -> Vec<NewIndex> {
     let vectors = args.vector.iter().cloned().map(NewIndex::Vector);
     vectors.chain(args.index.iter().cloned().map(NewIndex::Field)).collect()
-}
-
-fn describe(info: CollectionInfo) -> Described {
-    Described {
-        name: info.name,
-        kind: info.kind.name(),
-        partitions: info.partitions,
-        documents: info.documents,
-        key_bytes: info.key_bytes,
-        value_bytes: info.value_bytes,
-        indexes: describe_all(info.indexes),
-    }
 }
 
 fn info(name: &str, context: &mut Context) -> Result<Answer, Failure> {
@@ -99,12 +77,13 @@ fn info(name: &str, context: &mut Context) -> Result<Answer, Failure> {
     Answer::new(&info, lines.join("\n"))
 }
 
-fn answer(collections: Vec<Described>) -> Result<Answer, Failure> {
+fn answer(collections: Vec<CollectionAnswer>) -> Result<Answer, Failure> {
     let mut text = String::from("NAME  KIND  PARTITIONS  DOCUMENTS  BYTES  INDEXES");
     for one in &collections {
-        let Described { name, kind, partitions, documents, key_bytes, value_bytes, indexes } = one;
+        let CollectionAnswer { name, kind, partitions, documents, key_bytes, value_bytes, indexes } =
+            one;
         let bytes = key_bytes + value_bytes;
-        let indexes: Vec<_> = indexes.iter().map(Index::text).collect();
+        let indexes: Vec<_> = indexes.iter().map(IndexAnswer::text).collect();
         let indexes = if indexes.is_empty() { "-".to_owned() } else { indexes.join(",") };
         write!(text, "\n{name}  {kind}  {partitions}  {documents}  {bytes}  {indexes}")
             .map_err(|error| Failure::Internal { message: error.to_string() })?;

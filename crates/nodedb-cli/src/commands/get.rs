@@ -1,7 +1,8 @@
 //! `get`.
 
-use crate::{answer::Answer, args::GetArgs, context::Context, failure::Failure, rows::Row};
+use crate::{answer::Answer, args::GetArgs, context::Context, failure::Failure};
 use nodedb::{CollectionKind, ReadOptions};
+use nodedb_server::answer::Row;
 
 pub(super) fn run(args: &GetArgs, context: &mut Context) -> Result<Answer, Failure> {
     let collection = context.collection(&args.collection)?;

@@ -8,26 +8,16 @@ use crate::{
     interrupt::Interrupt,
     progress::Progress,
 };
-use nodedb::{IndexInfo, IndexKind, IndexProgress, IndexState, IndexStatistics, NewIndex};
+use nodedb::{IndexKind, IndexProgress, IndexStatistics, NewIndex};
+use nodedb_server::answer::IndexAnswer;
 use serde::Serialize;
 use std::ops::ControlFlow;
-
-/// An index as commands show it.
-#[derive(Serialize)]
-pub(super) struct Index {
-    field: String,
-    #[serde(flatten)]
-    kind: Kind,
-    state: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    failure: Option<String>,
-}
 
 /// An index with how much it holds.
 #[derive(Serialize)]
 pub(super) struct Counted {
     #[serde(flatten)]
-    index: Index,
+    index: IndexAnswer,
     entries: u64,
     /// Of a vector index.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,15 +25,8 @@ pub(super) struct Counted {
 }
 
 #[derive(Serialize)]
-#[serde(untagged)]
-enum Kind {
-    Vector { dimensions: u32, metric: &'static str, storage: &'static str },
-    Field { unique: bool },
-}
-
-#[derive(Serialize)]
 struct Added {
-    index: Index,
+    index: IndexAnswer,
     documents: u64,
 }
 
@@ -75,7 +58,7 @@ fn add(args: &IndexAddArgs, context: &mut Context) -> Result<Answer, Failure> {
         if interrupt.pressed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     drop(progress);
-    let index = Index::from(info);
+    let index = IndexAnswer::from(info);
     let text = format!("{} is ready, {documents} documents looked at", index.text());
     Answer::new(&Added { index, documents }, text)
 }
@@ -86,32 +69,11 @@ fn drop_index(args: &IndexDropArgs, context: &mut Context) -> Result<Answer, Fai
     Answer::new(&Dropped { lsn }, format!("dropped the index over {field} of {name}, lsn {lsn}"))
 }
 
-pub(super) fn describe_all(indexes: Vec<IndexInfo>) -> Vec<Index> {
-    indexes.into_iter().map(Index::from).collect()
-}
-
-impl From<IndexInfo> for Index {
-    fn from(info: IndexInfo) -> Self {
-        let kind = match info.kind {
-            IndexKind::Vector { dimensions, metric, storage } => {
-                let (metric, storage) = (metric.name(), storage.name());
-                Kind::Vector { dimensions, metric, storage }
-            }
-            IndexKind::Field { unique } => Kind::Field { unique },
-        };
-        let state = match info.state {
-            IndexState::Ready => "ready",
-            IndexState::Building => "building",
-        };
-        Self { field: info.over, kind, state, failure: info.failure }
-    }
-}
-
 impl From<IndexStatistics> for Counted {
     fn from(counted: IndexStatistics) -> Self {
         let IndexStatistics { info, entries, segments } = counted;
         let is_vector = matches!(info.kind, IndexKind::Vector { .. });
-        Self { index: Index::from(info), entries, segments: is_vector.then_some(segments) }
+        Self { index: IndexAnswer::from(info), entries, segments: is_vector.then_some(segments) }
     }
 }
 
@@ -124,20 +86,5 @@ impl Counted {
         };
         let failure = index.failure.iter().map(|failure| format!("; fails: {failure}"));
         format!("index {}: {held}{}", index.text(), failure.collect::<String>())
-    }
-}
-
-impl Index {
-    /// As an option would write it.
-    pub(super) fn text(&self) -> String {
-        let over = &self.field;
-        let written = match &self.kind {
-            Kind::Vector { dimensions, metric, storage } => {
-                format!("{over}:{dimensions}:{metric}:{storage}")
-            }
-            Kind::Field { unique: true } => format!("{over}:unique"),
-            Kind::Field { unique: false } => over.clone(),
-        };
-        if self.state == "ready" { written } else { format!("{written} ({})", self.state) }
     }
 }

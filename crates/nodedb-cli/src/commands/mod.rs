@@ -17,6 +17,7 @@ mod restore;
 mod restore_point;
 mod scan;
 mod search;
+mod serve;
 mod status;
 mod verify;
 mod wal;
@@ -60,6 +61,7 @@ pub(crate) fn run(command: &Command, context: &mut Context) -> Result<Answer, Fa
         Command::Checkpoint(args) => checkpoint::run(args, context),
         Command::RestorePoint(args) => restore_point::run(args, context),
         Command::Status => status::run(context),
+        Command::Serve(args) => serve::run(args, context),
         Command::Shell => shell::run(context),
         Command::Verify(args) => verify::run(args, context),
         Command::Wal(command) => wal::run(command, context),
@@ -79,6 +81,7 @@ const fn alone(command: &Command) -> Option<&'static str> {
         Command::Quickstart(_) => Some("quickstart"),
         Command::QuickstartWriter => Some("quickstart-writer"),
         Command::Init(_) => Some("init"),
+        Command::Serve(_) => Some("serve"),
         Command::Shell => Some("shell"),
         Command::Wal(_) => Some("wal"),
         // An archive is nobody's; the database is open in this very process.

@@ -5,9 +5,10 @@ use crate::{
     args::ScanArgs,
     context::{Context, Output},
     failure::Failure,
-    rows::{Row, Rows},
+    rows::Rows,
 };
 use nodedb::{Direction, Explain, KeyRange, ScanOptions};
+use nodedb_server::answer::Row;
 use serde::Serialize;
 use std::{
     io::{self, Write},

@@ -1,9 +1,8 @@
 //! `search`.
 
-use crate::{
-    answer::Answer, args::SearchArgs, context::Context, failure::Failure, rows::Row, value_text,
-};
+use crate::{answer::Answer, args::SearchArgs, context::Context, failure::Failure};
 use nodedb::{Effort, Near, SearchExplain, SearchOptions, SearchPlan};
+use nodedb_server::answer::{Row, value_text};
 use serde::Serialize;
 
 #[derive(Serialize)]

@@ -5,10 +5,10 @@ use crate::{
     args::WatchArgs,
     context::{Context, Output},
     failure::Failure,
-    value_text,
 };
 use jiff::Timestamp;
 use nodedb::{Change, ChangeGroup, ChangeOp, CollectionKind, WatchFrom};
+use nodedb_server::answer::value_text;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::{

@@ -13,6 +13,7 @@ mod kills;
 mod lifecycle;
 mod quickstart;
 mod search;
+mod serve;
 mod settings;
 mod shell;
 mod usage;

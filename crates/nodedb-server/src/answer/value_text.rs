@@ -1,7 +1,7 @@
 //! Keys and values as JSON text. Stored JSON is spliced, never parsed and printed again, so that a
 //! number comes back digit for digit and members keep their order.
 
-use crate::failure::Failure;
+use super::AnswerError;
 use nodedb::CollectionKind;
 use nodedb_types::{from_hex, to_hex};
 use serde::Deserialize;
@@ -10,13 +10,13 @@ use serde_json::value::RawValue;
 /// A key: a string, or `{"hex": ".."}` where it is not UTF-8.
 ///
 /// # Errors
-/// [`Failure::Internal`], which a string never is.
-pub(crate) fn key_json(key: &[u8]) -> Result<Box<RawValue>, Failure> {
+/// [`AnswerError::Internal`], which a string never is.
+pub fn key_json(key: &[u8]) -> Result<Box<RawValue>, AnswerError> {
     bytes_json(key)
 }
 
 /// A key for people.
-pub(crate) fn key_text(key: &[u8]) -> String {
+pub fn key_text(key: &[u8]) -> String {
     str::from_utf8(key).map_or_else(|_| format!("hex:{}", to_hex(key)), str::to_owned)
 }
 
@@ -24,15 +24,15 @@ pub(crate) fn key_text(key: &[u8]) -> String {
 /// `{"hex": ".."}` where they are not UTF-8).
 ///
 /// # Errors
-/// [`Failure::Input`] for a stored document that is not JSON.
-pub(crate) fn value_json(kind: CollectionKind, value: &[u8]) -> Result<Box<RawValue>, Failure> {
+/// [`AnswerError::Input`] for a stored document that is not JSON.
+pub fn value_json(kind: CollectionKind, value: &[u8]) -> Result<Box<RawValue>, AnswerError> {
     match kind {
         CollectionKind::Bytes => bytes_json(value),
         CollectionKind::Document | CollectionKind::Crdt => {
-            let text =
-                str::from_utf8(value).map_err(|error| Failure::input("the stored value", error))?;
+            let text = str::from_utf8(value)
+                .map_err(|error| AnswerError::input("the stored value", error))?;
             RawValue::from_string(one_line(text))
-                .map_err(|error| Failure::input("the stored value", error))
+                .map_err(|error| AnswerError::input("the stored value", error))
         }
     }
 }
@@ -41,8 +41,8 @@ pub(crate) fn value_json(kind: CollectionKind, value: &[u8]) -> Result<Box<RawVa
 /// what [`value_json`] shows.
 ///
 /// # Errors
-/// [`Failure::Input`] for a bytes collection and another value than a string or `{"hex": ".."}`.
-pub(crate) fn value_bytes(kind: CollectionKind, json: &RawValue) -> Result<Vec<u8>, Failure> {
+/// [`AnswerError::Input`] for a bytes collection and another value than a string or `{"hex": ".."}`.
+pub fn value_bytes(kind: CollectionKind, json: &RawValue) -> Result<Vec<u8>, AnswerError> {
     if kind != CollectionKind::Bytes {
         return Ok(json.get().as_bytes().to_vec());
     }
@@ -52,7 +52,7 @@ pub(crate) fn value_bytes(kind: CollectionKind, json: &RawValue) -> Result<Vec<u
         Err(_) => None,
     };
     bytes.ok_or_else(|| {
-        Failure::input("the value", "a bytes collection takes a string or {\"hex\": \"..\"}")
+        AnswerError::input("the value", "a bytes collection takes a string or {\"hex\": \"..\"}")
     })
 }
 
@@ -63,12 +63,12 @@ enum RawBytes {
     Hex { hex: String },
 }
 
-fn bytes_json(bytes: &[u8]) -> Result<Box<RawValue>, Failure> {
+fn bytes_json(bytes: &[u8]) -> Result<Box<RawValue>, AnswerError> {
     let json = match str::from_utf8(bytes) {
         Ok(text) => serde_json::value::to_raw_value(text),
         Err(_) => serde_json::value::to_raw_value(&serde_json::json!({ "hex": to_hex(bytes) })),
     };
-    json.map_err(|error| Failure::Internal { message: error.to_string() })
+    json.map_err(|error| AnswerError::Internal { message: error.to_string() })
 }
 
 /// JSON text without the space between its parts: answers are lines.
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stored_json_comes_back_digit_for_digit_in_one_line() -> Result<(), Failure> {
+    fn stored_json_comes_back_digit_for_digit_in_one_line() -> Result<(), AnswerError> {
         let text = r#"{"z": 1.10, "a": 1e400, "n": -0.0, "big": 12345678901234567890123}"#;
         let value = value_json(CollectionKind::Document, text.as_bytes())?;
         assert_eq!(value.get(), text);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn raw_bytes_are_a_string_or_hexadecimal() -> Result<(), Failure> {
+    fn raw_bytes_are_a_string_or_hexadecimal() -> Result<(), AnswerError> {
         assert_eq!(value_json(CollectionKind::Bytes, b"12")?.get(), "\"12\"");
         assert_eq!(value_json(CollectionKind::Bytes, &[0xff, 0])?.get(), r#"{"hex":"ff00"}"#);
         for bytes in [&b"12"[..], &[0xff, 0], b""] {

@@ -1,0 +1,13 @@
+//! The server through real connections on loopback.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests; their functions are not marked as tests"
+)]
+
+mod access;
+mod client;
+mod data;
+mod health;
+mod limits;
+mod page;
