@@ -97,7 +97,7 @@ mod tests {
                 async move {
                     let work = shared.call(move |_| {
                         started.send(()).expect("the test listens");
-                        drop(ends.recv());
+                        assert!(ends.recv().is_err(), "the test drops its end");
                         ended.send(()).expect("the test listens");
                         Ok(())
                     });
@@ -113,7 +113,7 @@ mod tests {
             drop(end);
             has_ended.await.expect("it ends");
             while status(shared.call(|_| Ok(())).await) != StatusCode::OK {
-                tokio::task::yield_now().await;
+                task::yield_now().await;
             }
         });
     }
