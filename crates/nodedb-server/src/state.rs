@@ -63,3 +63,68 @@ impl fmt::Debug for Shared {
         f.debug_struct("Shared").field("options", &self.options).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::{http::StatusCode, response::IntoResponse};
+    use std::sync::mpsc;
+    use tokio::{runtime::Builder, sync::oneshot};
+
+    fn check(test: impl AsyncFnOnce(Shared)) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let database = Database::open(dir.path().join("db")).expect("a database");
+        let (_events, newest) = watch::channel(Arc::from(""));
+        let options = ServeOptions { requests_max: 1, ..ServeOptions::default() };
+        let shared = Shared::new(database.clone(), options, newest);
+        let runtime = Builder::new_multi_thread().worker_threads(1).build().expect("a runtime");
+        runtime.block_on(test(shared));
+        database.close().expect("it closes");
+    }
+
+    fn status(result: Result<(), Refusal>) -> StatusCode {
+        result.map_or_else(|refusal| refusal.into_response().status(), |()| StatusCode::OK)
+    }
+
+    #[test]
+    fn requests_beyond_the_limit_are_busy_also_while_nobody_waits_for_the_first() {
+        check(async |shared| {
+            let (started, has_started) = oneshot::channel();
+            let (end, ends) = mpsc::channel::<()>();
+            let (ended, has_ended) = oneshot::channel();
+            let first = tokio::spawn({
+                let shared = shared.clone();
+                async move {
+                    let work = shared.call(move |_| {
+                        started.send(()).expect("the test listens");
+                        assert!(ends.recv().is_err(), "the test drops its end");
+                        ended.send(()).expect("the test listens");
+                        Ok(())
+                    });
+                    work.await
+                }
+            });
+            has_started.await.expect("it begins");
+            assert_eq!(status(shared.call(|_| Ok(())).await), StatusCode::SERVICE_UNAVAILABLE);
+            // The caller gives up; the work goes on and keeps its place.
+            first.abort();
+            drop(first.await);
+            assert_eq!(status(shared.call(|_| Ok(())).await), StatusCode::SERVICE_UNAVAILABLE);
+            drop(end);
+            has_ended.await.expect("it ends");
+            while status(shared.call(|_| Ok(())).await) != StatusCode::OK {
+                task::yield_now().await;
+            }
+        });
+    }
+
+    #[test]
+    fn a_panic_is_an_internal_error_and_gives_its_place_back() {
+        check(async |shared| {
+            let answer =
+                shared.call(|_| -> Result<(), Refusal> { panic!("a test of panics") }).await;
+            assert_eq!(status(answer), StatusCode::INTERNAL_SERVER_ERROR);
+            assert_eq!(status(shared.call(|_| Ok(())).await), StatusCode::OK);
+        });
+    }
+}
