@@ -9,9 +9,10 @@ use axum::{
     },
 };
 use futures_util::stream;
-use nodedb::Database;
+use nodedb::{Database, Status};
 use nodedb_env::Env;
 use serde::Serialize;
+use serde_json::json;
 use std::{convert::Infallible, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
@@ -52,15 +53,17 @@ pub(crate) async fn sample(
         let Ok(status) = database.status() else {
             return;
         };
-        let sample = Sample { unix_ms: env.clock.unix_ms(), status: StatusAnswer::from(status) };
-        match serde_json::to_string(&sample) {
-            Ok(text) => drop(events.send_replace(Arc::from(text))),
-            Err(error) => tracing::error!(%error, "a sample cannot be written as JSON"),
-        }
+        events.send_replace(text(status, &env));
     }
 }
 
-/// A stream of samples, which ends with the server.
+fn text(status: Status, env: &Env) -> Arc<str> {
+    let sample = Sample { unix_ms: env.clock.unix_ms(), status: StatusAnswer::from(status) };
+    let text = serde_json::to_string(&sample);
+    text.map_or_else(|error| Arc::from(json!({"error": error.to_string()}).to_string()), Arc::from)
+}
+
+/// A stream of samples, the first at once, which ends with the server.
 pub(crate) async fn subscribe(State(shared): State<Shared>) -> Result<Response, Refusal> {
     let permit = Arc::clone(&shared.subscribers).try_acquire_owned().map_err(|_full| {
         let limit = shared.options.subscribers_max;
@@ -68,11 +71,16 @@ pub(crate) async fn subscribe(State(shared): State<Shared>) -> Result<Response, 
     })?;
     let mut events = shared.events.clone();
     events.mark_unchanged();
-    let samples = stream::unfold((events, permit), |(mut events, permit)| async {
-        events.changed().await.ok()?;
-        let text = Arc::clone(&events.borrow_and_update());
+    let first = Some(text(shared.database.status()?, &Env::real()));
+    let samples = stream::unfold((first, events, permit), |(first, mut events, permit)| async {
+        let text = if let Some(first) = first {
+            first
+        } else {
+            events.changed().await.ok()?;
+            Arc::clone(&events.borrow_and_update())
+        };
         let event: Result<_, Infallible> = Ok(Event::default().data(&*text));
-        Some((event, (events, permit)))
+        Some((event, (None, events, permit)))
     });
     Ok(Sse::new(samples).into_response())
 }

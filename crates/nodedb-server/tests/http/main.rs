@@ -6,6 +6,7 @@
 )]
 
 mod access;
+mod browser;
 mod client;
 mod data;
 mod health;
