@@ -141,7 +141,6 @@ impl Throttle {
     }
 
     fn refusal(&self, end: u64, bounds: &LogBounds) -> Result<(), Error> {
-        let holder = || bounds.holder.clone();
         let (bytes, limit) =
             (end.saturating_sub(bounds.redo), self.limits.recovery.saturating_mul(2));
         if bytes >= limit {
@@ -149,7 +148,10 @@ impl Throttle {
         }
         let bytes = end.saturating_sub(bounds.oldest);
         match self.limits.disk {
-            Some(limit) if bytes >= limit => Err(Error::LogHeld { bytes, limit, holder: holder() }),
+            Some(limit) if bytes >= limit => {
+                let holder = bounds.holder.clone();
+                Err(Error::LogHeld { bytes, limit, holder })
+            }
             Some(_) | None => Ok(()),
         }
     }
