@@ -49,6 +49,7 @@ async fn a_lost_answer_is_success_by_reading_back() {
     assert_eq!(archive.tail(None).await.expect("a tail"), tail);
 }
 
+/// D-19: create-only and read back; the same bytes again are no failure and no second object.
 #[tokio::test]
 async fn an_upload_that_is_repeated_succeeds_again() {
     let store = memory();

@@ -278,6 +278,7 @@ fn an_image_opens_with_the_floors_it_states() {
     assert_eq!(world.text(0, "a").as_deref(), Some("2"));
 }
 
+/// D-7: a floor is what the files hold of the records up to the barrier, never what was applied last.
 #[test]
 fn a_flush_looks_only_at_what_lies_at_or_below_its_barrier() {
     let world = World::new(1, options(1));
@@ -338,7 +339,7 @@ fn the_number_of_vshards_is_checked() {
     }
 }
 
-/// The one maintenance thread of a core was inside a sync of a disk that hung, and no other vshard of that
+/// D-15: the one maintenance thread of a core was inside a sync of a disk that hung, and no other vshard of that
 /// core was ever flushed again.
 #[test]
 fn a_vshard_whose_disk_hangs_holds_up_no_other() {

@@ -68,7 +68,7 @@ fn a_log_that_no_checkpoint_gets_shorter_is_bounded_and_named() {
     assert_eq!(documents, u64::from(taken) + 101, "what was refused was not written");
 }
 
-/// An archive that is gone for good took the whole disk.
+/// D-18: an archive that is gone for good took the whole disk.
 #[test]
 fn a_log_that_a_dead_archive_keeps_is_bounded_and_named() {
     let world = World::new();

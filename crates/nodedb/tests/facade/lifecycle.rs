@@ -1,4 +1,4 @@
-use crate::world::{World, contents};
+use crate::world::{World, contents, copy};
 use nodedb::{Database, ErrorKind, NewCollection};
 use std::fs;
 
@@ -114,4 +114,48 @@ fn the_number_of_cores_may_change_at_every_open() {
         notes.put("last", &cores).expect("put");
         notes.delete("last", nodedb::WriteOptions::default()).expect("deleted");
     }
+}
+
+/// D-45: a catalog of several rows was written one by one, and a restart after the first refused to boot. Here a
+/// collection with all that belongs to it is one group of the log.
+#[test]
+fn a_collection_that_was_just_created_is_there_after_a_crash() {
+    let world = World::new();
+    let database = world.open(World::small());
+    let tenant = database.tenant(Some("acme")).expect("a tenant");
+    let new = NewCollection::named("notes").with_vector("embedding", 2, nodedb::Metric::Cosine);
+    tenant.create_collection(new.with_index(nodedb::NewIndex::field("lang"))).expect("created");
+    copy(&world.dir(), &world.path("crashed"));
+    let crashed = Database::open_with(world.path("crashed"), World::options(None)).expect("opened");
+    let tenant = crashed.tenant(Some("acme")).expect("a tenant");
+    let collections = tenant.collections().expect("listed");
+    assert_eq!((collections.len(), collections[0].indexes.len()), (1, 2), "{collections:?}");
+    let notes = tenant.collection("notes").expect("found");
+    notes.put("a", &serde_json::json!({"lang": "en", "embedding": [1, 0]})).expect("put");
+}
+
+/// D-32: the log and the memory of one key have one order, whoever writes it at the same time: recovery ends with
+/// the same winner.
+#[test]
+fn the_last_of_concurrent_writers_of_a_key_is_the_last_after_a_crash_too() {
+    let world = World::new();
+    let database = world.open(World::small());
+    database.create_collection(NewCollection::named("notes")).expect("created");
+    let notes = database.collection("notes").expect("found");
+    let writers = [0, 1, 2, 3].map(|writer| {
+        let notes = notes.clone();
+        std::thread::spawn(move || {
+            let put = |round: u32| notes.put("key", &(writer * 1000 + round)).expect("put").version;
+            (0..100).map(put).max_by_key(|version| version.stamp().lsn)
+        })
+    });
+    let last = writers.into_iter().filter_map(|writer| writer.join().expect("no panic"));
+    let last = last.max_by_key(|version| version.stamp().lsn).expect("written");
+    let winner = notes.get("key").expect("read").expect("there");
+    assert_eq!(winner.version, last);
+    copy(&world.dir(), &world.path("crashed"));
+    let crashed = Database::open_with(world.path("crashed"), World::options(None)).expect("opened");
+    let found = crashed.collection("notes").expect("found").get("key").expect("read");
+    let found = found.expect("there");
+    assert_eq!((found.version, found.value), (winner.version, winner.value));
 }

@@ -178,7 +178,8 @@ fn a_watch_that_fell_behind_is_told() {
     assert_eq!(drain(&mut fresh), [["after=1"]]);
 }
 
-/// A follower that comes back after checkpoints and reopens goes on where it ended, for as long as it may.
+/// D-8: a consumer of the log is a floor of it like any other, with a limit, so that one that never comes back
+/// does not block truncation for ever. One that comes back after checkpoints and reopens goes on where it ended, for as long as it may.
 #[test]
 fn a_held_log_is_there_when_a_follower_comes_back() {
     let world = World::new();
